@@ -1,0 +1,86 @@
+"""Between Hydra's composed configurations and checked ones, and Hydra's complaints in one line."""
+
+import re
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra import compose, initialize
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from pipeline.config import Config, parse_config
+from pipeline.described import unknown_key
+from pipeline.errors import InputError
+from pipeline.stacking import check_against_data
+
+MISSING = "???"
+UNKNOWN_KEY = re.compile(r"Could not (?:override|append value at|delete from config\.) '([^']+)'")
+UNKNOWN_OPTION = re.compile(r"Could not find '(.+)/([^/']*)'")
+
+
+def checked_config(composed: DictConfig) -> Config:
+    """The typed configuration behind a composed one, checked against its data too.
+
+    Raises:
+        InputError: anything is wrong with it, in one line.
+    """
+    # Hydra's own section holds values that only the launcher fills in, so it cannot be resolved here.
+    scientific = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+    try:
+        container = OmegaConf.to_container(scientific, resolve=True)
+    except OmegaConfBaseException as error:
+        raise InputError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
+    assert isinstance(container, dict)
+    config = parse_config(_without_missing(container))
+    check_against_data(config)
+    return config
+
+
+def _without_missing(values: Mapping[Any, Any]) -> dict[str, Any]:
+    return {
+        key: _without_missing(value) if isinstance(value, dict) else value
+        for key, value in values.items()
+        if value != MISSING
+    }
+
+
+def comes_from_hydra(error: BaseException) -> bool:
+    """Whether the error was raised inside Hydra or OmegaConf: then it is a complaint about the command line."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    module = str(frames[-1][0].f_globals.get("__name__", "")) if frames else ""
+    return module.partition(".")[0] in ("hydra", "omegaconf", "antlr4")
+
+
+def complaint(error: BaseException, overrides: Sequence[str]) -> str:
+    """An error from Hydra as one line: the key, what is allowed, what came.
+
+    Args:
+        overrides: the command line's overrides.
+    """
+    message = str(error)
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: {message.partition(' See ')[0].splitlines()[0]}"
+    if match := UNKNOWN_KEY.search(message):
+        return _unknown_key(match[1], overrides)
+    if match := UNKNOWN_OPTION.search(message):
+        group, option = match.groups()
+        options = re.findall(r"^\t(\w+)$", message, re.MULTILINE)
+        return f"{group}: expected one of {', '.join(options) or '(there are none)'}, got {option!r}"
+    return " ".join(message.partition("Config search path")[0].split())
+
+
+def _unknown_key(key: str, overrides: Sequence[str]) -> str:
+    """Names the keys that exist beside an unknown one, for the options that the other overrides choose."""
+    GlobalHydra.instance().clear()
+    others = [override for override in overrides if key not in override and "=" in override and "," not in override]
+    with initialize(config_path="../conf", version_base="1.3"):
+        composed: Any = OmegaConf.to_container(compose("config", others))
+    group, _, _ = key.rpartition(".")
+    for part in group.split(".") if group else []:
+        composed = composed.get(part)
+        if not isinstance(composed, dict):
+            return f"{key}: no such key"
+    return unknown_key(key, [name for name in composed if name not in ("name", "hydra")])

@@ -1,0 +1,196 @@
+"""Typed configuration: what a run is, and the checks that come before anything is trained or tracked.
+
+``conf/`` holds every default. The classes here hold the types. Initialisers, optimisers and data sources bring their
+own keys: the keyword-only parameters of their function, with the annotated ranges. Every mistake ends in an
+``InputError`` of one line: the key, what is allowed, what came.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from functools import cache
+from inspect import Parameter, signature
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge
+from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic.dataclasses import dataclass
+
+from pipeline.activations import ACTIVATIONS
+from pipeline.arithmetic import ARITHMETICS
+from pipeline.described import OneOf, described, one_line
+from pipeline.errors import InputError
+from pipeline.initializers import INITIALIZERS
+from pipeline.losses import LOSSES
+from pipeline.optimizers import OPTIMIZERS
+from pipeline.ranges import Count, Fraction, NonNegative, Positive
+from pipeline.sources import SOURCES
+
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+Seed = Annotated[int, Ge(0)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class ModelConfig:
+    """Group ``model``; logistic regression is the network without hidden units."""
+
+    name: Literal["logistic", "mlp"]
+    hidden_units: tuple[Count, ...]
+    activation: Annotated[str, OneOf(ACTIVATIONS)] | None
+    bias: bool
+    dropout: Fraction
+
+
+@dataclass(frozen=True, config=STRICT)
+class InitConfig:
+    """Group ``init``: a scheme and the keyword arguments of its function."""
+
+    name: Annotated[str, OneOf(INITIALIZERS)]
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True, config=STRICT)
+class DataConfig:
+    """Group ``data``: a source, the keyword arguments of its function, and what all sources share."""
+
+    name: Annotated[str, OneOf(SOURCES)]
+    options: dict[str, Any]
+    test_fraction: Fraction
+    seed: Seed
+    standardize: bool
+    limit: Count | None
+
+
+@dataclass(frozen=True, config=STRICT)
+class OptimizerConfig:
+    """Group ``optimizer``: a rule, the keyword arguments of its function, and decoupled weight decay."""
+
+    name: Annotated[str, OneOf(OPTIMIZERS)]
+    options: dict[str, Any]
+    weight_decay: NonNegative
+
+
+@dataclass(frozen=True, config=STRICT)
+class TrainingConfig:
+    """Group ``training``: a batch_size of None takes the full batch, a loss of None the cross-entropy."""
+
+    steps: Annotated[int, Ge(0)]
+    batch_size: Count | None
+    l2: NonNegative
+    loss: Annotated[str, OneOf(LOSSES)] | None
+    measure_at: Annotated[int, Ge(2)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Config:
+    """Everything that defines one run, and where it is tracked."""
+
+    model: ModelConfig
+    init: InitConfig
+    data: DataConfig
+    optimizer: OptimizerConfig
+    training: TrainingConfig
+    seed: Seed
+    arithmetic: Annotated[str, OneOf(ARITHMETICS)]
+    dtype: Literal["float64", "float32"]
+    experiment_name: str
+
+    def composed(self) -> dict[str, Any]:
+        """The configuration as nested plain values, in the shape of ``conf/``; ``parse_config`` reads it back."""
+        nested = asdict(self)
+        for group in FAMILIES:
+            nested[group] |= nested[group].pop("options")
+        return nested
+
+    def scientific(self) -> dict[str, Any]:
+        """The part of ``composed`` that determines the result: all but the place where it is tracked."""
+        return {key: value for key, value in self.composed().items() if key != "experiment_name"}
+
+    def flattened(self) -> dict[str, Any]:
+        """The part of ``scientific`` with dotted keys; a group's own key holds the name of its chosen option."""
+        flat: dict[str, Any] = {}
+        for key, value in self.scientific().items():
+            if isinstance(value, dict):
+                flat[key] = value.pop("name", None)
+                flat |= {f"{key}.{inner_key}": inner_value for inner_key, inner_value in value.items()}
+            else:
+                flat[key] = value
+        return {key: value for key, value in flat.items() if key != "training"}
+
+
+FAMILIES: dict[str, Mapping[str, Callable[..., Any]]] = {
+    "init": INITIALIZERS,
+    "data": SOURCES,
+    "optimizer": OPTIMIZERS,
+}
+
+
+def parse_config(composed: Mapping[str, Any]) -> Config:
+    """The composed configuration (nested plain values) as a checked ``Config``.
+
+    Raises:
+        InputError: a key is missing, unknown or of the wrong type, or two keys contradict each other.
+    """
+    nested = {
+        key: _with_options(key, value) if key in FAMILIES and isinstance(value, Mapping) else value
+        for key, value in composed.items()
+    }
+    try:
+        # Strict validation takes a list for a tuple and a mapping for a dataclass only from JSON.
+        config = TypeAdapter(Config).validate_json(json.dumps(nested))
+    except ValidationError as error:
+        raise InputError(one_line(error, Config, nested)) from None
+    for contradiction in _contradictions(config):
+        raise InputError(contradiction)
+    return config
+
+
+def _with_options(group: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Moves the keys that belong to the chosen option's function into ``options``, checked against its signature."""
+    name, family = values.get("name"), FAMILIES[group]
+    if not isinstance(name, str) or name not in family:
+        raise InputError(f"{group}: expected one of {', '.join(family)}, got {name!r}")
+    specification = option_types(family[name])
+    common = {"init": InitConfig, "data": DataConfig, "optimizer": OptimizerConfig}[group].__dataclass_fields__
+    options = {key: value for key, value in values.items() if key not in common}
+    allowed = [*specification, *(key for key in common if key not in ("name", "options"))]
+    for key in options:
+        if key not in specification:
+            raise InputError(f"{group}.{key}: no such key; {group}={name} has {', '.join(allowed) or 'no keys'}")
+    model = create_model(name, __config__=STRICT, **{key: (kind, ...) for key, kind in specification.items()})  # type: ignore[call-overload]
+    try:
+        options = dict(model.model_validate_json(json.dumps(options)))
+    except ValidationError as error:
+        key = str(error.errors()[0]["loc"][0])
+        given = repr(options[key]) if key in options else "nothing"
+        raise InputError(f"{group}.{key}: expected {described(specification[key])}, got {given}") from None
+    return {"options": options} | {key: value for key, value in values.items() if key in common}
+
+
+@cache
+def option_types(function: Callable[..., Any]) -> dict[str, Any]:
+    """The keyword-only parameters of a registered function and their annotations: the keys of its YAML file."""
+    return {
+        name: parameter.annotation
+        for name, parameter in signature(function, eval_str=True).parameters.items()
+        if parameter.kind is Parameter.KEYWORD_ONLY
+    }
+
+
+def _contradictions(config: Config) -> Iterator[str]:
+    """One line for every pair of keys that cannot go together."""
+    model, init = config.model, config.init
+    if model.name == "logistic" and model.hidden_units:
+        yield f"model.hidden_units: expected [] for logistic regression (or model=mlp), got {list(model.hidden_units)}"
+    if model.name == "logistic" and model.activation is not None:
+        yield f"model.activation: expected null for logistic regression (or model=mlp), got {model.activation}"
+    if model.name == "logistic" and model.dropout:
+        yield f"model.dropout: expected 0 for logistic regression, which has no hidden units, got {model.dropout}"
+    if model.name == "mlp" and not model.hidden_units:
+        yield "model.hidden_units: expected at least one width for model=mlp (or model=logistic), got []"
+    if model.name == "mlp" and model.activation is None:
+        yield f"model.activation: expected one of {', '.join(ACTIVATIONS)} for model=mlp, got null"
+    if config.dtype == "float32" and config.arithmetic == "exact":
+        yield "dtype: expected float64 with arithmetic=exact (or arithmetic=blas), got float32"
+    if init.name == "mirrored" and model.bias:
+        yield "model.bias: expected false with init=mirrored (a bias is not mirrored), got true"

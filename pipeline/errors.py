@@ -1,0 +1,12 @@
+"""The two exceptions that the command line turns into a message without a traceback."""
+
+
+class InputError(ValueError):
+    """A user's mistake, told in one line: the key or file, what is allowed, what came instead."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+class JobsFailed(RuntimeError):
+    """Some jobs of a sweep raised; their tracebacks are tracked with their runs."""

@@ -1,0 +1,247 @@
+"""Readers of the user's own files: MNIST's IDX format and CSV.
+
+Every file that cannot be used ends in an InputError of one line: the key, the file, the place, what
+was expected and what came. Nothing is unpickled, and no memory is taken on a header's word alone.
+"""
+
+import csv
+import gzip
+import io
+import math
+import os
+import struct
+import zlib
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from reprlib import repr as shortened
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import InputError
+
+IDX_DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+CHUNK = 2**20
+SHOWN_NAMES = 8
+
+
+class Examples(NamedTuple):
+    """Labelled examples as their source gives them, not yet split.
+
+    inputs: (n, d), finite. labels: (n,), the class of each example, numbers or strings. feature_names: d names.
+    """
+
+    inputs: NDArray[np.float64]
+    labels: NDArray[Any]
+    feature_names: tuple[str, ...]
+
+
+def read_idx(path: Path) -> Examples:
+    """The images of an IDX file, one flattened image a row, with the labels found beside it.
+
+    Args:
+        path: the image file, or a folder that holds one. The label file is named like it, with ``labels``
+            for ``images`` and ``idx1`` for ``idx3``. Both may be gzipped, whatever their names say.
+
+    Returns:
+        inputs (n, rows * columns): uint8 pixels divided by 255, any other type as it is. labels (n,): as stored.
+    """
+    image_path = _image_file(path)
+    images = _idx_array(image_path, dimensions=3)
+    label_path = _label_file(image_path)
+    labels = _idx_array(label_path, dimensions=1)
+    count, rows, columns = images.shape
+    if len(labels) != count:
+        raise _unusable(f"{label_path}: byte 4", f"{count} labels, one for each image in {image_path}", len(labels))
+    inputs = images.reshape(count, rows * columns).astype(np.float64)
+    if images.dtype == np.uint8:
+        inputs /= 255
+    return Examples(inputs, labels, tuple(f"pixel_{r}_{c}" for r in range(rows) for c in range(columns)))
+
+
+def read_csv(path: Path, target: str) -> Examples:
+    """The rows of a CSV file: the column ``target`` holds the labels, every other column is a feature.
+
+    UTF-8, a header line, commas, double quotes where needed; gzipped or not. Blank lines and blanks
+    around a cell do not count. Labels are numbers if all of them are, so that 10 sorts after 9.
+    Not read by pandas, which fills short lines with empty cells and loses the numbers of the lines.
+    """
+    records = _records(path)
+    line, header = next(records, (1, []))
+    feature_names = _feature_names(f"{path}: line {line}", header, target)
+    label_column = [name.strip() for name in header].index(target)
+    features, labels = array("d"), []
+    for line, cells in records:
+        if len(cells) != len(header):
+            raise _unusable(f"{path}: line {line}", f"{len(header)} cells as in the header", len(cells))
+        label = cells.pop(label_column).strip()
+        if label.lower() in ("", "nan"):
+            raise _unusable(f"{path}: line {line}, column {target!r}", "a label", repr(label))
+        numbers = _numbers(cells)
+        if numbers is None:
+            name, cell = next(pair for pair in zip(feature_names, cells, strict=True) if _numbers(pair[1:]) is None)
+            raise _unusable(f"{path}: line {line}, column {shortened(name)}", "a finite number", shortened(cell))
+        features.extend(numbers)
+        labels.append(label)
+    if not labels:
+        raise _unusable(f"{path}: line {line}", "rows after the header", "none")
+    inputs = np.array(features).reshape(len(labels), len(feature_names))
+    return Examples(inputs, _class_values(labels), feature_names)
+
+
+def _unusable(place: str | Path, expected: str, got: object) -> InputError:
+    return InputError(f"data.path: {place}: expected {expected}, got {got}")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[io.BufferedIOBase]:
+    """The file's bytes, unpacked if they are gzipped; what fails while they are read becomes an InputError."""
+    try:
+        # A pipe could block, a device never end.
+        if not path.is_file():
+            got = "a folder" if path.is_dir() else "a pipe or a device" if path.exists() else "no such file"
+            raise _unusable(path, "a file", got)
+        with path.open("rb") as raw:
+            gzipped = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            if not gzipped:
+                yield raw
+                return
+            unpacked = gzip.GzipFile(fileobj=raw)
+            try:
+                yield unpacked
+            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+                raise _unusable(f"{path}: byte {unpacked.tell()} unpacked", "sound gzip data", error) from error
+    except OSError as error:
+        raise _unusable(path, "a readable file", error.strerror or error) from error
+
+
+def _image_file(path: Path) -> Path:
+    """The image file that ``path`` means: itself, or the one in that folder."""
+    if not os.path.isdir(path):
+        return path
+    for name in ("train-images-idx3-ubyte", "train-images-idx3-ubyte.gz"):
+        if os.path.isfile(path / name):
+            return path / name
+    try:
+        found = sorted(name for name in os.listdir(path) if "images-idx3" in name)
+    except OSError as error:
+        raise _unusable(path, "a readable folder", error.strerror) from error
+    if len(found) != 1:
+        raise _unusable(path, "one file named *images-idx3* in this folder", _listed(found))
+    return path / found[0]
+
+
+def _label_file(image_path: Path) -> Path:
+    """The label file beside an image file, by MNIST's naming."""
+    if "images" not in image_path.name:
+        raise _unusable(image_path, "'images' in the file's name, where the label file has 'labels'", image_path.name)
+    name = image_path.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
+    for candidate in (image_path.with_name(name), image_path.with_name(name + ".gz")):
+        # Unlike Path.is_file, this also answers for a name that is too long.
+        if os.path.isfile(candidate):
+            return candidate
+    raise _unusable(image_path, f"its labels in {name} or {name}.gz beside it", "neither")
+
+
+def _idx_array(path: Path, dimensions: int) -> NDArray[Any]:
+    """The array in an IDX file, big-endian as stored.
+
+    Two zero bytes, a type code, the number of dimensions, each size as a big-endian uint32, the values
+    row by row (LeCun, Cortes and Burges, "The MNIST database", section on the file formats).
+    """
+    with _opened(path) as stream:
+        magic = stream.read(4)
+        if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in IDX_DTYPES or magic[3] != dimensions:
+            allowed = ", ".join(f"0000{code:02x}{dimensions:02x}" for code in IDX_DTYPES)
+            raise _unusable(f"{path}: byte 0", f"an IDX magic number ({allowed})", magic.hex() or "an empty file")
+        sizes = stream.read(4 * dimensions)
+        if len(sizes) < 4 * dimensions:
+            raise _unusable(f"{path}: byte 4", f"{4 * dimensions} bytes of sizes", f"{len(sizes)} (truncated)")
+        shape = struct.unpack(f">{dimensions}I", sizes)
+        if 0 in shape:
+            raise _unusable(f"{path}: byte 4", "sizes of at least 1", shape)
+        dtype = np.dtype(IDX_DTYPES[magic[2]])
+        start, declared = 4 + len(sizes), math.prod(shape) * dtype.itemsize
+        body = bytearray()
+        # In chunks, so that memory grows with what the file holds; one byte past the end shows trailing bytes.
+        while chunk := stream.read(min(CHUNK, declared + 1 - len(body))):
+            body += chunk
+    if len(body) != declared:
+        place = f"byte {start + min(len(body), declared)}"
+        got = f"{len(body)} (truncated)" if len(body) < declared else "trailing bytes"
+        raise _unusable(f"{path}: {place}", f"{declared} bytes of values for sizes {shape}", got)
+    values = np.frombuffer(body, dtype)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        raise _unusable(f"{path}: byte {start + bad[0] * dtype.itemsize}", "a finite number", values[bad[0]])
+    return values.reshape(shape)
+
+
+def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The records of a CSV file that are not blank, each with the number of its first line."""
+    with _opened(path) as stream:
+        content = stream.read()
+    try:
+        text = content.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        got = f"byte 0x{content[error.start]:02x}"
+        raise _unusable(f"{path}: line {line}, byte {error.start} of the file", "UTF-8 text", got) from error
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    line = 1
+    try:
+        for cells in reader:
+            if cells:
+                yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise _unusable(f"{path}: line {line}", "cells with commas between them", error) from error
+
+
+def _feature_names(place: str, header: list[str], target: str) -> tuple[str, ...]:
+    """The header's names without ``target``."""
+    names = [name.strip() for name in header]
+    if not names:
+        raise _unusable(place, "a header with column names", "an empty file")
+    if _numbers(names) is not None:
+        raise _unusable(place, "a header with column names", f"only numbers: {_listed(names)}")
+    if "" in names:
+        raise _unusable(place, "a name for every column", f"none for column {names.index('') + 1}")
+    if repeated := [name for name, count in Counter(names).items() if count > 1]:
+        raise _unusable(place, "different column names", f"{_listed(repeated)} more than once")
+    if target not in names:
+        raise InputError(f"data.target: {place}: expected one of {_listed(names)}, got {target!r}")
+    if len(names) == 1:
+        raise _unusable(place, f"a feature column besides {target!r}", "no other column")
+    return tuple(name for name in names if name != target)
+
+
+def _numbers(cells: Sequence[str]) -> list[float] | None:
+    """The cells as finite numbers; None if a cell is anything else, such as nan, inf or Python's 1_000."""
+    try:
+        numbers = list(map(float, cells))
+    except ValueError:
+        return None
+    return numbers if all(map(math.isfinite, numbers)) and "_" not in "".join(cells) else None
+
+
+def _class_values(labels: list[str]) -> NDArray[Any]:
+    """The labels as integers or floats if all can be, else as strings."""
+    numbers = _numbers(labels)
+    # From 2**53 on, two different labels could become one float.
+    if numbers is None or max(map(abs, numbers)) >= 2**53:
+        return np.array(labels, dtype=object)
+    values = np.array(numbers)
+    whole = values.astype(np.int64)
+    return whole if np.array_equal(whole, values) else values
+
+
+def _listed(names: list[str]) -> str:
+    """The names in quotes; of many only the first, and how many there are."""
+    shown = ", ".join(map(shortened, names[:SHOWN_NAMES])) or "none"
+    return shown if len(names) <= SHOWN_NAMES else f"{shown}, ... ({len(names)} in all)"

@@ -1,0 +1,181 @@
+"""A stack of networks of one architecture: their parameters, the forward pass and back-propagation.
+
+Notation of the theory, with a leading run axis R: x(0) are the inputs, S(l) = W(l) x(l-1) + b(l) the
+pre-activations, x(l) = g(S(l)) the activations, delta(l) = dloss/dS(l). The output layer is linear; its
+pre-activations are the network's outputs (logits). Logistic regression is the network without a hidden layer.
+
+Stored with the example axis last, so that a bias is one more input that is always 1: each layer is a block
+(R, fan_out, fan_in + 1) whose last column holds the biases, and S(l) is one product. All blocks are views of one
+array (R, P), so that an optimiser updates every layer with the same few elementwise operations.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.activations import ACTIVATIONS
+from pipeline.arithmetic import Arithmetic, Array
+from pipeline.initializers import Layer
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Shape of a network: what all runs of a stack share.
+
+    Attributes:
+        widths: units per layer, d(0) ... d(L): inputs first, outputs last.
+        activation: name of g, or None where there is no hidden layer.
+        bias: whether the layers have biases.
+        dropout: probability that a hidden activation is zeroed in a training step.
+    """
+
+    widths: tuple[int, ...]
+    activation: str | None
+    bias: bool
+    dropout: float = 0.0
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers from the first to the output layer."""
+        last = len(self.widths) - 2
+        return tuple(
+            Layer(fan_in, fan_out, self.activation if index < last else None, below_is_hidden=index > 0)
+            for index, (fan_in, fan_out) in enumerate(zip(self.widths[:-1], self.widths[1:], strict=True))
+        )
+
+    @property
+    def block_shapes(self) -> tuple[tuple[int, int], ...]:
+        """(fan_out, fan_in + 1) of every layer, or (fan_out, fan_in) without biases."""
+        return tuple((layer.fan_out, layer.fan_in + self.bias) for layer in self.layers)
+
+    @property
+    def parameter_count(self) -> int:
+        """P, the number of weights and biases of one run."""
+        return sum(rows * columns for rows, columns in self.block_shapes)
+
+    def blocks(self, parameters: Array) -> list[Array]:
+        """Views (R, fan_out, fan_in + 1) of the layers inside ``parameters`` (R, P)."""
+        views, start = [], 0
+        for rows, columns in self.block_shapes:
+            views.append(parameters[:, start : start + rows * columns].reshape(-1, rows, columns))
+            start += rows * columns
+        return views
+
+    def weights(self, parameters: Array) -> list[Array]:
+        """Views (R, fan_in, fan_out) of the weights W(l) inside ``parameters`` (R, P), biases left out."""
+        return [
+            block[:, :, : layer.fan_in].swapaxes(1, 2)
+            for block, layer in zip(self.blocks(parameters), self.layers, strict=True)
+        ]
+
+    def biases(self, parameters: Array) -> list[Array]:
+        """Views (R, fan_out) of the biases b(l) inside ``parameters`` (R, P); empty without biases."""
+        return [block[:, :, -1] for block in self.blocks(parameters)] if self.bias else []
+
+    def weight_mask(self) -> Array:
+        """(P,) float64: 1 where a parameter is a weight, 0 where it is a bias."""
+        mask = np.zeros((1, self.parameter_count))
+        for weights in self.weights(mask):
+            weights[...] = 1.0
+        return mask[0]
+
+
+class ForwardPass(NamedTuple):
+    """What back-propagation and the measurements need of a forward pass; every list goes from layer 1 up.
+
+    Attributes:
+        weights: operands (R, fan_out, fan_in + 1) of all layers.
+        inputs: operands x(l-1) with the row of ones, (R, fan_in + 1, n), or (fan_in + 1, n) where the runs share
+            the examples.
+        pre_activations: S(l), (R, fan_out, n); the last are the outputs.
+        activations: g(S(l)) of the hidden layers before dropout, (R, units, n).
+        masks: dropout factors of the hidden layers, (R, units, n), or None.
+    """
+
+    weights: list[Array]
+    inputs: list[Array]
+    pre_activations: list[Array]
+    activations: list[Array]
+    masks: list[Array] | None
+
+    @property
+    def outputs(self) -> Array:
+        return self.pre_activations[-1]
+
+
+def input_operand(inputs: Array, architecture: Architecture, arithmetic: Arithmetic) -> Array:
+    """Examples (n, d(0)) as an operand (n, d(0) + 1) with the column of ones that carries the bias."""
+    ones = np.ones((len(inputs), int(architecture.bias)), inputs.dtype)
+    rows = np.concatenate([inputs, ones], axis=1)
+    return arithmetic.operand(rows) if rows.size else rows
+
+
+def forward(
+    architecture: Architecture,
+    arithmetic: Arithmetic,
+    parameters: Array,
+    inputs: Array,
+    masks: list[Array] | None = None,
+) -> ForwardPass:
+    """The forward pass of all runs.
+
+    Args:
+        architecture: the shape that all runs share.
+        arithmetic: the matrix product.
+        parameters: (R, P).
+        inputs: operand from ``input_operand``, examples last: (d(0) + 1, n), or (R, d(0) + 1, n) when every run
+            has its own batch.
+        masks: dropout factors of each hidden layer, (R, units, n); None leaves every unit in.
+    """
+    weights = [arithmetic.operand(block) for block in architecture.blocks(parameters)]
+    state = ForwardPass(weights, [inputs], [], [], masks)
+    for index, layer in enumerate(architecture.layers):
+        pre_activation = arithmetic.product(weights[index], state.inputs[index])
+        state.pre_activations.append(pre_activation)
+        if layer.activation is not None:
+            runs, units, examples = pre_activation.shape
+            with_ones = np.empty((runs, units + architecture.bias, examples), pre_activation.dtype)
+            with_ones[:, units:] = 1.0
+            activation = np.empty_like(pre_activation)
+            ACTIVATIONS[layer.activation].function(pre_activation, activation)
+            state.activations.append(activation)
+            with_ones[:, :units] = activation if masks is None else activation * masks[index]
+            state.inputs.append(arithmetic.operand(with_ones))
+    return state
+
+
+def backward(
+    architecture: Architecture, arithmetic: Arithmetic, state: ForwardPass, output_delta: Array, gradient: Array
+) -> list[Array]:
+    """Adds the summed gradient of the examples to ``gradient`` and returns the deltas.
+
+    dloss/dW(l) = delta(l) x(l-1)^T and delta(l-1) = g'(S(l-1)) * W(l)^T delta(l) (Rumelhart, Hinton and Williams
+    1986), summed over the examples.
+
+    Args:
+        state: the forward pass.
+        output_delta: delta(L) of each example's own loss, (R, k, n).
+        gradient: (R, P), changed in place.
+
+    Returns:
+        delta(1) ... delta(L), each (R, units, n).
+    """
+    delta = output_delta
+    deltas = [delta]
+    blocks = architecture.blocks(gradient)
+    for index in reversed(range(len(blocks))):
+        operand = arithmetic.operand(delta)
+        blocks[index] += arithmetic.product(operand, state.inputs[index].swapaxes(-1, -2))
+        layer = architecture.layers[index]
+        if layer.below_is_hidden:
+            delta = arithmetic.product(state.weights[index][:, :, : layer.fan_in].swapaxes(1, 2), operand)
+            activation = architecture.layers[index - 1].activation
+            assert activation is not None
+            delta *= ACTIVATIONS[activation].derivative(
+                state.pre_activations[index - 1], state.activations[index - 1]
+            )
+            if state.masks is not None:
+                delta *= state.masks[index - 1]
+            deltas.append(delta)
+    return deltas[::-1]

@@ -1,0 +1,226 @@
+"""From checked configurations to stacks: which runs can train together, and what their training gives."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from pipeline import names
+from pipeline.arithmetic import ARITHMETICS, Array
+from pipeline.config import Config, DataConfig
+from pipeline.data import Dataset, load_dataset
+from pipeline.errors import InputError
+from pipeline.initializers import INITIALIZERS
+from pipeline.losses import LOSSES, targets_of
+from pipeline.network import Architecture
+from pipeline.optimizers import Optimizer
+from pipeline.optimum import Optimum, reference_optimum
+from pipeline.training import RunGenerators, Split, Task, log_spaced_steps, split_of, train
+
+Curve = list[tuple[int, float]]
+COARSEST_FEATURE = 1e-3
+RESULT_VERSION = 1
+"""Raised by every change of the code that changes a result's bits."""
+
+
+@dataclass
+class RunResult:
+    """What the training of one run gives.
+
+    Attributes:
+        architecture: its shape.
+        initial: (P,), the parameters before the first step.
+        final: (P,), the parameters at the end, or when the run diverged.
+        curves: metric key -> measured (step, value) pairs, steps ascending.
+        diverged_at: the step at which weights or training loss stopped being finite, or None.
+        optimum: for logistic regression, whether a reference optimum exists; else None.
+    """
+
+    architecture: Architecture
+    initial: Array
+    final: Array
+    curves: dict[str, Curve] = field(default_factory=dict)
+    diverged_at: int | None = None
+    optimum: str | None = None
+
+    @property
+    def last(self) -> dict[str, float]:
+        """The last measured value of every metric."""
+        return {key: curve[-1][1] for key, curve in self.curves.items()}
+
+
+def dataset_of(config: DataConfig) -> Dataset:
+    """The data set of a configuration; loaded once per process."""
+    return _dataset(json.dumps(asdict(config)))
+
+
+@lru_cache(maxsize=8)
+def _dataset(key: str) -> Dataset:
+    return load_dataset(**json.loads(key))
+
+
+def fingerprint(config: Config) -> str:
+    """Hash of everything that determines a run's bits on one kind of machine.
+
+    That is the scientific configuration, the data itself and ``RESULT_VERSION``.
+    """
+    determined_by = [config.scientific(), dataset_of(config.data).digest, RESULT_VERSION]
+    return hashlib.sha256(json.dumps(determined_by, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def architecture_of(config: Config, dataset: Dataset) -> Architecture:
+    """The layer widths follow from the data: features in, one output for two classes, else one per class."""
+    outputs = 1 if len(dataset.classes) == 2 else len(dataset.classes)
+    widths = (dataset.train_inputs.shape[1], *config.model.hidden_units, outputs)
+    return Architecture(widths, config.model.activation, config.model.bias, config.model.dropout)
+
+
+def check_against_data(config: Config) -> None:
+    """Checks what only the data can tell: batch size, feature scales, and whether the initialiser fits the layers.
+
+    Raises:
+        InputError: in one line, the key to change.
+    """
+    dataset = dataset_of(config.data)
+    examples = len(dataset.train_inputs)
+    batch_size = config.training.batch_size
+    if batch_size is not None and batch_size > examples:
+        raise InputError(
+            f"training.batch_size: expected at most {examples}, the training examples of data={dataset.name}"
+            f" (or null for the full batch), got {batch_size}"
+        )
+    if config.arithmetic == "exact":
+        _check_feature_scales(dataset)
+    _check_initializer(json.dumps([config.init.name, config.init.options]), architecture_of(config, dataset))
+
+
+@lru_cache(maxsize=256)
+def _check_initializer(key: str, architecture: Architecture) -> None:
+    # One draw is the check: the scheme itself knows which layers it fits.
+    name, options = json.loads(key)
+    _initial_parameters(architecture, name, options, np.random.default_rng(0))
+
+
+def _check_feature_scales(dataset: Dataset) -> None:
+    """Exact products keep 21 bits below the largest input, which features of tiny scale would not survive."""
+    inputs = dataset.train_inputs
+    rounded = ARITHMETICS["exact"].operand(inputs)
+    deviation = inputs.std(axis=0)
+    lost = np.abs(rounded - inputs).max(axis=0) > COARSEST_FEATURE * deviation
+    lost &= deviation > 0.0
+    if lost.any():
+        feature = dataset.feature_names[int(lost.argmax())]
+        raise InputError(
+            f"data.standardize: expected true (or arithmetic=blas) where features differ this much in scale: feature"
+            f" {feature!r} would be rounded away beside the largest input {np.abs(inputs).max():g}, got false"
+        )
+
+
+def stack_key(config: Config) -> str:
+    """Equal for runs that can train as one stack.
+
+    They may differ in seed, initialisation, and the numbers of the optimiser.
+    """
+    shared = config.scientific()
+    del shared["seed"], shared["init"]
+    shared["optimizer"] = [config.optimizer.name, config.optimizer.weight_decay > 0.0]
+    return json.dumps(shared, sort_keys=True)
+
+
+def train_stack(configs: Sequence[Config]) -> list[RunResult]:
+    """Trains runs that share a ``stack_key`` together; every run gets the bits that it would get alone.
+
+    Args:
+        configs: R checked configurations.
+
+    Returns:
+        R results in the same order.
+    """
+    shared = configs[0]
+    dataset = dataset_of(shared.data)
+    architecture = architecture_of(shared, dataset)
+    task = _task(shared, dataset, architecture)
+    optimum = _reference_optimum(shared, dataset)
+    generators = [RunGenerators.from_seed(config.seed) for config in configs]
+    parameters = np.stack(
+        [
+            _initial_parameters(architecture, config.init.name, config.init.options, generator.initial)
+            for config, generator in zip(configs, generators, strict=True)
+        ]
+    ).astype(shared.dtype)
+    results = [
+        RunResult(architecture, initial, initial, optimum=None if optimum is None else optimum.status)
+        for initial in parameters.copy()
+    ]
+    for snapshot in train(task, parameters, _optimizer(configs, architecture, parameters), generators):
+        metrics = snapshot.metrics
+        if optimum is not None and optimum.exists:
+            gap, distance = optimum.measures(architecture.blocks(snapshot.parameters)[0])
+            metrics |= {names.OPTIMUM_GAP: gap, names.OPTIMUM_DISTANCE: distance}
+        for run in np.flatnonzero(snapshot.recorded):
+            results[run].final = snapshot.parameters[run].copy()
+            results[run].diverged_at = snapshot.step if snapshot.diverged[run] else None
+            for key, values in metrics.items():
+                results[run].curves.setdefault(key, []).append((snapshot.step, float(values[run])))
+    return results
+
+
+def _task(config: Config, dataset: Dataset, architecture: Architecture) -> Task:
+    training, arithmetic = config.training, ARITHMETICS[config.arithmetic]
+
+    def split(inputs: Array, labels: Array) -> Split:
+        targets = targets_of(labels, len(dataset.classes)).T
+        return split_of(inputs.astype(config.dtype), targets.astype(config.dtype), labels, architecture, arithmetic)
+
+    return Task(
+        architecture=architecture,
+        arithmetic=arithmetic,
+        loss=LOSSES[training.loss or "cross_entropy"](architecture.widths[-1]),
+        l2=training.l2,
+        steps=training.steps,
+        batch_size=training.batch_size,
+        measured_steps=log_spaced_steps(training.steps, training.measure_at),
+        train=split(dataset.train_inputs, dataset.train_labels),
+        test=split(dataset.test_inputs, dataset.test_labels),
+    )
+
+
+def _initial_parameters(
+    architecture: Architecture, name: str, options: dict[str, Any], generator: np.random.Generator
+) -> Array:
+    """(P,), drawn for one run alone, layer by layer."""
+    parameters = np.zeros((1, architecture.parameter_count))
+    for weights, layer in zip(architecture.weights(parameters), architecture.layers, strict=True):
+        weights[0] = INITIALIZERS[name](generator, layer, **options)
+    return parameters[0]
+
+
+def _optimizer(configs: Sequence[Config], architecture: Architecture, parameters: Array) -> Optimizer:
+    def column(numbers: Sequence[float]) -> Array:
+        return np.array(numbers, parameters.dtype)[:, None]
+
+    first = configs[0].optimizer
+    return Optimizer(
+        first.name,
+        parameters,
+        {key: column([config.optimizer.options[key] for config in configs]) for key in first.options},
+        weight_decay=column([config.optimizer.weight_decay for config in configs]),
+        weight_mask=architecture.weight_mask().astype(parameters.dtype),
+    )
+
+
+def _reference_optimum(config: Config, dataset: Dataset) -> Optimum | None:
+    """The optimum of logistic regression with the cross-entropy; None for every other objective."""
+    if config.model.name != "logistic" or config.training.loss == "squared_error":
+        return None
+    return _cached_optimum(dataset, config.training.l2, config.model.bias)
+
+
+@lru_cache(maxsize=8)
+def _cached_optimum(dataset: Dataset, l2: float, bias: bool) -> Optimum:
+    targets = targets_of(dataset.train_labels, len(dataset.classes))
+    return reference_optimum(dataset.train_inputs, targets, l2=l2, bias=bias)
