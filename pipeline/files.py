@@ -8,7 +8,6 @@ import csv
 import gzip
 import io
 import math
-import os
 import struct
 import zlib
 from array import array
@@ -98,9 +97,18 @@ def _unusable(place: str | Path, expected: str, got: object) -> InputError:
 
 
 @contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turns the system's refusals, such as a missing permission or too long a name, into an InputError."""
+    try:
+        yield
+    except OSError as error:
+        raise _unusable(path, "something readable", error.strerror or error) from error
+
+
+@contextmanager
 def _opened(path: Path) -> Iterator[io.BufferedIOBase]:
     """The file's bytes, unpacked if they are gzipped; what fails while they are read becomes an InputError."""
-    try:
+    with _readable(path):
         # A pipe could block, a device never end.
         if not path.is_file():
             got = "a folder" if path.is_dir() else "a pipe or a device" if path.exists() else "no such file"
@@ -116,24 +124,18 @@ def _opened(path: Path) -> Iterator[io.BufferedIOBase]:
                 yield unpacked
             except (gzip.BadGzipFile, EOFError, zlib.error) as error:
                 raise _unusable(f"{path}: byte {unpacked.tell()} unpacked", "sound gzip data", error) from error
-    except OSError as error:
-        raise _unusable(path, "a readable file", error.strerror or error) from error
 
 
 def _image_file(path: Path) -> Path:
     """The image file that ``path`` means: itself, or the one in that folder."""
-    if not os.path.isdir(path):
-        return path
-    for name in ("train-images-idx3-ubyte", "train-images-idx3-ubyte.gz"):
-        if os.path.isfile(path / name):
-            return path / name
-    try:
-        found = sorted(name for name in os.listdir(path) if "images-idx3" in name)
-    except OSError as error:
-        raise _unusable(path, "a readable folder", error.strerror) from error
-    if len(found) != 1:
-        raise _unusable(path, "one file named *images-idx3* in this folder", _listed(found))
-    return path / found[0]
+    with _readable(path):
+        if not path.is_dir():
+            return path
+        found = sorted(file for file in path.iterdir() if "images-idx3" in file.name)
+    training = [file for file in found if file.name in ("train-images-idx3-ubyte", "train-images-idx3-ubyte.gz")]
+    if not training and len(found) != 1:
+        raise _unusable(path, "one file named *images-idx3* in this folder", _listed([file.name for file in found]))
+    return (training or found)[0]
 
 
 def _label_file(image_path: Path) -> Path:
@@ -142,9 +144,9 @@ def _label_file(image_path: Path) -> Path:
         raise _unusable(image_path, "'images' in the file's name, where the label file has 'labels'", image_path.name)
     name = image_path.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
     for candidate in (image_path.with_name(name), image_path.with_name(name + ".gz")):
-        # Unlike Path.is_file, this also answers for a name that is too long.
-        if os.path.isfile(candidate):
-            return candidate
+        with _readable(candidate):
+            if candidate.is_file():
+                return candidate
     raise _unusable(image_path, f"its labels in {name} or {name}.gz beside it", "neither")
 
 

@@ -8,7 +8,6 @@ The examples of the synthetic sources come in mixed order, so that the first of 
 """
 
 import math
-import os.path
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -134,4 +133,7 @@ def _require_two_of_each(examples: int, classes: int) -> None:
 
 def _file_path(path: str) -> Path:
     # The shell leaves the ~ in `data.path=~/file` to the program.
-    return Path(os.path.expanduser(path))
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"data.path: {path}: expected a user with a home folder after ~, got: {error}") from error

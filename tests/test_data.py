@@ -12,6 +12,7 @@ import pytest
 import yaml
 from numpy.typing import NDArray
 from scipy.optimize import linprog
+from sklearn.utils import check_random_state
 
 from pipeline import sources
 from pipeline.data import Dataset, load_dataset
@@ -68,7 +69,8 @@ def test_every_default_loads_with_all_classes_in_both_parts(name: str) -> None:
         assert set(labels) == set(range(len(data.classes)))
     assert len(data.feature_names) == data.train_inputs.shape[1] == data.test_inputs.shape[1]
     for array in (data.train_inputs, data.train_labels, data.test_inputs, data.test_labels):
-        assert array.flags.c_contiguous and not array.flags.writeable
+        assert array.flags.c_contiguous
+        assert not array.flags.writeable
         assert array.dtype == (np.float64 if array.ndim == 2 else np.int64)
 
 
@@ -84,12 +86,13 @@ def test_equal_seeds_give_equal_bytes_and_other_seeds_do_not(name: str) -> None:
 
 
 def test_nothing_reads_or_moves_the_global_random_state() -> None:
-    np.random.seed(1)
+    global_state = check_random_state(None)
+    global_state.seed(1)
     first = [dataset(name).digest for name in SYNTHETIC + BUNDLED]
-    after_loading = np.random.random()
-    np.random.seed(1)
-    assert after_loading == np.random.random()
-    np.random.seed(2)
+    after_loading = global_state.random_sample()
+    global_state.seed(1)
+    assert after_loading == global_state.random_sample()
+    global_state.seed(2)
     assert first == [dataset(name).digest for name in SYNTHETIC + BUNDLED]
 
 
@@ -150,7 +153,8 @@ def test_the_split_moves_examples_with_their_labels() -> None:
 
 def test_without_a_test_part_every_example_is_trained_in_the_order_of_the_source() -> None:
     data = dataset("digits", test_fraction=0)
-    assert data.test_inputs.shape == (0, 64) and data.test_labels.shape == (0,)
+    assert data.test_inputs.shape == (0, 64)
+    assert data.test_labels.shape == (0,)
     assert data.train_labels[:10].tolist() == list(range(10))
     assert len(data.train_labels) == 1797
 
@@ -182,7 +186,8 @@ def test_standardisation_is_fitted_on_the_training_part_alone() -> None:
 def test_a_constant_feature_becomes_zero_and_is_not_blown_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sum of ten times 0.1 is not 1, so the mean is not 0.1; and the square of 1e-200 is 0."""
     inputs = np.column_stack([np.full(10, 0.1), np.arange(10) * 1e-200, np.arange(10)])
-    assert 0 < inputs.std(axis=0)[0] < 1e-15 and inputs.std(axis=0)[1] == 0
+    assert 0 < inputs.std(axis=0)[0] < 1e-15
+    assert inputs.std(axis=0)[1] == 0
     given_examples(monkeypatch, inputs, np.arange(10) % 2)
     data = load_given(standardize=True, test_fraction=0)
     np.testing.assert_array_equal(data.train_inputs[:, 0], 0)
@@ -206,7 +211,8 @@ def test_a_feature_that_is_constant_in_the_training_part_keeps_its_scale_in_the_
 
 def test_digits_lie_on_a_grid_of_sixteenths() -> None:
     inputs = dataset("digits").train_inputs
-    assert inputs.min() == 0 and inputs.max() == 1
+    assert inputs.min() == 0
+    assert inputs.max() == 1
     np.testing.assert_array_equal(inputs * 16, np.rint(inputs * 16))
 
 
@@ -272,7 +278,8 @@ def test_what_cannot_be_split_is_refused_in_one_line(
     with pytest.raises(InputError) as caught:
         load_given(**changes)
     message = str(caught.value)
-    assert message.startswith(f"{start}: expected ") and len(message.splitlines()) == 1
+    assert message.startswith(f"{start}: expected ")
+    assert len(message.splitlines()) == 1
     assert all(part in message for part in parts), message
 
 
@@ -306,6 +313,8 @@ def test_files_of_the_user_are_read_from_a_path_with_a_tilde(tmp_path: Path, mon
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "table.csv").write_text("a,y\n" + "".join(f"{i},{'no' if i % 2 else 'yes'}\n" for i in range(20)))
     data = dataset("csv", path="~/table.csv", target="y")
-    assert data.classes == ("no", "yes") and data.feature_names == ("a",) and len(data.train_labels) == 16
-    with pytest.raises(InputError, match=r"^data.path: ~nobody-has-this-name/x: expected a file"):
+    assert data.classes == ("no", "yes")
+    assert data.feature_names == ("a",)
+    assert len(data.train_labels) == 16
+    with pytest.raises(InputError, match=r"^data.path: ~nobody-has-this-name/x: expected a user"):
         sources.idx(np.random.default_rng(0), path="~nobody-has-this-name/x")

@@ -127,7 +127,8 @@ def test_idx_refuses_in_one_line(
     message = refusal(read_idx, write_pair(tmp_path, images, labels))
     assert message.startswith(f"data.path: {tmp_path}/train-")
     assert place in message.split(": expected ")[0]
-    assert expected in message and got in message.split(", got ")[-1]
+    assert expected in message
+    assert got in message.split(", got ")[-1]
 
 
 def test_idx_header_is_not_believed_before_the_bytes_are_there(tmp_path: Path) -> None:
@@ -147,7 +148,8 @@ def test_idx_needs_both_files_and_a_name_that_tells_where_the_labels_are(tmp_pat
     assert refusal(read_idx, path) == f"data.path: {path}: expected a file, got no such file"
     path.write_bytes(IMAGE_BYTES)
     message = refusal(read_idx, path)
-    assert str(path) in message and "train-labels-idx1-ubyte or train-labels-idx1-ubyte.gz beside it" in message
+    assert str(path) in message
+    assert "train-labels-idx1-ubyte or train-labels-idx1-ubyte.gz beside it" in message
     path.rename(tmp_path / "pictures")
     assert "'images'" in refusal(read_idx, tmp_path / "pictures")
 
@@ -233,6 +235,9 @@ def test_a_missing_file_a_folder_and_a_pipe_are_refused_without_waiting(tmp_path
         assert message.startswith(f"data.path: {tmp_path / name}: expected a file, got {got}")
     assert "File name too long" in refusal(read_csv, tmp_path / ("x" * 300), "kind")
     assert "File name too long" in refusal(read_idx, tmp_path / ("x" * 300))
+    longest = tmp_path / ("images" + "x" * 249)
+    longest.write_bytes(IMAGE_BYTES)
+    assert "File name too long" in refusal(read_idx, longest)
 
 
 def test_what_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,11 +248,12 @@ def test_what_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
 
     path = write_pair(tmp_path)
     monkeypatch.setattr(Path, "open", denied)
-    monkeypatch.setattr(os, "listdir", denied)
+    monkeypatch.setattr(Path, "iterdir", denied)
     (tmp_path / "folder").mkdir()
     for read, arguments in ((read_csv, (path, "kind")), (read_idx, (path,)), (read_idx, (tmp_path / "folder",))):
         message = refusal(read, *arguments)
-        assert message.startswith(f"data.path: {arguments[0]}: ") and message.endswith("got Permission denied")
+        assert message.startswith(f"data.path: {arguments[0]}: ")
+        assert message.endswith("got Permission denied")
 
 
 def loads_or_refuses(read: object, *arguments: object) -> None:
@@ -256,10 +262,13 @@ def loads_or_refuses(read: object, *arguments: object) -> None:
     try:
         examples: Examples = read(*arguments)
     except InputError as error:
-        assert str(error).startswith(("data.path: ", "data.target: ")) and len(str(error).splitlines()) == 1
+        message = str(error)
+    else:
+        assert examples.inputs.shape == (len(examples.labels), len(examples.feature_names))
+        assert np.isfinite(examples.inputs).all()
         return
-    assert examples.inputs.shape == (len(examples.labels), len(examples.feature_names))
-    assert np.isfinite(examples.inputs).all()
+    assert message.startswith(("data.path: ", "data.target: "))
+    assert len(message.splitlines()) == 1
 
 
 @pytest.fixture(scope="module")
