@@ -1,6 +1,7 @@
 """Means over seeds with bootstrap confidence intervals."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -49,11 +50,14 @@ def aggregated(data: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFram
         One row per group and step, with columns ``value``, ``low``, ``high`` and ``runs``.
     """
     parts = []
+    group: Any
     for group, rows in data.groupby(list(by), sort=True):
         matrix = rows.pivot(index="run_id", columns="step", values=value)
         # Steps at which the same runs are left share one call; without divergence that is all of them.
         for present, steps in matrix.T.groupby(matrix.notna().T.apply(tuple, axis=1)):
             mean, low, high = mean_with_interval(steps.T.to_numpy()[list(present)])
             part = pd.DataFrame({"step": steps.index, value: mean, "low": low, "high": high, "runs": sum(present)})
-            parts.append(part.assign(**dict(zip(by, group, strict=True))))
+            for column, key in zip(by, group, strict=True):
+                part[column] = key
+            parts.append(part)
     return pd.concat(parts, ignore_index=True).sort_values([*by, "step"], ignore_index=True)

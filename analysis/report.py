@@ -1,6 +1,6 @@
 """Command line: figures of the tracked runs.
 
-    python -m analysis.report [--experiment NAME] [--output DIR]
+python -m analysis.report [--experiment NAME] [--output DIR]
 """
 
 import argparse

@@ -7,10 +7,10 @@ own keys: the keyword-only parameters of their function, with the annotated rang
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import cache
 from inspect import Parameter, signature
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 from annotated_types import Ge
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
@@ -23,7 +23,7 @@ from pipeline.errors import InputError
 from pipeline.initializers import INITIALIZERS
 from pipeline.losses import LOSSES
 from pipeline.optimizers import OPTIMIZERS
-from pipeline.ranges import Count, Fraction, NonNegative, Positive
+from pipeline.ranges import Count, Fraction, NonNegative
 from pipeline.sources import SOURCES
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
@@ -151,7 +151,7 @@ def _with_options(group: str, values: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(name, str) or name not in family:
         raise InputError(f"{group}: expected one of {', '.join(family)}, got {name!r}")
     specification = option_types(family[name])
-    common = {"init": InitConfig, "data": DataConfig, "optimizer": OptimizerConfig}[group].__dataclass_fields__
+    common = [field.name for field in fields(get_type_hints(Config)[group])]
     options = {key: value for key, value in values.items() if key not in common}
     allowed = [*specification, *(key for key in common if key not in ("name", "options"))]
     for key in options:

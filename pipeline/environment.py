@@ -15,7 +15,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 @cache
 def environment_tags() -> dict[str, str]:
     """Versions, BLAS, CPU features and git commit; the same for every run of a process."""
-    simd = np.show_config(mode="dicts")["SIMD Extensions"]  # type: ignore[call-overload, index]
+    simd = np.show_config(mode="dicts")["SIMD Extensions"]
     tags = {
         "version.python": platform.python_version(),
         "version.numpy": version("numpy"),

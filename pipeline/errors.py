@@ -8,5 +8,5 @@ class InputError(ValueError):
         super().__init__(" ".join(message.split()))
 
 
-class JobsFailed(RuntimeError):
+class FailedJobsError(RuntimeError):
     """Some jobs of a sweep raised; their tracebacks are tracked with their runs."""

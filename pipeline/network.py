@@ -10,6 +10,7 @@ array (R, P), so that an optimiser updates every layer with the same few element
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -35,7 +36,7 @@ class Architecture:
     bias: bool
     dropout: float = 0.0
 
-    @property
+    @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """The layers from the first to the output layer."""
         last = len(self.widths) - 2
@@ -44,7 +45,7 @@ class Architecture:
             for index, (fan_in, fan_out) in enumerate(zip(self.widths[:-1], self.widths[1:], strict=True))
         )
 
-    @property
+    @cached_property
     def block_shapes(self) -> tuple[tuple[int, int], ...]:
         """(fan_out, fan_in + 1) of every layer, or (fan_out, fan_in) without biases."""
         return tuple((layer.fan_out, layer.fan_in + self.bias) for layer in self.layers)
@@ -73,6 +74,7 @@ class Architecture:
         """Views (R, fan_out) of the biases b(l) inside ``parameters`` (R, P); empty without biases."""
         return [block[:, :, -1] for block in self.blocks(parameters)] if self.bias else []
 
+    @cached_property
     def weight_mask(self) -> Array:
         """(P,) float64: 1 where a parameter is a weight, 0 where it is a bias."""
         mask = np.zeros((1, self.parameter_count))
@@ -172,9 +174,7 @@ def backward(
             delta = arithmetic.product(state.weights[index][:, :, : layer.fan_in].swapaxes(1, 2), operand)
             activation = architecture.layers[index - 1].activation
             assert activation is not None
-            delta *= ACTIVATIONS[activation].derivative(
-                state.pre_activations[index - 1], state.activations[index - 1]
-            )
+            delta *= ACTIVATIONS[activation].derivative(state.pre_activations[index - 1], state.activations[index - 1])
             if state.masks is not None:
                 delta *= state.masks[index - 1]
             deltas.append(delta)

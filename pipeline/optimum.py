@@ -46,6 +46,7 @@ class Optimum:
     def exists(self) -> bool:
         return self.weights is not None
 
+    @np.errstate(all="ignore")
     def measures(self, weights: Array) -> tuple[Array, Array]:
         """Gap J(W) - J(W*) and distance from the set of minimisers.
 

@@ -1,9 +1,9 @@
 """Command line: trains, measures and tracks one run, or a sweep of runs with ``-m``.
 
-    python -m pipeline.run                      # one run
-    python -m pipeline.run -m                   # the default sweep
-    python -m pipeline.run model=logistic init=zeros training.steps=500
-    python -m pipeline.run --help               # groups, options and examples
+python -m pipeline.run                      # one run
+python -m pipeline.run -m                   # the default sweep
+python -m pipeline.run model=logistic init=zeros training.steps=500
+python -m pipeline.run --help               # groups, options and examples
 """
 
 import logging
@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 
 from pipeline import names
 from pipeline.composition import checked_config, comes_from_hydra, complaint
-from pipeline.errors import InputError, JobsFailed
+from pipeline.errors import FailedJobsError, InputError
 from pipeline.stacking import RunResult, train_stack
 from pipeline.sweep import current_sweep, run_name
 
@@ -71,7 +71,7 @@ def main() -> None:
     os.environ[FULL_ERROR] = "1"
     try:
         run()
-    except (InputError, JobsFailed) as error:
+    except (InputError, FailedJobsError) as error:
         sys.exit(str(error))
     except Exception as error:
         if wants_traceback or not comes_from_hydra(error):

@@ -16,10 +16,11 @@ from pipeline.data import Dataset, load_dataset
 from pipeline.errors import InputError
 from pipeline.initializers import INITIALIZERS
 from pipeline.losses import LOSSES, targets_of
+from pipeline.measurements import Split, Task, split_of
 from pipeline.network import Architecture
 from pipeline.optimizers import Optimizer
 from pipeline.optimum import Optimum, reference_optimum
-from pipeline.training import RunGenerators, Split, Task, log_spaced_steps, split_of, train
+from pipeline.training import RunGenerators, log_spaced_steps, train
 
 Curve = list[tuple[int, float]]
 COARSEST_FEATURE = 1e-3
@@ -209,7 +210,7 @@ def _optimizer(configs: Sequence[Config], architecture: Architecture, parameters
         parameters,
         {key: column([config.optimizer.options[key] for config in configs]) for key in first.options},
         weight_decay=column([config.optimizer.weight_decay for config in configs]),
-        weight_mask=architecture.weight_mask().astype(parameters.dtype),
+        weight_mask=architecture.weight_mask.astype(parameters.dtype),
     )
 
 

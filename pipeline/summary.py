@@ -7,41 +7,45 @@ from mlflow.entities import Run
 
 from pipeline import names
 
+GROUPS = ("model", "init", "data", "optimizer", "arithmetic")
 COLUMNS = {
     names.LOSS_TEST: "loss/test",
     names.LOSS_TRAIN: "loss/train",
     names.ACCURACY_TEST: "accuracy/test",
     names.DISTANCE: "distance",
     names.DISTINCT_UNITS: "distinct units",
+    names.OPTIMUM_GAP: "gap to optimum",
 }
 
 
-def sweep_summary(runs: Sequence[Run]) -> str:
-    """The best run of each model and initialisation (lowest final test loss), as text, and what to do next.
+def sweep_summary(runs: Sequence[Run], experiment_name: str) -> str:
+    """The best run (lowest final test loss) of each model, initialisation and whatever else the sweep compares, as
+    text, and what to do next.
 
-    Diverged runs cannot be the best ones but are counted.
+    Diverged runs are counted, but cannot be the best ones.
     """
     table = pd.DataFrame([_row(run) for run in runs if run.info.status == "FINISHED"])
     if table.empty:
         return "No run finished."
     loss = names.LOSS_TEST if names.LOSS_TEST in table else names.LOSS_TRAIN
-    groups = table.groupby(["model", "init"], sort=False)
-    best = table.sort_values(loss, kind="stable", na_position="last").groupby(["model", "init"], sort=False).head(1)
-    best = best.set_index(["model", "init"])
+    compared = [key for key in GROUPS if key in ("model", "init") or table[key].nunique() > 1]
+    groups = table.groupby(compared, sort=False)
+    ranked = table.sort_values(["diverged", loss], kind="stable")
+    best = ranked.groupby(compared, sort=False).head(1).set_index(compared)
     best = best.assign(runs=groups.size(), diverged=groups["diverged"].sum())
     shown = best[["runs", "diverged", "learning rate", *(key for key in COLUMNS if key in best)]]
-    text = shown.rename(columns=COLUMNS).sort_index().to_string(float_format=lambda number: f"{number:.4g}", na_rep="-")
+    text = shown.rename(columns=COLUMNS).sort_index().to_string(float_format="{:.4g}".format, na_rep="-")
     return (
-        f"Best run of each model and initialisation, by {loss}:\n{text}\n"
-        "Browse the runs:  mlflow ui\nDraw the figures: python -m analysis.report"
+        f"best run of each {', '.join(compared)}, by {loss}:\n\n{text}\n\n"
+        f"Browse the runs:  mlflow ui\n"
+        f"Draw the figures: python -m analysis.report --experiment {experiment_name}"
     )
 
 
 def _row(run: Run) -> dict[str, object]:
     params, metrics = run.data.params, run.data.metrics
     return {
-        "model": params["model"],
-        "init": params["init"],
+        **{key: params[key] for key in GROUPS},
         "learning rate": params["optimizer.learning_rate"],
         "diverged": run.data.tags[names.DIVERGED_TAG] == "true",
         **{key: metrics[key] for key in COLUMNS if key in metrics},

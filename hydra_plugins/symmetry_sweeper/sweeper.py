@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from pipeline.composition import checked_config
 from pipeline.config import Config
-from pipeline.errors import InputError, JobsFailed
+from pipeline.errors import FailedJobsError, InputError
 from pipeline.sweep import Sweep, varying_keys
 
 log = logging.getLogger(__name__)
@@ -50,9 +50,10 @@ class SymmetrySweeper(BasicSweeper):
 
         Raises:
             InputError: a job's configuration is wrong; nothing has been trained or tracked.
-            JobsFailed: some jobs raised; all others are trained and tracked.
+            FailedJobsError: some jobs raised; all others are trained and tracked.
         """
-        assert self.config is not None and self.launcher is not None
+        assert self.config is not None
+        assert self.launcher is not None
         batches = self._batches(arguments)
         jobs = [overrides for batch in batches for overrides in batch]
         configs = [self._checked(overrides) for overrides in jobs]
@@ -62,7 +63,8 @@ class SymmetrySweeper(BasicSweeper):
         from pipeline.summary import sweep_summary
         from pipeline.tracking import Tracker
 
-        tracker = Tracker(_experiment_name(configs))
+        experiment_name = _experiment_name(configs)
+        tracker = Tracker(experiment_name)
         swept_keys = varying_keys(jobs)
         log.info(f"{len(configs)} jobs over {', '.join(swept_keys) or 'nothing'}")
         returns: list[Sequence[JobReturn]] = []
@@ -73,11 +75,11 @@ class SymmetrySweeper(BasicSweeper):
                 first_job += len(batch)
             failed = [job for batch in returns for job in batch if job.status == JobStatus.FAILED]
             if failed:
-                raise JobsFailed(
+                raise FailedJobsError(
                     f"{len(failed)} of {len(configs)} jobs failed: "
                     + "; ".join(f"{' '.join(job.overrides or [])} ({_cause(job)})" for job in failed)
                 )
-        log.info(sweep_summary(tracker.runs_of(parent)))
+        log.info(sweep_summary(tracker.runs_of(parent), experiment_name))
         return returns
 
     def _batches(self, arguments: list[str]) -> list[list[list[str]]]:
@@ -87,7 +89,8 @@ class SymmetrySweeper(BasicSweeper):
         return self.split_arguments(overrides, self.max_batch_size)
 
     def _checked(self, overrides: list[str]) -> Config:
-        assert self.hydra_context is not None and self.config is not None
+        assert self.hydra_context is not None
+        assert self.config is not None
         composed = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
         try:
             return checked_config(composed)
