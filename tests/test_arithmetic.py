@@ -171,9 +171,10 @@ import hashlib, json
 import numpy as np, threadpoolctl
 from pipeline.arithmetic import ARITHMETICS
 from pipeline.losses import SOFTMAX_CROSS_ENTROPY, targets_of
+from pipeline.measurements import Task, split_of
 from pipeline.network import Architecture
 from pipeline.optimizers import Optimizer
-from pipeline.training import RunGenerators, Task, split_of, train
+from pipeline.training import RunGenerators, train
 
 generator, architecture = np.random.default_rng(0), Architecture((65, 37, 10), "tanh", True)
 inputs, labels = generator.standard_normal((500, 65)), generator.integers(10, size=500)
@@ -182,7 +183,7 @@ part = split_of(inputs, targets_of(labels, 10).T, labels, architecture, arithmet
 task = Task(architecture, arithmetic, SOFTMAX_CROSS_ENTROPY, 0.0, 50, None, (50,), part, part)
 parameters = 0.1 * generator.standard_normal((2, architecture.parameter_count))
 column = np.ones((2, 1))
-gd = Optimizer("gd", parameters, {"learning_rate": column}, 0 * column, architecture.weight_mask())
+gd = Optimizer("gd", parameters, {"learning_rate": column}, 0 * column, architecture.weight_mask)
 assert list(train(task, parameters, gd, [RunGenerators.from_seed(seed) for seed in range(2)]))
 blas = [library for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
 print(json.dumps({"digest": hashlib.sha256(parameters.tobytes()).hexdigest(), "blas": blas}))

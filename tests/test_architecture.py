@@ -1,0 +1,79 @@
+"""Data flows one way: which module may import which, read from the imports themselves."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+FLOORS = [
+    {"errors", "ranges", "names", "arithmetic", "activations", "losses", "initializers", "symmetry"},
+    {"network", "optimizers", "optimum", "files", "sources", "data"},
+    {"measurements", "training"},
+    {"described", "config", "stacking", "composition", "sweep"},
+    {"environment", "tracking", "summary"},
+    {"run"},
+]
+FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
+LIBRARY_FLOORS = {"hydra": 3, "omegaconf": 3, "mlflow": 4}
+"""The lowest floor on which a library may be imported."""
+
+
+def imported(path: Path) -> set[str]:
+    """Dotted names of all modules that a file imports, also inside functions."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def pipeline_modules(names: set[str]) -> set[str]:
+    return {name.split(".")[1] for name in names if name.startswith("pipeline.")}
+
+
+PIPELINE = sorted((PROJECT / "pipeline").glob("*.py"))
+ANALYSIS = sorted((PROJECT / "analysis").glob("*.py"))
+
+
+def test_every_module_has_a_floor() -> None:
+    assert {path.stem for path in PIPELINE} - {"__init__"} == set(FLOOR)
+
+
+@pytest.mark.parametrize("path", [path for path in PIPELINE if path.stem != "__init__"], ids=lambda path: path.stem)
+def test_a_module_imports_only_from_its_floor_or_below(path: Path) -> None:
+    floor = FLOOR[path.stem]
+    for module in pipeline_modules(imported(path)):
+        assert FLOOR[module] <= floor, f"pipeline.{path.stem} (floor {floor}) imports pipeline.{module}"
+    for name in imported(path):
+        library = name.split(".")[0]
+        assert library not in ("analysis", "hydra_plugins")
+        assert LIBRARY_FLOORS.get(library, 0) <= floor, f"pipeline.{path.stem} imports {library}"
+
+
+@pytest.mark.parametrize("path", ANALYSIS, ids=lambda path: path.stem)
+def test_analysis_takes_only_names_from_the_pipeline(path: Path) -> None:
+    assert pipeline_modules(imported(path)) <= {"names"}
+    assert not any(name.startswith("hydra") for name in imported(path))
+
+
+def test_no_module_multiplies_matrices_behind_the_arithmetic() -> None:
+    """A raw @ beside the chosen product would round; the reference optimum is independent of it on purpose."""
+    for path in PIPELINE:
+        if path.stem in ("arithmetic", "optimum"):
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        operators = [node for node in ast.walk(tree) if isinstance(node, ast.MatMult)]
+        calls = [node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+        assert not operators, path.stem
+        assert not {"matmul", "dot", "tensordot", "inner"} & set(calls), path.stem
+
+
+def test_files_stay_small_enough_to_hold_in_the_head() -> None:
+    folders = ("pipeline", "analysis", "hydra_plugins")
+    sizes = {
+        path: len(path.read_text().splitlines()) for folder in folders for path in (PROJECT / folder).rglob("*.py")
+    }
+    assert {path.name: size for path, size in sizes.items() if size > 250} == {}

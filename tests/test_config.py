@@ -1,0 +1,143 @@
+"""The configuration: every option composes and works; every mistake is one line that names the key."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra import compose, initialize
+from omegaconf import DictConfig
+
+from pipeline.composition import checked_config
+from pipeline.config import FAMILIES, option_types, parse_config
+from pipeline.errors import InputError
+from pipeline.stacking import fingerprint, train_stack
+from tests.configurations import CONF, configuration
+
+GROUPS = ("model", "init", "data", "optimizer", "training", "experiment")
+OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
+REQUIRED = {"mirrored": ["model.bias=false"]}
+
+
+def composed(*overrides: str) -> DictConfig:
+    with initialize(config_path="../conf", version_base="1.3"):
+        return compose("config", list(overrides))
+
+
+@pytest.fixture
+def users_files(tmp_path: Path) -> dict[str, list[str]]:
+    """Overrides that the data options for users' own files need."""
+    table = tmp_path / "table.csv"
+    table.write_text("x,y,kind\n" + "".join(f"{i % 7},{i % 5},{'ab'[i % 2]}\n" for i in range(40)), encoding="utf-8")
+    images, labels = tmp_path / "train-images-idx3-ubyte", tmp_path / "train-labels-idx1-ubyte"
+    images.write_bytes(bytes([0, 0, 8, 3, 0, 0, 0, 40, 0, 0, 0, 2, 0, 0, 0, 2]) + bytes(i % 251 for i in range(160)))
+    labels.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 40]) + bytes(i % 2 for i in range(40)))
+    return {"csv": [f"data.path={table}", "data.target=kind"], "idx": [f"data.path={images}"]}
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_composes_and_trains(group: str, option: str, users_files: dict[str, list[str]]) -> None:
+    extra = [*REQUIRED.get(option, []), *users_files.get(option, [])]
+    small = ["training.steps=3", "training.batch_size=null"]
+    config = checked_config(composed(f"{group}={option}", *extra, *small))
+    if group in ("model", *FAMILIES):
+        assert getattr(config, group).name == option
+    (result,) = train_stack([config])
+    assert result.diverged_at is None
+    assert result.last["loss/train"] < 10.0
+
+
+@pytest.mark.parametrize("group", FAMILIES)
+def test_every_function_of_a_family_has_one_yaml_file_with_exactly_its_keys(group: str) -> None:
+    files = {path.stem: yaml.safe_load(path.read_text()) for path in (CONF / group).glob("*.yaml")}
+    assert files.keys() == FAMILIES[group].keys()
+    common = {"init": set(), "optimizer": {"weight_decay"}, "data": {"test_fraction", "seed", "standardize", "limit"}}
+    for name, function in FAMILIES[group].items():
+        assert files[name].keys() == {"name", *option_types(function), *common[group]}, name
+
+
+def test_a_configuration_survives_the_way_through_plain_values() -> None:
+    config = configuration({"init": "perturbed", "model.hidden_units": [3, 4], "data": "moons"})
+    assert parse_config(config.composed()) == config
+
+
+def test_the_fingerprint_changes_with_everything_that_determines_the_result() -> None:
+    base = fingerprint(configuration())
+    assert fingerprint(configuration({"experiment_name": "elsewhere"})) == base
+    different = [{"seed": 1}, {"data.seed": 1}, {"data.limit": 300}, {"optimizer.learning_rate": 0.2},
+                 {"init.gain": 2.0}, {"arithmetic": "blas"}, {"training.measure_at": 20}, {"model.bias": False}]  # fmt: skip
+    assert len({base, *(fingerprint(configuration(change)) for change in different)}) == len(different) + 1
+
+
+BAD_INPUT = [
+    # overrides, words that the one line must hold: key, what is allowed, what came
+    (["training.steps=abc"], ["training.steps", "a whole number >= 0", "'abc'"]),
+    (["training.steps=-1"], ["training.steps", "a whole number >= 0", "-1"]),
+    (["training.steps=1.5"], ["training.steps", "a whole number >= 0", "1.5"]),
+    (["training.steps=true"], ["training.steps", "a whole number >= 0", "True"]),
+    (["training.batch_size=0"], ["training.batch_size", "a whole number >= 1 or null", "0"]),
+    (["training.batch_size=5000"], ["training.batch_size", "at most 1438", "5000"]),
+    (["training.l2=-0.1"], ["training.l2", "a number >= 0", "-0.1"]),
+    (["training.l2=nan"], ["training.l2", "a number >= 0", "nan"]),
+    (["training.loss=hinge"], ["training.loss", "one of cross_entropy, squared_error or null", "'hinge'"]),
+    (["training.measure_at=1"], ["training.measure_at", "a whole number >= 2", "1"]),
+    (["optimizer.learning_rate=0"], ["optimizer.learning_rate", "a number > 0", "0"]),
+    (["optimizer.learning_rate=inf"], ["optimizer.learning_rate", "a number > 0", "inf"]),
+    (["optimizer=momentum", "optimizer.momentum=1.0"], ["optimizer.momentum", "a number >= 0 and < 1", "1.0"]),
+    (["optimizer.weight_decay=x"], ["optimizer.weight_decay", "a number >= 0", "'x'"]),
+    (["model.activation=swish"], ["model.activation", "one of tanh", "'swish'"]),
+    (["model.activation=null"], ["model.activation", "one of tanh", "null"]),
+    (["model.hidden_units=32"], ["model.hidden_units", "a list of whole numbers >= 1", "32"]),
+    (["model.hidden_units=[8,0]"], ["model.hidden_units", "a list of whole numbers >= 1", "[8, 0]"]),
+    (["model.hidden_units=[]"], ["model.hidden_units", "at least one width", "[]"]),
+    (["model.bias=3"], ["model.bias", "true or false", "3"]),
+    (["model.dropout=1.0"], ["model.dropout", "a number >= 0 and < 1", "1.0"]),
+    (["model=logistic", "model.hidden_units=[4]"], ["model.hidden_units", "[]", "[4]"]),
+    (["model=logistic", "model.activation=tanh"], ["model.activation", "null", "tanh"]),
+    (["model=logistic", "model.dropout=0.5"], ["model.dropout", "0", "0.5"]),
+    (["init=mirrored"], ["model.bias", "false", "true"]),
+    (["init=mirrored", "model.bias=false", "model.activation=relu"], ["model.activation", "tanh, identity", "relu"]),
+    (["init=mirrored", "model.bias=false", "model.hidden_units=[7]"], ["model.hidden_units", "even", "7"]),
+    (["init=duplicated", "init.copies=5"], ["init.copies", "divisor", "5", "32"]),
+    (["init=duplicated", "init.copies=0"], ["init.copies", "a whole number >= 1", "0"]),
+    (["init=orthogonal", "model.activation=gelu"], ["init.gain", "a number", "gelu", "null"]),
+    (["init=uniform", "init.scale=-1"], ["init.scale", "a number > 0", "-1"]),
+    (["init=constant", "init.value=big"], ["init.value", "a number", "'big'"]),
+    (["dtype=float32"], ["dtype", "float64", "float32", "arithmetic=blas"]),
+    (["dtype=float16"], ["dtype", "one of float64, float32", "'float16'"]),
+    (["arithmetic=exakt"], ["arithmetic", "one of exact, blas", "'exakt'"]),
+    (["seed=-1"], ["seed", "a whole number >= 0", "-1"]),
+    (["seed=null"], ["seed", "a whole number >= 0", "None"]),
+    (["experiment_name=3"], ["experiment_name", "text", "3"]),
+    (["+training.stepz=5"], ["training.stepz", "no such key", "training.steps"]),
+    (["+colour=red"], ["colour", "no such key", "model, init, data"]),
+    (["~training.steps"], ["training.steps", "a whole number >= 0", "nothing"]),
+    (["~init"], ["init", "nothing"]),
+    (["+init.value=3"], ["init.value", "no such key", "xavier_uniform"]),
+    (["data=csv"], ["data.path", "text", "nothing"]),
+    (["data=csv", "data.path=/nowhere.csv", "data.target=x"], ["data.path", "/nowhere.csv"]),
+    (["data=idx", "data.path=/nowhere"], ["data.path", "/nowhere"]),
+    (["data.limit=100000"], ["data.limit", "1797", "100000"]),
+    (["data.test_fraction=1.5"], ["data.test_fraction", "a number >= 0 and < 1", "1.5"]),
+    (["data=breast_cancer", "data.standardize=false"], ["data.standardize", "true", "false"]),
+    (["data=blobs", "data.classes=1"], ["data.classes", ">= 2", "1"]),
+    (["seed=${oc.env:SYMMETRY_LAB_UNSET}"], ["seed", "SYMMETRY_LAB_UNSET"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("overrides", "words"), BAD_INPUT, ids=lambda value: " ".join(value))
+def test_bad_input_is_told_in_one_line(overrides: list[str], words: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        checked_config(composed(*overrides))
+    message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) < 400
+    for word in words:
+        assert word in message, message
+
+
+def test_a_wrong_structure_is_told_too() -> None:
+    values: dict[str, Any] = configuration().composed()
+    for group in ("model", "init", "data", "optimizer", "training"):
+        with pytest.raises(InputError, match=group):
+            parse_config(values | {group: 3})
