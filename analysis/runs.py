@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from mlflow import MlflowClient
+from mlflow import MlflowClient, get_tracking_uri
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
@@ -28,6 +29,7 @@ def load_runs(experiment_name: str) -> pd.DataFrame:
     Raises:
         ReportError: no such experiment, or it has no finished run.
     """
+    _require_database()
     client = MlflowClient()
     try:
         experiment = client.get_experiment_by_name(experiment_name)
@@ -51,6 +53,16 @@ def load_runs(experiment_name: str) -> pd.DataFrame:
         )
     finished_first = runs.sort_values(["status", "start_time"], key=_finished_last, kind="stable")
     return finished_first.drop_duplicates("fingerprint", keep="last").reset_index(drop=True)
+
+
+def _require_database() -> None:
+    """Reading must not create an empty database, as MLflow would."""
+    scheme, _, path = get_tracking_uri().partition(":///")
+    if scheme == "sqlite" and not Path(path).exists():
+        raise ReportError(
+            f"no tracked runs here: {path} does not exist. Train some with: python -m pipeline.run -m"
+            " (or change the folder, or set MLFLOW_TRACKING_URI)"
+        )
 
 
 def _finished_last(column: "pd.Series[Any]") -> "pd.Series[Any]":

@@ -123,9 +123,34 @@ def reference_optimum(inputs: Array, targets: Array, *, l2: float, bias: bool) -
     """
     examples = np.concatenate([inputs, np.ones((len(inputs), int(bias)))], axis=1)
     objective = Objective(examples, targets, l2, bias)
-    status = ATTAINED if l2 > 0.0 else _status_without_penalty(examples, targets)
-    weights = _minimiser(objective) if status == ATTAINED else None
-    return Optimum(status, objective, weights, l2 > 0.0, _row_space(examples))
+    row_space = _row_space(examples)
+    if l2 > 0.0:
+        return Optimum(ATTAINED, objective, _minimiser(objective), True, row_space)
+    whitened, whitening = _whitened(examples, bias)
+    status = _separability(whitened, targets)
+    weights = None
+    if status == ATTAINED:
+        weights = _minimiser(Objective(whitened, targets, l2, bias=False)) @ whitening.T
+    return Optimum(status, objective, weights, False, row_space)
+
+
+def _whitened(examples: Array, bias: bool) -> tuple[Array, Array]:
+    """The examples in coordinates of unit covariance, and the map (d + 1, rank) to them.
+
+    Without a penalty neither separability nor the minimum depends on the units and origins of the features, but
+    their numerical tests do.
+    """
+    shift = np.eye(examples.shape[1])
+    if bias:
+        # The column of ones takes part of every other column away: its mean.
+        shift[-1, :-1] = -examples[:, :-1].mean(axis=0)
+    centred = examples @ shift
+    scale = np.abs(centred).max(axis=0)
+    scale[scale == 0.0] = 1.0
+    _, singular_values, directions = np.linalg.svd(centred / scale, full_matrices=False)
+    kept = _significant(singular_values, examples.shape)
+    whitening = shift / scale @ directions[kept].T / singular_values[kept] * np.sqrt(len(examples))
+    return examples @ whitening, whitening
 
 
 def _minimiser(objective: Objective) -> Array:
@@ -143,11 +168,15 @@ def _minimiser(objective: Objective) -> Array:
 
 def _row_space(examples: Array) -> Array:
     _, singular_values, directions = np.linalg.svd(examples, full_matrices=False)
-    kept = singular_values > singular_values.max() * max(examples.shape) * np.finfo(np.float64).eps
-    return np.asarray(directions[kept].T)
+    return np.asarray(directions[_significant(singular_values, examples.shape)].T)
 
 
-def _status_without_penalty(examples: Array, targets: Array) -> str:
+def _significant(singular_values: Array, shape: tuple[int, ...]) -> Array:
+    # Anything smaller is rounding (Golub and Van Loan 2013, section 5.4).
+    return np.asarray(singular_values > singular_values.max() * max(shape) * np.finfo(np.float64).eps)
+
+
+def _separability(examples: Array, targets: Array) -> str:
     """Decides separability by a linear program (Albert and Anderson 1984; Konis 2007, chapter 4).
 
     Over |W_ij| <= 1, the sum of all margins (w_label - w_other) . x is maximised while no margin is negative. The
@@ -166,7 +195,7 @@ def _status_without_penalty(examples: Array, targets: Array) -> str:
     )
     if solution.status != 0:
         return UNDECIDED
-    return SEPARABLE if -solution.fun > SMALLEST_MARGIN * len(examples) * np.abs(examples).max() else ATTAINED
+    return SEPARABLE if -solution.fun > SMALLEST_MARGIN * len(examples) else ATTAINED
 
 
 def _margin_rows(examples: Array, targets: Array) -> sparse.csr_array:

@@ -31,17 +31,21 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def run(composed: DictConfig) -> float:
     """Trains and tracks one run; returns its final test loss (training loss without a test part), for sweepers."""
-    sweep = current_sweep()
     try:
-        config = checked_config(composed)
+        return _train_and_track(composed)
     except InputError as error:
-        if sweep is None:
+        if current_sweep() is None:
             # Hydra would announce an exception with lines of its own; an exit passes it silently.
             sys.exit(str(error))
         raise
+
+
+def _train_and_track(composed: DictConfig) -> float:
+    config = checked_config(composed)
     # Importing MLflow takes seconds, and a wrong key should not have to wait for it.
     from pipeline.tracking import Tracker
 
+    sweep = current_sweep()
     tracker = Tracker(config.experiment_name)
     name = run_name(config, sweep.swept_keys if sweep else ("model", "init", "optimizer.learning_rate", "seed"))
     parent = sweep.parent if sweep else None

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import yaml
-from mlflow import MlflowClient
+from mlflow import MlflowClient, get_tracking_uri
 from mlflow.data.numpy_dataset import from_numpy
 from mlflow.entities import DatasetInput, Metric, Param, Run
 from mlflow.exceptions import MlflowException
@@ -45,20 +45,25 @@ class Tracker:
     """
 
     def __init__(self, experiment_name: str) -> None:
-        self._client = MlflowClient()
         try:
-            self._experiment_id = self._existing(experiment_name) or self._client.create_experiment(experiment_name)
-        except MlflowException as error:
-            # Another process may have created it in between.
-            experiment_id = self._existing(experiment_name)
-            if experiment_id is None:
-                raise InputError(f"experiment_name: cannot use {experiment_name!r}: {error}") from None
-            self._experiment_id = experiment_id
+            self._client = MlflowClient()
+            self._experiment_id = self._existing_or_created(experiment_name)
+        except InputError:
+            raise
+        except Exception as error:  # MLflow lets errors of its many stores through, each of its own type.
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise InputError(f"MLFLOW_TRACKING_URI: cannot track to {get_tracking_uri()}: {reason}") from None
 
-    def _existing(self, experiment_name: str) -> str | None:
+    def _existing_or_created(self, experiment_name: str) -> str:
         experiment = self._client.get_experiment_by_name(experiment_name)
         if experiment is None:
-            return None
+            try:
+                return str(self._client.create_experiment(experiment_name))
+            except MlflowException:
+                # Another process may have created it in between.
+                experiment = self._client.get_experiment_by_name(experiment_name)
+                if experiment is None:
+                    raise
         if experiment.lifecycle_stage == "deleted":
             raise InputError(
                 f"experiment_name: {experiment_name!r} is deleted; choose another or restore it with"

@@ -65,7 +65,8 @@ def test_the_fingerprint_changes_with_everything_that_determines_the_result() ->
     base = fingerprint(configuration())
     assert fingerprint(configuration({"experiment_name": "elsewhere"})) == base
     different = [{"seed": 1}, {"data.seed": 1}, {"data.limit": 300}, {"optimizer.learning_rate": 0.2},
-                 {"init.gain": 2.0}, {"arithmetic": "blas"}, {"training.measure_at": 20}, {"model.bias": False}]  # fmt: skip
+                 {"init.gain": 2.0}, {"arithmetic": "blas"}, {"training.measure_at": 20},
+                 {"model.bias": False}]  # fmt: skip
     assert len({base, *(fingerprint(configuration(change)) for change in different)}) == len(different) + 1
 
 

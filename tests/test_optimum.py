@@ -52,10 +52,11 @@ def test_optimum_equals_scikit_learn_s(name: str, l2: float, bias: bool) -> None
     optimum = optimum_of(inputs, labels, l2, bias)
     ours, theirs = minimiser_of(optimum), scikit_learn_weights(inputs, labels, l2, bias)
     (gap,), (distance,) = optimum.measures(theirs[None])
-    # Both gradients are below 1e-9, and the smallest curvature is above 1e-4: weights agree to 1e-5, and J, where it
-    # is flat, to the product of the two.
-    assert distance < 1e-5
-    assert abs(gap) < 1e-13
+    # scikit-learn stops where J no longer falls by more than some units of 2**-53; with curvatures above 1e-4 that
+    # leaves its weights within sqrt(2 * gap / curvature) of the minimiser.
+    assert distance < 1e-4
+    # Ours is never the worse, beyond the rounding of a mean.
+    assert -1e-14 < gap < 1e-12
     assert optimum.measures(ours[None])[0].item() == 0.0
     assert optimum.measures(ours[None])[1].item() == 0.0
     # J itself, written out.
@@ -96,13 +97,12 @@ def test_separability_on_a_line(points: list[float], labels: list[int], bias: bo
 
 
 def test_exclusive_or_is_not_linearly_separable() -> None:
-    inputs, labels = examples_of("xor", noise=0.0)
+    inputs, labels = examples_of("xor", noise=0.0, test_fraction=0.0)
     assert len(np.unique(inputs, axis=0)) == 4
-    # By symmetry nothing beats the even odds. The gradient tolerance 1e-9 moves the weights as little.
-    np.testing.assert_allclose(minimiser_of(optimum_of(inputs, labels, bias=False)), 0.0, atol=1e-8)
+    # By symmetry nothing beats even odds. The gradient at 0 is 0 up to rounding, and the curvature is 1/4.
+    np.testing.assert_allclose(minimiser_of(optimum_of(inputs, labels)), 0.0, atol=1e-14)
 
 
-@pytest.mark.xfail(strict=True, reason="the separability test depends on the units of the features")
 @pytest.mark.parametrize("origin", [2000.0, 1.6e9], ids=["years", "seconds"])
 def test_separability_does_not_depend_on_the_origin_of_a_feature(origin: float) -> None:
     inputs, labels = origin + np.repeat(np.arange(6.0), 20)[:, None], np.repeat([0, 1], 60)
@@ -187,12 +187,13 @@ def test_descent_below_the_largest_stable_rate_never_raises_the_loss(descents: l
     for result in descents:
         gaps, losses = values(result, names.OPTIMUM_GAP), values(result, names.LOSS_TRAIN)
         assert gaps[0] > 0.05
-        falling = gaps[:-1] > 1e-11
-        # Near the optimum gradients are off by the 2**-22 of their operands, and gaps by the square of that.
-        assert (np.diff(gaps)[falling] < 0.0).all()
-        # The measured loss goes through the rounded product: weights below 5 and inputs below 3 give 3e-6.
-        assert (np.diff(losses) < 3e-6).all()
-        np.testing.assert_allclose(losses - losses[-1], gaps - gaps[-1], rtol=0.0, atol=6e-6)
+        # The products round weights and gradients by about 1e-6. Where J is flat that moves it by the square of this;
+        # elsewhere every step falls by more.
+        assert (np.diff(gaps)[gaps[:-1] > 1e-11] < 0.0).all()
+        assert (np.diff(gaps) < 1e-11).all()
+        assert (np.diff(losses) < 1e-11).all()
+        # Logits from rounded operands are off by 1e-6, and so is their loss.
+        np.testing.assert_allclose(losses - losses[-1], gaps - gaps[-1], rtol=0.0, atol=2e-6)
 
 
 def test_descent_reaches_the_optimum_from_every_start(descents: list[RunResult]) -> None:

@@ -1,0 +1,211 @@
+"""The commands of the README, end to end: a real sweep, the real database, the figures."""
+
+import json
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+import yaml
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from analysis.runs import load_curves, load_runs
+from pipeline import names
+from pipeline.stacking import fingerprint, train_stack
+from tests.command_line import command
+from tests.configurations import configuration
+
+SWEEP = [
+    "-m",
+    "model=logistic,mlp",
+    "init=constant,normal",
+    "optimizer.learning_rate=0.5",
+    "seed=0,1",
+    "training.steps=40",
+    "data.limit=300",
+]
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder in which a two-by-two-by-two sweep was run, and what it printed."""
+    folder = tmp_path_factory.mktemp("swept")
+    completed = command("pipeline.run", *SWEEP, folder=folder)
+    assert completed.returncode == 0, completed.stderr
+    assert completed.stderr == ""
+    return folder, completed.stdout
+
+
+@pytest.fixture
+def client(swept: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+    monkeypatch.chdir(swept[0])
+    monkeypatch.setattr(mlflow.tracking._tracking_service.utils, "_tracking_uri", None)
+    mlflow.set_tracking_uri(f"sqlite:///{swept[0]}/mlflow.db")
+    return MlflowClient()
+
+
+def runs_of(client: MlflowClient) -> tuple[Run, list[Run]]:
+    experiment = client.get_experiment_by_name("symmetry")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    (parent,) = [run for run in runs if names.SWEEP_TAG in run.data.tags]
+    return parent, [run for run in runs if run is not parent]
+
+
+def test_a_sweep_leaves_one_parent_and_a_nested_finished_run_per_job(client: MlflowClient) -> None:
+    parent, children = runs_of(client)
+    assert parent.info.status == "FINISHED"
+    assert {dataset.dataset.name for dataset in parent.inputs.dataset_inputs} == {"digits"}
+    assert len(children) == 8
+    for child in children:
+        assert child.info.status == "FINISHED"
+        assert child.data.tags[names.PARENT_TAG] == parent.info.run_id
+        assert len(child.info.run_name) <= 18
+    assert len({child.info.run_name for child in children}) == 8
+    assert len({child.data.tags[names.FINGERPRINT_TAG] for child in children}) == 8
+
+
+def test_a_tracked_run_holds_the_numbers_of_the_trainer_to_the_last_bit(client: MlflowClient) -> None:
+    overrides = {"init": "normal", "optimizer.learning_rate": 0.5, "seed": 1, "training.steps": 40, "data.limit": 300}
+    config = configuration(overrides)
+    (result,) = train_stack([config])
+    _, children = runs_of(client)
+    (run,) = [child for child in children if child.data.tags[names.FINGERPRINT_TAG] == fingerprint(config)]
+    assert run.data.metrics.keys() == result.curves.keys()
+    for key, curve in result.curves.items():
+        history = client.get_metric_history(run.info.run_id, key)
+        assert [(point.step, point.value) for point in history] == curve, key
+
+    artifacts = Path(client.download_artifacts(run.info.run_id, ""))
+    with np.load(artifacts / names.WEIGHTS_FILE, allow_pickle=False) as weights:
+        first, second = (w[0] for w in result.architecture.weights(result.final[None]))
+        np.testing.assert_array_equal(weights["final_weights1"], first)
+        np.testing.assert_array_equal(weights["final_weights2"], second)
+        np.testing.assert_array_equal(
+            weights["initial_weights1"], result.architecture.weights(result.initial[None])[0][0]
+        )
+        assert weights["final_biases2"].shape == (10,)
+    resolved = yaml.safe_load((artifacts / names.CONFIG_FILE).read_text(encoding="utf-8"))
+    assert resolved == json.loads(json.dumps(config.composed())) | {"experiment_name": "symmetry"}
+
+
+def test_params_hold_option_names_and_flattened_keys(client: MlflowClient) -> None:
+    _, children = runs_of(client)
+    params = children[0].data.params
+    assert params["model"] in ("logistic", "mlp")
+    assert params["init"] in ("constant", "normal")
+    assert params["data"] == "digits"
+    assert params["optimizer"] == "gd"
+    assert params["optimizer.learning_rate"] == "0.5"
+    assert params["training.steps"] == "40"
+    tags = children[0].data.tags
+    for tag in ("version.numpy", "machine.blas", "machine.simd", "mlflow.source.git.commit"):
+        assert tags[tag]
+
+
+def test_the_contract_of_metrics_is_kept(client: MlflowClient) -> None:
+    common = {"loss/train", "loss/test", "accuracy/train", "accuracy/test", "gradient/norm"}
+    hidden = {"distance", "distance_min", "distance_max", "relative_distance", "outgoing_distance", "distinct_units",
+              "activation_spread", "delta_spread", "output_delta_spread", "output_weight_spread"}  # fmt: skip
+    expected = {
+        "mlp": common | {f"symmetry/{measure}" for measure in hidden},
+        "logistic": common | {"optimum/gap", "optimum/distance", "symmetry/output_delta_spread"},
+    }
+    _, children = runs_of(client)
+    for child in children:
+        assert child.data.metrics.keys() == expected[child.data.params["model"]]
+
+
+def test_the_end_of_a_sweep_says_what_came_out_and_what_to_do_next(swept: tuple[Path, str]) -> None:
+    output = swept[1]
+    assert "8/8" in output
+    for words in ("best run of each model, init, by loss/test", "mlflow ui", "python -m analysis.report"):
+        assert words in output
+
+
+def test_the_tables_read_back_what_was_tracked(client: MlflowClient) -> None:
+    runs = load_runs("symmetry")
+    assert len(runs) == 8
+    assert set(runs["optimizer.learning_rate"]) == {0.5}
+    assert set(runs["model.hidden_units"]) == {(32,), ()}
+    curves = load_curves(runs, [names.LOSS_TRAIN])
+    last = curves.sort_values("step").groupby("run_id")["value"].last()
+    np.testing.assert_array_equal(last[runs["run_id"]].to_numpy(), runs[names.LOSS_TRAIN].to_numpy())
+
+
+def test_the_report_draws_the_tracked_runs(swept: tuple[Path, str]) -> None:
+    completed = command("analysis.report", folder=swept[0])
+    assert completed.returncode == 0, completed.stderr
+    for name in ("loss", "symmetry_distance"):
+        path = swept[0] / "reports" / "symmetry" / f"{name}.png"
+        assert str(path.relative_to(swept[0])) in completed.stdout
+        assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_single_run_tracks_itself_and_prints_its_result(tmp_path: Path) -> None:
+    completed = command("pipeline.run", "training.steps=5", "data=iris", "training.batch_size=16", folder=tmp_path)
+    assert completed.returncode == 0, completed.stderr
+    assert "loss/test" in completed.stdout
+    assert (tmp_path / "mlflow.db").exists()
+
+
+BAD_COMMANDS = [
+    (["training.stepz=3"], "training.stepz: no such key (did you mean training.steps?)"),
+    (["modle=mlp"], "modle: no such key (did you mean model?)"),
+    (["init=foo"], "init: expected one of constant"),
+    (["experiment=foo"], "experiment: expected one of optimum, rounding"),
+    (["seed=range("], "seed=range("),
+    (["seed=1,2"], "--multirun"),
+    (["training=3"], "string"),
+    (["model.dropout=2"], "model.dropout: expected a number >= 0 and < 1, got 2"),
+    (["data=csv", "data.path=absent.csv", "data.target=y"], "absent.csv"),
+    (["-m", "init.value=1,2", "init=constant,zeros"], "init.value"),
+    (["-m", "init=mirrored,zeros", "model=mlp"], "model.bias: expected false with init=mirrored"),
+    (["-m", "training.batch_size=64,2000", "model=mlp"], "training.batch_size: expected at most 1438"),
+    (["-m", "experiment_name=a,b", "model=mlp", "init=zeros", "seed=0"], "experiment_name: expected one"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), BAD_COMMANDS, ids=lambda value: " ".join(value))
+def test_a_wrong_command_ends_in_one_line_before_anything_is_tracked(
+    arguments: list[str], words: str, tmp_path: Path
+) -> None:
+    completed = command("pipeline.run", *arguments, folder=tmp_path)
+    assert completed.returncode == 1
+    assert len(completed.stderr.splitlines()) == 1, completed.stderr
+    assert words in completed.stderr
+    assert not (tmp_path / "mlflow.db").exists()
+    assert not (tmp_path / "mlruns").exists()
+
+
+def test_a_wrong_tracking_store_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for uri in (f"sqlite:///{tmp_path}/file/mlflow.db", "nonsense://x"):
+        completed = command("pipeline.run", "training.steps=1", folder=tmp_path, MLFLOW_TRACKING_URI=uri)
+        assert completed.returncode == 1
+        assert len(completed.stderr.splitlines()) == 1, completed.stderr
+        assert "MLFLOW_TRACKING_URI" in completed.stderr
+
+
+def test_help_explains_itself_and_cfg_shows_the_configuration(tmp_path: Path) -> None:
+    shown = command("pipeline.run", "--help", folder=tmp_path).stdout
+    assert "the default sweep" in shown
+    assert "xavier_uniform" in shown
+    printed = command("pipeline.run", "--cfg", "job", "seed=7", folder=tmp_path).stdout
+    assert yaml.safe_load(printed)["seed"] == 7
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_reports_that_cannot_be_made_say_what_to_do(tmp_path: Path) -> None:
+    def told(*arguments: str) -> str:
+        completed = command("analysis.report", *arguments, folder=tmp_path)
+        assert completed.returncode == 1
+        assert len(completed.stderr.splitlines()) == 1, completed.stderr
+        return completed.stderr
+
+    assert "mlflow.db does not exist" in told()
+    assert list(tmp_path.iterdir()) == []
+    assert command("pipeline.run", "training.steps=1", folder=tmp_path).returncode == 0
+    assert "no experiment 'absent' here; there are: Default, symmetry" in told("--experiment", "absent")
+    assert "has no finished run" in told("--experiment", "Default")
