@@ -17,6 +17,8 @@ def environment_tags() -> dict[str, str]:
     """Versions, BLAS, CPU features and git commit; the same for every run of a process."""
     simd = np.show_config(mode="dicts")["SIMD Extensions"]
     tags = {
+        "mlflow.source.name": "pipeline.run",
+        "mlflow.source.type": "LOCAL",
         "version.python": platform.python_version(),
         "version.numpy": version("numpy"),
         "version.scipy": version("scipy"),
