@@ -7,7 +7,7 @@ import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -159,10 +159,6 @@ def test_blas_arithmetic_is_the_plain_product() -> None:
     left, right = stack(2, 5, 7, seed=18), stack(2, 7, 3, seed=19)
     product = arithmetic.product(arithmetic.operand(left), arithmetic.operand(right))
     assert product.tobytes() == (left @ right).tobytes()
-    shared = arithmetic.product(left, right[0])
-    # Relative to the sum of magnitudes, another order of 7 additions moves a result by at most 7 units of 2**-53.
-    magnitude = np.abs(left) @ np.abs(right[0])
-    assert (np.abs(shared - left @ right[0]) <= 7 * 2.0**-53 * magnitude).all()
 
 
 TRAINING = """
@@ -185,56 +181,43 @@ column = np.ones((2, 1))
 gd = Optimizer("gd", parameters, {"learning_rate": column}, 0 * column, architecture.weight_mask)
 assert list(train(task, parameters, gd, [RunGenerators.from_seed(seed) for seed in range(2)]))
 blas = [library for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
-print(json.dumps({"digest": hashlib.sha256(parameters.tobytes()).hexdigest(), "blas": blas}))
+found = {key: sorted({library.get(key) for library in blas}) for key in ("internal_api", "architecture", "num_threads")}
+print(json.dumps(found | {"digest": hashlib.sha256(parameters.tobytes()).hexdigest()}))
 """
 
 
-class Training(NamedTuple):
-    """Digest of the weights that a process trained, and what threadpoolctl says of its BLAS libraries."""
-
-    digest: str
-    blas: list[dict[str, object]]
-
-    def all_have(self, key: str, value: object) -> bool:
-        return {library.get(key) for library in self.blas} == {value}
-
-
-def trained(**environment: str) -> Training:
-    """A short training in a process of its own, because OpenBLAS reads its variables only once.
+def trained(**environment: str) -> dict[str, Any]:
+    """Digest of the weights that a fresh process trains, since OpenBLAS reads its variables only once, and its BLAS.
 
     With the plain product every environment tried below gives another digest.
     """
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("OPENBLAS_")}
-    process = subprocess.run(
-        [sys.executable, "-c", TRAINING],
-        env=inherited | {"PYTHONPATH": str(ROOT)} | environment,
-        capture_output=True,
-        text=True,
-    )
+    variables = inherited | {"PYTHONPATH": str(ROOT)} | environment
+    process = subprocess.run([sys.executable, "-c", TRAINING], env=variables, capture_output=True, text=True)
     if process.returncode == -signal.SIGILL:
         pytest.skip(f"this processor lacks the instructions that {environment} asks for")
     assert process.returncode == 0, process.stderr
-    training = Training(**json.loads(process.stdout))
-    if not training.all_have("internal_api", "openblas"):
-        pytest.skip(f"the BLAS in use is not OpenBLAS alone: {training.blas}")
+    training: dict[str, Any] = json.loads(process.stdout)
+    if training["internal_api"] != ["openblas"]:
+        pytest.skip(f"needs OpenBLAS, but the BLAS in use is {training['internal_api']}")
     return training
 
 
 @pytest.fixture(scope="module")
-def one_thread() -> Training:
+def one_thread() -> dict[str, Any]:
     return trained(OPENBLAS_NUM_THREADS="1")
 
 
-def test_the_number_of_threads_changes_no_bit(one_thread: Training) -> None:
+def test_the_number_of_threads_changes_no_bit(one_thread: dict[str, Any]) -> None:
     two_threads = trained(OPENBLAS_NUM_THREADS="2")
-    if not two_threads.all_have("num_threads", 2):
+    if two_threads["num_threads"] != [2]:
         pytest.skip("OpenBLAS gets only one thread on this machine")
-    assert two_threads.digest == one_thread.digest
+    assert two_threads["digest"] == one_thread["digest"]
 
 
 @pytest.mark.parametrize("core_type", ["Nehalem", "Sandybridge", "Haswell", "SkylakeX"])
-def test_the_kernels_of_another_processor_change_no_bit(core_type: str, one_thread: Training) -> None:
+def test_the_kernels_of_another_processor_change_no_bit(core_type: str, one_thread: dict[str, Any]) -> None:
     other = trained(OPENBLAS_NUM_THREADS="1", OPENBLAS_CORETYPE=core_type)
-    if not other.all_have("architecture", core_type):
+    if other["architecture"] != [core_type]:
         pytest.skip(f"this OpenBLAS has no kernels for {core_type}")
-    assert other.digest == one_thread.digest
+    assert other["digest"] == one_thread["digest"]

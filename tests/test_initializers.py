@@ -97,28 +97,29 @@ def test_distribution_equals_pytorch_s(name: str) -> None:
 
 
 @cache
-def stack_of_50(name: str) -> tuple[Architecture, Array]:
-    """What 50 runs of a network 64-40-30-10, trained as one stack, start from: (50, P)."""
+def stack_of(name: str, seeds: range = range(50)) -> tuple[Architecture, Array]:
+    """What runs of a network 64-40-30-10, trained as one stack, start from: (R, P)."""
     overrides = {"init": name, "training.steps": 0, "data.limit": 100, "model.hidden_units": [40, 30]}
     overrides |= {f"init.{key}": value for key, value in SCHEMES[name][0].items()}
-    results = train_stack([configuration(overrides | {"seed": seed}) for seed in range(50)])
+    results = train_stack([configuration(overrides | {"seed": seed}) for seed in seeds])
     return results[0].architecture, np.stack([result.initial for result in results])
 
 
 @pytest.mark.parametrize("name", SCHEMES)
 def test_moments_in_a_stack_of_50_runs(name: str) -> None:
-    architecture, parameters = stack_of_50(name)
+    architecture, parameters = stack_of(name)
     assert architecture.widths == (64, 40, 30, 10)
     _, deviation_of, kurtosis = SCHEMES[name]
     for weights in architecture.weights(parameters):
         assert_moments(weights, deviation_of(*weights.shape[1:]), kurtosis)
         assert len({run.tobytes() for run in weights}) == 50
     assert not any(biases.any() for biases in architecture.biases(parameters))
+    assert stack_of(name, range(7, 8))[1].tobytes() == parameters[7].tobytes()
 
 
 @pytest.mark.parametrize("name", PYTORCH)
 def test_distribution_in_a_stack_of_50_runs_equals_pytorch_s(name: str) -> None:
-    architecture, parameters = stack_of_50(name)
+    architecture, parameters = stack_of(name)
     for weights in architecture.weights(parameters):
         sample = pytorch_sample(name, *weights.shape[1:], tensors=50)
         assert stats.ks_2samp(weights.ravel(), sample).pvalue > 1e-3  # as for a single run

@@ -83,6 +83,7 @@ def test_separable_data_have_no_optimum(name: str) -> None:
     [
         ([-2, -1, 1, 2], [0, 0, 1, 1], True, SEPARABLE),
         ([-2, -1, 0, 0, 1, 2], [0, 0, 0, 1, 1, 1], True, SEPARABLE),  # the classes touch in one point
+        ([0] * 200 + [1], [0, 1] * 100 + [1], True, SEPARABLE),  # a single example lies apart from the rest
         ([-2, -1, 0.01, -0.01, 1, 2], [0, 0, 0, 1, 1, 1], True, ATTAINED),  # they overlap by a little
         ([1, 2, 3, 4], [0, 0, 1, 1], True, SEPARABLE),
         ([1, 2, 3, 4], [0, 0, 1, 1], False, ATTAINED),  # a bias would separate them

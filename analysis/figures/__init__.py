@@ -1,0 +1,6 @@
+"""The figures of the report; importing this package registers all of them."""
+
+from analysis.figures import curves
+from analysis.figures.drawing import FIGURES, Drawing, NotShownError
+
+__all__ = ["FIGURES", "Drawing", "NotShownError", "curves"]

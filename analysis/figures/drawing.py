@@ -1,0 +1,41 @@
+"""What a figure is: a function of the tables, registered under its name, with its words in a YAML file.
+
+``analysis/captions/NAME.yaml`` holds ``number`` (the order on the page), ``title``, ``question`` and ``caption``. The
+caption may use the figure's computed numbers: ``{best_loss:.3f}``.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.tables import Tables
+
+
+class Drawing(NamedTuple):
+    """A drawn figure.
+
+    Attributes:
+        figure: the picture.
+        data: the numbers that it shows, one row per mark; written beside it as CSV.
+        numbers: values for the placeholders of the caption.
+    """
+
+    figure: Figure
+    data: pd.DataFrame
+    numbers: Mapping[str, Any]
+
+
+class NotShownError(Exception):
+    """These runs cannot make this figure; the message says what would."""
+
+
+Draw = Callable[[Tables], Drawing]
+FIGURES: dict[str, Draw] = {}
+
+
+def figure(draw: Draw) -> Draw:
+    """Registers a figure under its function name."""
+    FIGURES[draw.__name__] = draw
+    return draw

@@ -1,0 +1,35 @@
+"""What every claim and figure is made from: the tidy tables of one experiment."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+Weights = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tracked runs of one experiment.
+
+    Attributes:
+        experiment_name: the MLflow experiment.
+        runs: one row per finished run: ``run_id``, ``name``, ``diverged`` (bool), ``diverged_step``, ``optimum``, every
+            param under its key (``model``, ``init``, ``optimizer.learning_rate``, ``seed``, ``model.hidden_units`` as a
+            tuple, ...) and the last value of every metric under its key (``loss/train``, ``symmetry/distance``, ...).
+        curves: one row per run, metric and measured step: ``run_id``, ``metric``, ``step``, ``value``.
+        weights: run id -> arrays ``initial_weights1`` (fan_in, fan_out), ``final_weights1``, ``initial_biases1``, ...
+        notes: sentences about what is missing or was read another way; the page shows them first.
+    """
+
+    experiment_name: str
+    runs: pd.DataFrame
+    curves: pd.DataFrame
+    weights: Callable[[str], Weights]
+    notes: list[str] = field(default_factory=list)
+
+    def curve(self, metric: str) -> pd.DataFrame:
+        """The measured values of one metric joined with the run's params: columns ``step``, ``value`` and those of
+        ``runs``."""
+        return self.curves[self.curves["metric"] == metric].merge(self.runs, on="run_id")
