@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import bootstrap
+from scipy.stats import bootstrap, rankdata
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
+MOST_RESAMPLED = 4_000_000
+"""How many resampled numbers are held at once; 32 MB."""
 
 
 def mean_with_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -61,3 +63,67 @@ def aggregated(data: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFram
                 part[column] = key
             parts.append(part)
     return pd.concat(parts, ignore_index=True).sort_values([*by, "step"], ignore_index=True)
+
+
+def means_with_intervals(samples: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean and interval of each of many samples, as in ``mean_with_interval``; NaN for an empty sample.
+
+    Samples of one size share a call, because a call costs a millisecond however small its sample. Each is sorted
+    first, so the order in which runs were read changes nothing.
+
+    Args:
+        samples: one-dimensional, of any sizes.
+
+    Returns:
+        (samples, 3): mean, low, high.
+    """
+    result = np.full((len(samples), 3), np.nan)
+    sizes = np.array([len(sample) for sample in samples], dtype=int)
+    for size in np.unique(sizes[sizes > 0]):
+        of_size = np.flatnonzero(sizes == size)
+        together = max(1, MOST_RESAMPLED // (RESAMPLES * int(size)))
+        for start in range(0, len(of_size), together):
+            chosen = of_size[start : start + together]
+            matrix = np.stack([np.sort(samples[index]) for index in chosen], axis=1)
+            result[chosen] = np.stack(mean_with_interval(matrix), axis=1)
+    return result
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> tuple[float, float, float]:
+    """Spearman's rank correlation, and the ends of its 95 % percentile bootstrap interval over the pairs.
+
+    Tied values share their mean rank. A resample in which one side does not vary shows no association and counts
+    as 0.
+
+    Args:
+        one: (pairs,).
+        other: (pairs,).
+
+    Returns:
+        Correlation, low, high; NaN for fewer than three pairs, or where one side does not vary at all.
+    """
+    if len(one) < 3 or np.ptp(one) == 0.0 or np.ptp(other) == 0.0:
+        return np.nan, np.nan, np.nan
+    order = np.lexsort((other, one))
+    sample = one[order], other[order]
+    interval = bootstrap(
+        sample,
+        _spearman,
+        paired=True,
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        batch=max(1, MOST_RESAMPLED // (4 * len(one))),
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return float(_spearman(*sample)), float(interval.low), float(interval.high)
+
+
+def _spearman(one: np.ndarray, other: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Pearson's correlation of the ranks along an axis."""
+    first, second = (rankdata(values, axis=axis) for values in (one, other))
+    first, second = (ranks - ranks.mean(axis=axis, keepdims=True) for ranks in (first, second))
+    norm = np.sqrt((first**2).sum(axis=axis) * (second**2).sum(axis=axis))
+    product = (first * second).sum(axis=axis)
+    return np.divide(product, norm, out=np.zeros_like(product), where=norm > 0.0)

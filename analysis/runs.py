@@ -1,58 +1,64 @@
 """Tracked runs as tidy tables, read through MLflow's public API (local sqlite or a tracking server)."""
 
 import json
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from mlflow import MlflowClient, get_tracking_uri
-from mlflow.entities import Run
+from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
 
 from analysis.errors import ReportError
+from analysis.tables import Tables, Weights
 from pipeline import names
 
 PAGE = 1000
+CURVE_COLUMNS = ["run_id", "metric", "step", "value"]
+NEXT_STEP = "train some with: python -m pipeline.run -m"
 
 
-def load_runs(experiment_name: str) -> pd.DataFrame:
-    """The trained runs of an experiment, one row per run.
+def load_tables(experiment_name: str) -> Tables:
+    """The finished runs of an experiment, from all its sweeps and single runs.
 
-    Sweeps' parent runs are left out: they train nothing. Runs that repeat a fingerprint hold the same numbers, so
-    only the newest finished one counts.
-
-    Returns:
-        Columns ``run_id``, ``status``, ``diverged`` (bool), ``fingerprint``, every param under its key (numbers,
-        booleans and lists as such) and the last value of every metric under its key.
+    Runs that repeat a fingerprint hold the same numbers, so only the newest counts. Whatever is missing (failed or
+    running runs, interrupted sweeps, unreadable artifacts) becomes a note.
 
     Raises:
-        ReportError: no such experiment, or it has no finished run.
+        ReportError: no such experiment, no finished run, or a store that does not answer.
     """
     _require_database()
-    client = MlflowClient()
     try:
-        experiment = client.get_experiment_by_name(experiment_name)
+        client = MlflowClient()
+        experiment = _experiment(client, experiment_name)
+        tracked = list(_all_runs(client, experiment))
     except MlflowException as error:
-        raise ReportError(f"cannot read the tracking store: {str(error).splitlines()[0]}") from None
-    if experiment is None:
-        existing = ", ".join(sorted(found.name for found in client.search_experiments())) or "none"
-        raise ReportError(f"--experiment: no experiment {experiment_name!r} here; there are: {existing}")
-    rows: list[dict[str, Any]] = []
-    token = None
-    while True:
-        page = client.search_runs([experiment.experiment_id], max_results=PAGE, page_token=token)
-        rows += [_row(run) for run in page if names.FINGERPRINT_TAG in run.data.tags]
-        token = page.token
-        if not token:
-            break
-    runs = pd.DataFrame(rows)
-    if runs.empty or not (runs["status"] == "FINISHED").any():
-        raise ReportError(
-            f"--experiment: {experiment_name!r} has no finished run yet; train some with: python -m pipeline.run -m"
-        )
-    finished_first = runs.sort_values(["status", "start_time"], key=_finished_last, kind="stable")
-    return finished_first.drop_duplicates("fingerprint", keep="last").reset_index(drop=True)
+        reason = str(error).splitlines()[0]
+        raise ReportError(f"MLFLOW_TRACKING_URI: cannot read {get_tracking_uri()}: {reason}") from None
+    parents = [run for run in tracked if names.SWEEP_TAG in run.data.tags]
+    trained = [run for run in tracked if names.FINGERPRINT_TAG in run.data.tags]
+    rows = pd.DataFrame([_row(run) for run in trained if run.info.status == "FINISHED"])
+    if rows.empty:
+        raise ReportError(f"--experiment: {experiment_name!r} has no finished run yet; {NEXT_STEP}")
+    runs = rows.sort_values(["start_time", "run_id"]).drop_duplicates("fingerprint", keep="last")
+    runs = runs.reset_index(drop=True)
+    notes = [*_unfinished_notes(parents, trained)]
+    curves = _load_curves(client, parents, runs, notes)
+    by_age = sorted(parents, key=lambda run: (run.info.start_time, run.info.run_id))
+    newest = by_age[-1] if by_age else None
+    return Tables(
+        experiment_name=experiment_name,
+        experiment_id=str(experiment.experiment_id),
+        runs=runs,
+        curves=curves,
+        weights=lambda run_id: _load_weights(client, run_id),
+        parent=None if newest is None else str(newest.info.run_id),
+        commands=[run.data.tags[names.COMMAND_TAG] for run in by_age if names.COMMAND_TAG in run.data.tags],
+        notes=notes,
+    )
 
 
 def _require_database() -> None:
@@ -60,39 +66,43 @@ def _require_database() -> None:
     scheme, _, path = get_tracking_uri().partition(":///")
     if scheme == "sqlite" and not Path(path).exists():
         raise ReportError(
-            f"no tracked runs here: {path} does not exist. Train some with: python -m pipeline.run -m"
-            " (or change the folder, or set MLFLOW_TRACKING_URI)"
+            f"no tracked runs here: {path} does not exist; {NEXT_STEP} (or change the folder, or set"
+            " MLFLOW_TRACKING_URI)"
         )
 
 
-def _finished_last(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    return column == "FINISHED" if column.name == "status" else column
+def _experiment(client: MlflowClient, experiment_name: str) -> Experiment:
+    experiment = client.get_experiment_by_name(experiment_name)
+    if experiment is None:
+        existing = ", ".join(sorted(found.name for found in client.search_experiments())) or "none"
+        raise ReportError(f"--experiment: no experiment {experiment_name!r} here; there are: {existing}")
+    return experiment
 
 
-def load_curves(runs: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    """The measured values of some metrics over the steps, one row per run, metric and step.
-
-    Returns:
-        Columns ``run_id``, ``metric``, ``step``, ``value``.
-    """
-    client = MlflowClient()
-    rows = [
-        (run_id, metric, point.step, point.value)
-        for run_id in runs["run_id"]
-        for metric in metrics
-        for point in client.get_metric_history(run_id, metric)
-    ]
-    return pd.DataFrame(rows, columns=["run_id", "metric", "step", "value"])
+def _all_runs(client: MlflowClient, experiment: Experiment) -> Iterator[Run]:
+    token = None
+    while True:
+        page = client.search_runs([experiment.experiment_id], max_results=PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def _row(run: Run) -> dict[str, Any]:
     tags = run.data.tags
+    diverged_step = tags.get(names.DIVERGED_STEP_TAG)
     return {
         "run_id": run.info.run_id,
-        "status": run.info.status,
+        "name": run.info.run_name,
         "start_time": run.info.start_time,
-        "diverged": tags.get(names.DIVERGED_TAG) == "true",
+        "parent": tags.get(names.PARENT_TAG),
         "fingerprint": tags[names.FINGERPRINT_TAG],
+        "diverged": tags.get(names.DIVERGED_TAG) == "true",
+        "diverged_step": None if diverged_step is None else int(diverged_step),
+        "optimum": tags.get(names.OPTIMUM_TAG),
+        "environment": {key: value for key, value in tags.items() if key.startswith(("version.", "machine."))},
+        "commit": tags.get("mlflow.source.git.commit", "") + ("*" if tags.get("git.modified") == "true" else ""),
         **{key: _typed(text) for key, text in run.data.params.items()},
         **run.data.metrics,
     }
@@ -104,3 +114,72 @@ def _typed(text: str) -> Any:
     except ValueError:
         return text
     return tuple(value) if isinstance(value, list) else value
+
+
+def _unfinished_notes(parents: list[Run], trained: list[Run]) -> Iterator[str]:
+    for status in ("FAILED", "KILLED", "RUNNING"):
+        runs = [run for run in trained if run.info.status == status]
+        if runs:
+            examples = ", ".join(sorted(run.info.run_name for run in runs)[:3])
+            verb = {"FAILED": "failed", "KILLED": "were killed", "RUNNING": "have not ended"}[status]
+            cause = next((run.data.tags[names.ERROR_TAG] for run in runs if names.ERROR_TAG in run.data.tags), "")
+            yield f"{len(runs)} runs {verb} and are left out ({examples}{', ...' if len(runs) > 3 else ''})" + (
+                f"; the first cause: {cause}" if cause else ""
+            )
+    tracked = pd.Series([run.data.tags.get(names.PARENT_TAG) for run in trained if run.info.status == "FINISHED"])
+    for parent in parents:
+        expected, found = int(parent.data.tags[names.SWEEP_TAG]), int((tracked == parent.info.run_id).sum())
+        if found < expected:
+            yield (
+                f"The sweep {parent.info.run_name!r} is {parent.info.status} with {found} of {expected} runs finished:"
+                " this report is partial"
+            )
+
+
+def _load_curves(client: MlflowClient, parents: list[Run], runs: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Curves from the sweeps' artifacts; those of runs without one are read one by one, which is slow."""
+    parts = []
+    for parent in parents:
+        try:
+            parts.append(_curves_artifact(client, parent.info.run_id))
+        except Exception as error:  # Missing, truncated, not Parquet, a server's refusal: all mean the slow way.
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            notes.append(
+                f"The curves of the sweep {parent.info.run_name!r} were read run by run, because its artifact"
+                f" {names.CURVES_FILE} cannot be read ({reason[:120]})"
+            )
+    covered = {run_id for part in parts for run_id in part["run_id"].unique()}
+    metrics = [column for column in runs if "/" in column]
+    histories = [
+        (run_id, metric, point.step, point.value)
+        for run_id in runs["run_id"]
+        if run_id not in covered
+        for metric in metrics
+        for point in client.get_metric_history(run_id, metric)
+    ]
+    if histories:
+        parts.append(pd.DataFrame(histories, columns=CURVE_COLUMNS))
+    curves = pd.concat(parts)
+    return curves[curves["run_id"].isin(runs["run_id"])].sort_values(CURVE_COLUMNS[:3], ignore_index=True)
+
+
+def _curves_artifact(client: MlflowClient, run_id: str) -> pd.DataFrame:
+    with tempfile.TemporaryDirectory() as folder:
+        path = client.download_artifacts(run_id, names.CURVES_FILE, folder)
+        return pd.read_parquet(path)[CURVE_COLUMNS]
+
+
+def _load_weights(client: MlflowClient, run_id: str) -> Weights:
+    """Initial and final weights of one run.
+
+    Raises:
+        ReportError: the artifact is missing or broken.
+    """
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = client.download_artifacts(run_id, names.WEIGHTS_FILE, folder)
+            with np.load(path, allow_pickle=False) as arrays:
+                return dict(arrays)
+    except Exception as error:  # As above: any failure means that the weights cannot be shown.
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ReportError(f"cannot read {names.WEIGHTS_FILE} of run {run_id}: {reason[:200]}") from None

@@ -20,6 +20,10 @@ class Tables:
             tuple, ...) and the last value of every metric under its key (``loss/train``, ``symmetry/distance``, ...).
         curves: one row per run, metric and measured step: ``run_id``, ``metric``, ``step``, ``value``.
         weights: run id -> arrays ``initial_weights1`` (fan_in, fan_out), ``final_weights1``, ``initial_biases1``, ...
+        experiment_id: its id.
+        parent: run id of the newest sweep, or None.
+        commands: the commands of the sweeps, oldest first.
+        views: label -> link of the prepared views of the newest sweep in the MLflow UI.
         notes: sentences about what is missing or was read another way; the page shows them first.
     """
 
@@ -27,6 +31,10 @@ class Tables:
     runs: pd.DataFrame
     curves: pd.DataFrame
     weights: Callable[[str], Weights]
+    experiment_id: str = ""
+    parent: str | None = None
+    commands: list[str] = field(default_factory=list)
+    views: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def curve(self, metric: str) -> pd.DataFrame:

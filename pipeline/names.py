@@ -27,8 +27,13 @@ OPTIMUM_TAG = "optimum"
 FINGERPRINT_TAG = "fingerprint"
 ERROR_TAG = "error"
 SWEEP_TAG = "sweep.jobs"
+COMMAND_TAG = "sweep.command"
 DATA_DIGEST_PARAM = "data.digest"
+
+UI_ADDRESS = "http://127.0.0.1:5000"
+"""Where a bare ``mlflow ui`` listens."""
 
 CONFIG_FILE = "config.yaml"
 WEIGHTS_FILE = "weights.npz"
+CURVES_FILE = "curves.parquet"
 TRACEBACK_FILE = "traceback.txt"

@@ -17,9 +17,10 @@ from pipeline.losses import LOSSES, Loss
 
 ATTAINED = "attained"
 SEPARABLE = "separable: no optimum, the loss tends to its infimum without reaching it"
-UNDECIDED = "undecided: too large for the separability test"
+UNDECIDED = "undecided: too large for the separability test, or the solver did not converge"
 
 GRADIENT_TOLERANCE = 1e-9
+LARGEST_GRADIENT = 1e-6
 LARGEST_LINEAR_PROGRAM = 5_000_000
 SMALLEST_MARGIN = 1e-6
 
@@ -123,37 +124,48 @@ def reference_optimum(inputs: Array, targets: Array, *, l2: float, bias: bool) -
     """
     examples = np.concatenate([inputs, np.ones((len(inputs), int(bias)))], axis=1)
     objective = Objective(examples, targets, l2, bias)
-    row_space = _row_space(examples)
-    if l2 > 0.0:
-        return Optimum(ATTAINED, objective, _minimiser(objective), True, row_space)
-    whitened, whitening = _whitened(examples, bias)
-    status = _separability(whitened, targets)
-    weights = None
+    shift = _centring(examples, bias)
+    centred = examples @ shift
+    weights, status = None, ATTAINED
+    if l2 == 0.0:
+        status = _separability(centred, targets)
     if status == ATTAINED:
-        weights = _minimiser(Objective(whitened, targets, l2, bias=False)) @ whitening.T
-    return Optimum(status, objective, weights, False, row_space)
+        # Centred features leave the objective alone, because the bias is free, and the solver's steps stay balanced.
+        scaling = np.eye(len(shift)) if l2 > 0.0 else _whitening(centred)
+        coordinates = Objective(centred @ scaling, targets, l2, bias and l2 > 0.0)
+        weights = _minimiser(coordinates)
+        if weights is None:
+            status = UNDECIDED
+        else:
+            weights = weights @ scaling.T @ shift.T
+    return Optimum(status, objective, weights, l2 > 0.0, _row_space(examples))
 
 
-def _whitened(examples: Array, bias: bool) -> tuple[Array, Array]:
-    """The examples in coordinates of unit covariance, and the map (d + 1, rank) to them.
-
-    Without a penalty neither separability nor the minimum depends on the units and origins of the features, but
-    their numerical tests do.
-    """
+def _centring(examples: Array, bias: bool) -> Array:
+    """(d + 1, d + 1) matrix by which the column of ones takes its mean away from every other column."""
     shift = np.eye(examples.shape[1])
     if bias:
-        # The column of ones takes part of every other column away: its mean.
         shift[-1, :-1] = -examples[:, :-1].mean(axis=0)
-    centred = examples @ shift
+    return shift
+
+
+def _whitening(centred: Array) -> Array:
+    """(d + 1, rank) map to coordinates of unit covariance: without a penalty the minimum does not depend on units."""
+    scale = _column_scale(centred)
+    _, singular_values, directions = np.linalg.svd(centred / scale, full_matrices=False)
+    kept = _significant(singular_values, centred.shape)
+    whitening: Array = directions[kept].T / scale[:, None] / singular_values[kept] * np.sqrt(len(centred))
+    return whitening
+
+
+def _column_scale(centred: Array) -> Array:
     scale = np.abs(centred).max(axis=0)
     scale[scale == 0.0] = 1.0
-    _, singular_values, directions = np.linalg.svd(centred / scale, full_matrices=False)
-    kept = _significant(singular_values, examples.shape)
-    whitening = shift / scale @ directions[kept].T / singular_values[kept] * np.sqrt(len(examples))
-    return examples @ whitening, whitening
+    return scale
 
 
-def _minimiser(objective: Objective) -> Array:
+def _minimiser(objective: Objective) -> Array | None:
+    """(k, d + 1) weights with a gradient of at most ``LARGEST_GRADIENT``, or None if the solver did not get there."""
     shape = (len(objective.targets), objective.examples.shape[1])
     solution = minimize(
         lambda flat: objective.value(flat.reshape(shape)),
@@ -162,8 +174,7 @@ def _minimiser(objective: Objective) -> Array:
         method="L-BFGS-B",
         options={"maxiter": 50_000, "maxfun": 100_000, "maxcor": 30, "ftol": 0.0, "gtol": GRADIENT_TOLERANCE},
     )
-    weights: Array = solution.x.reshape(shape)
-    return weights
+    return solution.x.reshape(shape) if np.abs(solution.jac).max() <= LARGEST_GRADIENT else None
 
 
 def _row_space(examples: Array) -> Array:
@@ -185,7 +196,7 @@ def _separability(examples: Array, targets: Array) -> str:
     count = len(examples) * max(1, len(targets) - 1) * 2 * examples.shape[1]
     if count > LARGEST_LINEAR_PROGRAM:
         return UNDECIDED
-    margins = _margin_rows(examples, targets)
+    margins = _margin_rows(examples / _column_scale(examples), targets)
     solution = linprog(
         -np.asarray(margins.sum(axis=0)).ravel(),
         A_ub=-margins,

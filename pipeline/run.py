@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import time
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -20,7 +21,7 @@ from pipeline import names
 from pipeline.composition import checked_config, comes_from_hydra, complaint
 from pipeline.errors import FailedJobsError, InputError
 from pipeline.stacking import RunResult, train_stack
-from pipeline.sweep import current_sweep, run_name
+from pipeline.sweep import current_sweep, run_name, save_curves
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,8 @@ def _train_and_track(composed: DictConfig) -> float:
         log.error("%s failed: %s: %s (traceback in run %s)", name, type(error).__name__, error, run_id)
         raise
     run_id = tracker.log_result(config, result, name, parent, start_time)
+    if sweep:
+        save_curves(Path(HydraConfig.get().runtime.output_dir), run_id, result.curves)
     job = f"{HydraConfig.get().job.num + 1}/{sweep.jobs} " if sweep else ""
     log.info("%s%s: %s (%.1f s, run %s)", job, name, _summary(result), time.time() - start_time, run_id)
     return result.last.get(names.LOSS_TEST, result.last[names.LOSS_TRAIN])

@@ -6,11 +6,15 @@ process or in others.
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from pipeline import names
 from pipeline.config import Config
 
 VARIABLE = "SYMMETRY_LAB_SWEEP"
@@ -48,6 +52,23 @@ def current_sweep() -> Sweep | None:
         return None
     known = json.loads(text)
     return Sweep(known["parent"], known["jobs"], tuple(known["swept_keys"]))
+
+
+def save_curves(folder: Path, run_id: str, curves: Mapping[str, Sequence[tuple[int, float]]]) -> None:
+    """Leaves the curves of one job in its folder, where the sweeper collects them.
+
+    Args:
+        curves: metric key -> measured (step, value) pairs.
+    """
+    rows = [(run_id, metric, step, value) for metric, curve in curves.items() for step, value in curve]
+    frame = pd.DataFrame(rows, columns=["run_id", "metric", "step", "value"])
+    frame.to_parquet(folder / names.CURVES_FILE, index=False)
+
+
+def collected_curves(folders: Iterable[Path]) -> pd.DataFrame:
+    """The curves that the jobs left in their folders: columns ``run_id``, ``metric``, ``step``, ``value``."""
+    files = [folder / names.CURVES_FILE for folder in folders]
+    return pd.concat([pd.read_parquet(file) for file in files if file.exists()], ignore_index=True)
 
 
 def varying_keys(jobs: Sequence[Sequence[str]]) -> tuple[str, ...]:

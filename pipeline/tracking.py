@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import yaml
 from mlflow import MlflowClient, get_tracking_uri
 from mlflow.data.numpy_dataset import from_numpy
@@ -89,6 +90,13 @@ class Tracker:
             raise
         finally:
             self._client.set_terminated(run_id, status)
+
+    def log_curves(self, run_id: str, curves: pd.DataFrame) -> None:
+        """Stores the curves of a whole sweep as one artifact: reading them run by run takes minutes."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / names.CURVES_FILE
+            curves.to_parquet(path, index=False)
+            self._client.log_artifact(run_id, str(path))
 
     def runs_of(self, parent: str) -> list[Run]:
         """All runs of a sweep."""

@@ -136,9 +136,8 @@ def test_schemes_of_a_family_share_the_draw_of_a_seed(family: str) -> None:
 
     first = standard_draw(members[0], seed=3)
     for name in members[1:]:
-        np.testing.assert_allclose(
-            standard_draw(name, seed=3), first, rtol=1e-15
-        )  # fewer than nine roundings of 2**-53
+        # Fewer than nine roundings of 2**-53 lie between.
+        np.testing.assert_allclose(standard_draw(name, seed=3), first, rtol=1e-15)
     assert not np.isclose(standard_draw(members[0], seed=4), first).all()
 
 
@@ -157,7 +156,7 @@ def test_orthogonal_has_orthonormal_rows_or_columns_times_the_gain(fan_in: int, 
     weights = drawn("orthogonal", layer=Layer(fan_in, fan_out, "relu", below_is_hidden=False), gain=GAIN)
     gram = weights.T @ weights if fan_in >= fan_out else weights @ weights.T
     # Householder QR is orthogonal to within a small multiple of 60 * 2**-53.
-    np.testing.assert_allclose(gram, GAIN**2 * np.eye(min(fan_in, fan_out)), atol=1e-13)
+    np.testing.assert_allclose(gram, GAIN**2 * np.eye(min(fan_in, fan_out)), rtol=0.0, atol=1e-13)
 
 
 def test_orthogonal_is_distributed_like_pytorch_s() -> None:
@@ -176,17 +175,13 @@ def test_orthogonal_is_distributed_like_pytorch_s() -> None:
 def test_orthogonal_takes_the_gain_of_the_activation_and_1_for_the_output_layer() -> None:
     for activation, gain in {"tanh": 5.0 / 3.0, "relu": sqrt(2.0), "identity": 1.0, None: 1.0}.items():
         layer = Layer(5, 4, activation, below_is_hidden=True)
-        assert (
-            drawn("orthogonal", layer=layer, gain=None).tobytes()
-            == drawn("orthogonal", layer=layer, gain=gain).tobytes()
-        )
+        by_default, explicitly = (drawn("orthogonal", layer=layer, gain=value) for value in (None, gain))
+        assert by_default.tobytes() == explicitly.tobytes()
 
 
-def started(
-    name: str, hidden_units: tuple[int, ...], activation: str, **options: Any
-) -> tuple[list[Array], ForwardPass]:
+def started(name: str, hidden: tuple[int, ...], activation: str, **options: Any) -> tuple[list[Array], ForwardPass]:
     """The weights W(l), (fan_in, fan_out), of a new network without biases, and its forward pass over 20 examples."""
-    architecture, arithmetic = Architecture((5, *hidden_units, 3), activation, bias=False), ARITHMETICS["exact"]
+    architecture, arithmetic = Architecture((5, *hidden, 3), activation, bias=False), ARITHMETICS["exact"]
     parameters, generator = np.zeros((1, architecture.parameter_count)), np.random.default_rng(6)
     weights = architecture.weights(parameters)
     for matrix, layer in zip(weights, architecture.layers, strict=True):
@@ -222,7 +217,7 @@ def test_mirrored_units_are_opposite_functions(hidden_units: tuple[int, ...], ac
 
 
 def test_structured_starts_have_the_variance_of_the_whole_layer() -> None:
-    # Half or a third of the draws are free: the standard errors are those of the smaller sample.
+    # Only the first copies are free draws, so the standard errors are those of that smaller sample.
     deviation = GAIN * sqrt(2.0 / (FAN_IN + FAN_OUT))
     assert_moments(drawn("duplicated", copies=4, gain=GAIN)[::4, ::4], deviation, NORMAL_KURTOSIS)
     assert_moments(drawn("mirrored", gain=GAIN)[: FAN_IN // 2, : FAN_OUT // 2], deviation, NORMAL_KURTOSIS)

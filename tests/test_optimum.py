@@ -111,6 +111,17 @@ def test_separability_does_not_depend_on_the_origin_of_a_feature(origin: float) 
     assert optimum_of(inputs, labels).status == SEPARABLE
 
 
+@pytest.mark.parametrize("l2", [0.0, 1e-3])
+@pytest.mark.parametrize("origin", [2000.0, 1.6e9], ids=["years", "seconds"])
+def test_the_optimum_does_not_depend_on_the_origin_of_a_feature(origin: float, l2: float) -> None:
+    inputs, labels = np.repeat(np.arange(20.0), 10)[:, None], np.tile([0, 1, 0, 0, 1, 1], 34)[:200]
+    labels[inputs[:, 0] > 12.0] = 1
+    here, there = optimum_of(inputs, labels, l2), optimum_of(origin + inputs, labels, l2)
+    # The bias, which is free, makes up for the origin; a logit that cancels 1e9 is right to 2e-7.
+    best = there.objective.value(minimiser_of(there))
+    assert best == pytest.approx(here.objective.value(minimiser_of(here)), abs=1e-6)
+
+
 def test_data_too_large_for_the_linear_program_are_left_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
     inputs, labels = examples_of("moons")
     # Two entries for each of the n margins' d + 1 weights.
@@ -130,7 +141,7 @@ def distance_after(optimum: Optimum, shift: Array) -> float:
 
 
 # The projection leaves the rounding of shifts near 1: some units of 2**-53.
-IS_ZERO = {"abs": 1e-13}
+SHIFT_ROUNDING = 1e-13
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -138,12 +149,12 @@ def test_distance_ignores_one_vector_added_to_every_class(bias: bool) -> None:
     inputs, labels = examples_of("blobs")
     shift = np.array([0.3, -0.7, 0.5][: 2 + bias])
     unpenalised, penalised = (optimum_of(inputs, labels, l2, bias) for l2 in (0.0, 0.01))
-    assert distance_after(unpenalised, np.tile(shift, (1, 3, 1))) == pytest.approx(0.0, **IS_ZERO)
+    assert distance_after(unpenalised, np.tile(shift, (1, 3, 1))) == pytest.approx(0.0, abs=SHIFT_ROUNDING)
     # A penalty fixes the weights, and leaves only the biases free.
     assert distance_after(penalised, np.tile(shift, (1, 3, 1))) == pytest.approx(np.sqrt(3 * (shift[:2] ** 2).sum()))
     if bias:
         only_biases = np.tile([0.0, 0.0, 0.5], (1, 3, 1))
-        assert distance_after(penalised, only_biases) == pytest.approx(0.0, **IS_ZERO)
+        assert distance_after(penalised, only_biases) == pytest.approx(0.0, abs=SHIFT_ROUNDING)
     of_one_class = np.zeros((1, 3, 2 + bias))
     of_one_class[0, 0, 0] = 0.3
     # Without the mean over the 3 classes, 0.3 * sqrt(2/3) is left.
@@ -160,7 +171,7 @@ def test_distance_ignores_directions_that_no_example_shows() -> None:
         optimum_of(inputs, labels).objective.value(minimiser_of(optimum_of(inputs, labels))), rel=1e-12
     )  # both gradients are below 1e-9, so J is right to its last digits
     for same_predictions in ([0, 0, 5, 0, 0, 0], [0, 0, 0, 1, 0, -2], [1, 0, 0, 0, -1, 0]):
-        assert distance_after(optimum, np.array([[same_predictions]], float)) == pytest.approx(0.0, **IS_ZERO)
+        assert distance_after(optimum, np.array([[same_predictions]], float)) == pytest.approx(0.0, abs=SHIFT_ROUNDING)
     assert distance_after(optimum, np.array([[[0, 0.5, 0, 0, 0, 0]]])) > 0.1
 
 

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from pipeline.composition import checked_config
 from pipeline.config import Config
 from pipeline.errors import FailedJobsError, InputError
-from pipeline.sweep import Sweep, varying_keys
+from pipeline.sweep import Sweep, collected_curves, varying_keys
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +73,9 @@ class SymmetrySweeper(BasicSweeper):
             for batch in batches:
                 returns.append(self.launcher.launch(batch, initial_job_idx=first_job))
                 first_job += len(batch)
+            finished = [job for batch in returns for job in batch if job.status == JobStatus.COMPLETED]
+            if finished:
+                tracker.log_curves(parent, collected_curves(_output_folder(job) for job in finished))
             failed = [job for batch in returns for job in batch if job.status == JobStatus.FAILED]
             if failed:
                 raise FailedJobsError(
@@ -109,6 +112,11 @@ def _experiment_name(configs: Sequence[Config]) -> str:
     if len(experiment_names) > 1:
         raise InputError(f"experiment_name: expected one for the whole sweep, got {', '.join(experiment_names)}")
     return experiment_names[0]
+
+
+def _output_folder(job: JobReturn) -> Path:
+    assert job.hydra_cfg is not None
+    return Path(job.hydra_cfg.hydra.runtime.output_dir)
 
 
 def _cause(job: JobReturn) -> str:

@@ -1,0 +1,47 @@
+"""One row of the table of claims."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+EXACTLY, WITHIN, FAILS, NOT_TESTED = "holds exactly", "holds within tolerance", "fails", "not tested by these runs"
+DEFAULT_SWEEP = "python -m pipeline.run -m"
+OPTIMUM_SWEEP = "python -m pipeline.run -m experiment=optimum"
+
+
+class Claim(NamedTuple):
+    """A statement of the source text and what the tracked runs say of it.
+
+    Attributes:
+        identity: the paragraph of the source ("2b").
+        arithmetic: of the runs that decide it; empty where it does not matter.
+        statement: in words.
+        prediction: what the number should be.
+        measured: the number with its meaning, in words.
+        number: the measured number furthest from the prediction; NaN where nothing was tested.
+        verdict: one of the four.
+        runs: how many runs decided it.
+        steps: how many measured (run, step) pairs.
+        widths: the widths of the first hidden layer.
+        worst_run: id of the run with that number, where the claim fails.
+        command: what would test it, where nothing did.
+    """
+
+    identity: str
+    arithmetic: str
+    statement: str
+    prediction: str
+    measured: str = ""
+    number: float = np.nan
+    verdict: str = NOT_TESTED
+    runs: int = 0
+    steps: int = 0
+    widths: str = ""
+    worst_run: str = ""
+    command: str = ""
+
+
+def widths_of(runs: pd.DataFrame) -> str:
+    """The widths of the first hidden layer that occur, ascending, as text."""
+    return ", ".join(str(width) for width in sorted({units[0] for units in runs["model.hidden_units"] if units}))

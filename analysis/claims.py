@@ -1,0 +1,177 @@
+"""The statements of the source text, decided by the tracked runs.
+
+Each claim looks at its own runs, finds the number furthest from its prediction, and takes its verdict from that number
+alone. Exact arithmetic and plain BLAS products are judged apart: rounding is not what the statements are about, but
+what it does to them is worth a row.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.claim import DEFAULT_SWEEP, EXACTLY, FAILS, NOT_TESTED, WITHIN, Claim, widths_of
+from analysis.derivation import gradient_check
+from analysis.learning_claims import optimum_claim, width_claim
+from analysis.tables import Tables
+from pipeline import names
+
+SYMMETRIC = ("zeros", "constant")
+ZERO_AT_ZERO = ("tanh", "relu", "leaky_relu", "gelu", "identity")
+RANDOM = (
+    "uniform",
+    "normal",
+    "orthogonal",
+    *(f"{s}_{d}" for s in ("xavier", "he", "lecun") for d in ("uniform", "normal")),
+)
+GRADIENT_TOLERANCE = 1e-6
+
+
+def claims_of(tables: Tables) -> list[Claim]:
+    """All claims, in the order of the source; symmetric statements once per arithmetic that occurs."""
+    claims = [_gradient_claim()]
+    for arithmetic in sorted(set(tables.runs["arithmetic"]), key=["exact", "blas"].index):
+        claims += _hidden_layer_claims(tables, arithmetic)
+    return [*claims, optimum_claim(tables)]
+
+
+def claims_table(claims: list[Claim]) -> pd.DataFrame:
+    """The claims as a frame, one row each, for ``claims.csv``."""
+    return pd.DataFrame(claims, columns=Claim._fields)
+
+
+def conclusion(claims: list[Claim]) -> str:
+    """The table in one line: which statements hold, which fail."""
+    parts = []
+    for verdict in (EXACTLY, WITHIN, FAILS, NOT_TESTED):
+        found = [
+            f"{claim.identity}{' (blas)' if claim.arithmetic == 'blas' else ''}"
+            for claim in claims
+            if claim.verdict == verdict
+        ]
+        if found:
+            parts.append(f"{verdict}: {', '.join(found)}")
+    return "; ".join(parts)
+
+
+def _gradient_claim() -> Claim:
+    check = gradient_check()
+    return Claim(
+        "1",
+        "",
+        "The gradient of the negative log likelihood of logistic regression is X^T (s - y) with s_i = s(+w.x_i).",
+        "0 up to the error of a finite difference",
+        f"largest deviation from central differences {check.corrected:.1e} (with the source's printed s(-w.x_i):"
+        f" {check.printed:.2g})",
+        check.corrected,
+        WITHIN if check.corrected < GRADIENT_TOLERANCE < check.printed else FAILS,
+    )
+
+
+class Prediction(NamedTuple):
+    """What a claim says about every measured value.
+
+    Attributes:
+        text: in words.
+        worst: "max" or "min", the end of the values that is furthest from the prediction.
+        holds: whether a value agrees.
+    """
+
+    text: str
+    worst: str
+    holds: Callable[[float], bool]
+
+
+ZERO = Prediction("exactly 0", "max", lambda number: number == 0.0)
+POSITIVE = Prediction("> 0", "min", lambda number: number > 0.0)
+
+
+def _hidden_layer_claims(tables: Tables, arithmetic: str) -> Iterator[Claim]:
+    runs = tables.runs
+    networks = runs[(runs["model"] == "mlp") & (runs["arithmetic"] == arithmetic) & (runs["model.dropout"] == 0.0)]
+    symmetric = networks[networks["init"].isin(SYMMETRIC)]
+    resting = symmetric[(symmetric["init"] == "zeros") & symmetric["model.activation"].isin(ZERO_AT_ZERO)]
+    moving = symmetric.drop(resting.index)
+    broken = networks[networks["init"].isin(RANDOM)]
+    weights = [names.symmetry("distance_max"), names.symmetry("outgoing_distance")]
+    activations, deltas = names.symmetry("activation_spread"), names.symmetry("delta_spread")
+
+    def decided(
+        identity: str,
+        statement: str,
+        prediction: Prediction,
+        chosen: pd.DataFrame,
+        metrics: Sequence[str],
+        step: int | None = None,
+    ) -> Claim:
+        claim = Claim(identity, arithmetic, statement, prediction.text, command=DEFAULT_SWEEP)
+        return _decided(claim, prediction, tables.curves, chosen, metrics, step)
+
+    yield decided(
+        "2b", "From equal weights, all hidden activations of an example are equal.", ZERO, symmetric, [activations]
+    )
+    yield decided("2c", "From equal weights, all hidden deltas of an example are equal.", ZERO, symmetric, [deltas])
+    yield decided(
+        "2d", "The deltas of the outputs differ from each other.", POSITIVE, symmetric, [names.OUTPUT_DELTA_SPREAD]
+    )
+    yield decided(
+        "2e, hidden",
+        "After one step the hidden units still have equal incoming and outgoing weights.",
+        ZERO,
+        symmetric,
+        weights,
+        step=1,
+    )
+    yield decided(
+        "2e, outputs",
+        "After one step the outgoing weights to different outputs differ.",
+        POSITIVE,
+        moving,
+        [names.OUTPUT_WEIGHT_SPREAD],
+        step=1,
+    )
+    yield decided(
+        "2e, a = 0",
+        "From zeros, with g(0) = 0, no weight moves: neither layer receives a gradient.",
+        ZERO,
+        resting,
+        [*weights, names.OUTPUT_WEIGHT_SPREAD],
+    )
+    yield decided("2f", "All of this holds after every step.", ZERO, symmetric, [activations, deltas, *weights])
+    yield decided(
+        "2g-i", "Random initialisation breaks the symmetry.", POSITIVE, broken, [names.symmetry("distance_min")]
+    )
+    yield width_claim(arithmetic, symmetric, broken)
+
+
+def _decided(
+    claim: Claim,
+    prediction: Prediction,
+    curves: pd.DataFrame,
+    runs: pd.DataFrame,
+    metrics: Sequence[str],
+    step: int | None,
+) -> Claim:
+    """The claim with its verdict, from all finite values of ``metrics`` in ``runs``, at one step or at all."""
+    values = curves[curves["run_id"].isin(runs["run_id"]) & curves["metric"].isin(metrics)]
+    # What a run shows once its numbers overflow says nothing about symmetry; its divergence is reported apart.
+    values = values[np.isfinite(values["value"])]
+    if step is not None:
+        values = values[values["step"] == step]
+    if values.empty:
+        return claim
+    place = values["value"].to_numpy().argmax() if prediction.worst == "max" else values["value"].to_numpy().argmin()
+    worst = values.iloc[int(place)]
+    number = float(worst["value"])
+    deciding = runs[runs["run_id"].isin(values["run_id"])]
+    return claim._replace(
+        measured=f"{'largest' if prediction.worst == 'max' else 'smallest'} value {number:.3g}",
+        number=number,
+        verdict=EXACTLY if prediction.holds(number) else FAILS,
+        runs=len(deciding),
+        steps=len(values[["run_id", "step"]].drop_duplicates()),
+        widths=widths_of(deciding),
+        worst_run="" if prediction.holds(number) else str(worst["run_id"]),
+        command="",
+    )

@@ -1,0 +1,110 @@
+"""The report as one self-contained HTML page."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from analysis.claim import EXACTLY, FAILS, NOT_TESTED, WITHIN, Claim
+from analysis.derivation import gradient_check
+from analysis.intervals import RESAMPLES
+from analysis.tables import Tables
+from pipeline import names
+
+VERDICT_CLASS = {EXACTLY: "exact", WITHIN: "within", FAILS: "fails", NOT_TESTED: "untested"}
+NOT_METHODS = {"run_id", "name", "start_time", "parent", "fingerprint", "diverged", "diverged_step", "environment"}
+MOST_VALUES = 12
+
+
+class Shown(NamedTuple):
+    """One figure on the page, or the reason why it is missing.
+
+    Attributes:
+        svg: the picture; empty when it is missing.
+        reason: why; empty when it is there.
+    """
+
+    name: str
+    number: int
+    title: str
+    question: str
+    caption: str
+    svg: bytes
+    reason: str
+
+    @property
+    def image(self) -> str:
+        return base64.b64encode(self.svg).decode()
+
+
+def rendered_page(tables: Tables, claims: Sequence[Claim], figures: Sequence[Shown]) -> str:
+    """The page as HTML. Texts from params, tags and file names are escaped; nothing is loaded from elsewhere."""
+    environment = Environment(loader=PackageLoader("analysis"), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template("report.html").render(
+        experiment_name=tables.experiment_name,
+        lead=lead(tables, claims),
+        notes=tables.notes,
+        claims=claims,
+        verdict_class=VERDICT_CLASS,
+        has_blas=any(claim.arithmetic == "blas" for claim in claims),
+        exact="exact" in set(tables.runs["arithmetic"]),
+        figures=figures,
+        gradient=gradient_check(),
+        methods=methods_of(tables.runs),
+        resamples=RESAMPLES,
+        commands=commands_of(tables),
+        tracking_link=f"{names.UI_ADDRESS}/#/experiments/{tables.experiment_id}",
+        views=list(tables.views.items()),
+    )
+
+
+def lead(tables: Tables, claims: Sequence[Claim]) -> str:
+    """The conclusion in two sentences; also the first line of the descriptions in MLflow."""
+    counts = {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in VERDICT_CLASS}
+    phrases = {EXACTLY: "hold exactly", WITHIN: "hold within tolerance", FAILS: "fail", NOT_TESTED: "are not tested"}
+    verdicts = ", ".join(f"{count} {phrases[verdict]}" for verdict, count in counts.items() if count)
+    diverged = int(tables.runs["diverged"].sum())
+    failed = [f"{claim.identity}{' (blas)' if claim.arithmetic == 'blas' else ''}" for claim in claims
+              if claim.verdict == FAILS]  # fmt: skip
+    return (
+        f"Of {len(claims)} statements about symmetry, {verdicts}"
+        + (f" ({', '.join(failed)})" if failed else "")
+        + f". {len(tables.runs)} finished runs"
+        + (f", of which {diverged} diverged." if diverged else ", none of which diverged.")
+    )
+
+
+def methods_of(runs: pd.DataFrame) -> list[tuple[str, str]]:
+    """Every param with the values that occur, then versions, machine and commit."""
+    rows = []
+    for key in sorted(column for column in runs if "/" not in column and column not in NOT_METHODS):
+        values = sorted({_text(value) for value in runs[key] if _text(value)}, key=_natural)
+        if values:
+            more = f", ... ({len(values)} values)" if len(values) > MOST_VALUES else ""
+            rows.append((key, ", ".join(values[:MOST_VALUES]) + more))
+    facts: Mapping[str, set[str]] = {}
+    for environment in runs["environment"]:
+        for key, value in environment.items():
+            facts = {**facts, key: {*facts.get(key, set()), value}}
+    return rows + [(key, ", ".join(sorted(facts[key]))) for key in sorted(facts)]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return str(list(value))
+    return "" if value is None or value != value else str(value)
+
+
+def _natural(text: str) -> tuple[float, str]:
+    try:
+        return float(text), text
+    except ValueError:
+        return float("inf"), text
+
+
+def commands_of(tables: Tables) -> list[str]:
+    """The commands that made the runs, as tracked, and those that draw each part of the report."""
+    report = f"python -m analysis.report --experiment {tables.experiment_name}"
+    return [*tables.commands, report, f"{report} --only FIGURE ...   # some figures only"]
