@@ -148,8 +148,8 @@ def _load_curves(client: MlflowClient, parents: list[Run], runs: pd.DataFrame, n
                 f"The curves of the sweep {parent.info.run_name!r} were read run by run, because its artifact"
                 f" {names.CURVES_FILE} cannot be read ({reason[:120]})"
             )
-    covered = {run_id for part in parts for run_id in part["run_id"].unique()}
-    metrics = [column for column in runs if "/" in column]
+    covered = {str(run_id) for part in parts for run_id in part["run_id"].unique()}
+    metrics = [str(column) for column in runs if "/" in str(column)]
     histories = [
         (run_id, metric, point.step, point.value)
         for run_id in runs["run_id"]

@@ -8,8 +8,8 @@ The exact product first rounds both operands to a grid of ``2**-OPERAND_BITS`` o
 grid per run). Every product of two elements is then an integer multiple of one unit, and a sum of up to
 ``BLOCK`` of them stays at or below ``2**53`` units, where float64 represents every integer. So no addition
 rounds, and the result depends neither on the order of the additions, nor on the BLAS kernel, the number of
-threads, the position of a row, or the number of runs in the stack. (This holds as long as the products neither underflow
-nor overflow, that is for operands between about 1e-150 and 1e150.)
+threads, the position of a row, or the number of runs in the stack. (This holds as long as the products neither
+underflow nor overflow, that is for operands between about 1e-150 and 1e150.)
 
 Sources: Rump, Ogita and Oishi (2008), "Accurate floating-point summation"; Ozaki, Ogita, Oishi and Rump
 (2012), "Error-free transformations of matrix multiplication"; Demmel and Nguyen (2015), "Parallel

@@ -73,11 +73,15 @@ class Tracker:
         return str(experiment.experiment_id)
 
     @contextmanager
-    def sweep(self, configs: Sequence[Config], swept_keys: Sequence[str]) -> Iterator[str]:
+    def sweep(self, configs: Sequence[Config], swept_keys: Sequence[str], command: str) -> Iterator[str]:
         """The parent run of a sweep, by its id; closed as FINISHED, FAILED after an error, KILLED after Ctrl-C."""
         sources = sorted({config.data.name for config in configs})
         note = f"{len(configs)} runs over {', '.join(swept_keys) or 'nothing'}, on {', '.join(sources)}."
-        tags = environment_tags() | {names.SWEEP_TAG: str(len(configs)), names.NOTE_TAG: note}
+        tags = environment_tags() | {
+            names.SWEEP_TAG: str(len(configs)),
+            names.COMMAND_TAG: command,
+            names.NOTE_TAG: note,
+        }
         name = f"sweep of {len(configs)}"
         run_id = str(self._client.create_run(self._experiment_id, tags=tags, run_name=name).info.run_id)
         status = "FAILED"
@@ -97,6 +101,11 @@ class Tracker:
             path = Path(folder) / names.CURVES_FILE
             curves.to_parquet(path, index=False)
             self._client.log_artifact(run_id, str(path))
+
+    def describe_sweep(self, run_id: str, conclusion: str) -> None:
+        """Puts the conclusion into the descriptions of the parent run and the experiment."""
+        self._client.set_tag(run_id, names.NOTE_TAG, conclusion)
+        self._client.set_experiment_tag(self._experiment_id, names.NOTE_TAG, conclusion)
 
     def runs_of(self, parent: str) -> list[Run]:
         """All runs of a sweep."""

@@ -1,9 +1,23 @@
 """Fixtures of all tests."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import mlflow
 import pytest
 from threadpoolctl import threadpool_limits
+
+from tests.command_line import command
+
+SWEEP = [
+    "-m",
+    "model=logistic,mlp",
+    "init=constant,normal",
+    "optimizer.learning_rate=0.5",
+    "seed=0,1",
+    "training.steps=40",
+    "data.limit=300",
+]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -11,3 +25,21 @@ def one_blas_thread() -> Iterator[None]:
     """As on the command line: small products gain nothing from threads, and lose much when cores are busy."""
     with threadpool_limits(limits=1, user_api="blas"):
         yield
+
+
+@pytest.fixture(scope="session")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder in which a two-by-two-by-two sweep was run, and what it printed. Read it; do not write into it."""
+    folder = tmp_path_factory.mktemp("swept")
+    completed = command("pipeline.run", *SWEEP, folder=folder)
+    assert completed.returncode == 0, completed.stderr
+    assert completed.stderr == ""
+    return folder, completed.stdout
+
+
+@pytest.fixture
+def tracking_to() -> Iterator[None]:
+    """Puts MLflow's global tracking address back after a test."""
+    before = mlflow.get_tracking_uri()
+    yield
+    mlflow.set_tracking_uri(before)

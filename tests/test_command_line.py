@@ -10,37 +10,14 @@ import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from analysis.runs import load_curves, load_runs
 from pipeline import names
 from pipeline.stacking import fingerprint, train_stack
 from tests.command_line import command
 from tests.configurations import configuration
 
-SWEEP = [
-    "-m",
-    "model=logistic,mlp",
-    "init=constant,normal",
-    "optimizer.learning_rate=0.5",
-    "seed=0,1",
-    "training.steps=40",
-    "data.limit=300",
-]
-
-
-@pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A folder in which a two-by-two-by-two sweep was run, and what it printed."""
-    folder = tmp_path_factory.mktemp("swept")
-    completed = command("pipeline.run", *SWEEP, folder=folder)
-    assert completed.returncode == 0, completed.stderr
-    assert completed.stderr == ""
-    return folder, completed.stdout
-
 
 @pytest.fixture
-def client(swept: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
-    monkeypatch.chdir(swept[0])
-    monkeypatch.setattr(mlflow.tracking._tracking_service.utils, "_tracking_uri", None)
+def client(swept: tuple[Path, str], tracking_to: None) -> MlflowClient:
     mlflow.set_tracking_uri(f"sqlite:///{swept[0]}/mlflow.db")
     return MlflowClient()
 
@@ -124,25 +101,6 @@ def test_the_end_of_a_sweep_says_what_came_out_and_what_to_do_next(swept: tuple[
         assert words in output
 
 
-def test_the_tables_read_back_what_was_tracked(client: MlflowClient) -> None:
-    runs = load_runs("symmetry")
-    assert len(runs) == 8
-    assert set(runs["optimizer.learning_rate"]) == {0.5}
-    assert set(runs["model.hidden_units"]) == {(32,), ()}
-    curves = load_curves(runs, [names.LOSS_TRAIN])
-    last = curves.sort_values("step").groupby("run_id")["value"].last()
-    np.testing.assert_array_equal(last[runs["run_id"]].to_numpy(), runs[names.LOSS_TRAIN].to_numpy())
-
-
-def test_the_report_draws_the_tracked_runs(swept: tuple[Path, str]) -> None:
-    completed = command("analysis.report", folder=swept[0])
-    assert completed.returncode == 0, completed.stderr
-    for name in ("loss", "symmetry_distance"):
-        path = swept[0] / "reports" / "symmetry" / f"{name}.png"
-        assert str(path.relative_to(swept[0])) in completed.stdout
-        assert path.read_bytes().startswith(b"\x89PNG")
-
-
 def test_a_single_run_tracks_itself_and_prints_its_result(tmp_path: Path) -> None:
     completed = command("pipeline.run", "training.steps=5", "data=iris", "training.batch_size=16", folder=tmp_path)
     assert completed.returncode == 0, completed.stderr
@@ -195,17 +153,3 @@ def test_help_explains_itself_and_cfg_shows_the_configuration(tmp_path: Path) ->
     printed = command("pipeline.run", "--cfg", "job", "seed=7", folder=tmp_path).stdout
     assert yaml.safe_load(printed)["seed"] == 7
     assert list(tmp_path.iterdir()) == []
-
-
-def test_reports_that_cannot_be_made_say_what_to_do(tmp_path: Path) -> None:
-    def told(*arguments: str) -> str:
-        completed = command("analysis.report", *arguments, folder=tmp_path)
-        assert completed.returncode == 1
-        assert len(completed.stderr.splitlines()) == 1, completed.stderr
-        return completed.stderr
-
-    assert "mlflow.db does not exist" in told()
-    assert list(tmp_path.iterdir()) == []
-    assert command("pipeline.run", "training.steps=1", folder=tmp_path).returncode == 0
-    assert "no experiment 'absent' here; there are: Default, symmetry" in told("--experiment", "absent")
-    assert "has no finished run" in told("--experiment", "Default")

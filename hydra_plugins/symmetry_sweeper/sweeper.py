@@ -5,6 +5,7 @@ multirun under every launcher, so this is also where the parent run opens and cl
 """
 
 import logging
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,15 +61,16 @@ class SymmetrySweeper(BasicSweeper):
         self._save_multirun(self.config)
 
         # Importing MLflow takes seconds, and a wrong key should not have to wait for it.
-        from pipeline.summary import sweep_summary
+        from pipeline.summary import conclusion_of, sweep_summary
         from pipeline.tracking import Tracker
 
         experiment_name = _experiment_name(configs)
         tracker = Tracker(experiment_name)
         swept_keys = varying_keys(jobs)
+        command = shlex.join(["python", "-m", "pipeline.run", "-m", *arguments])
         log.info(f"{len(configs)} jobs over {', '.join(swept_keys) or 'nothing'}")
         returns: list[Sequence[JobReturn]] = []
-        with tracker.sweep(configs, swept_keys) as parent, Sweep(parent, len(configs), swept_keys).announced():
+        with tracker.sweep(configs, swept_keys, command) as parent, Sweep(parent, len(configs), swept_keys).announced():
             first_job = 0
             for batch in batches:
                 returns.append(self.launcher.launch(batch, initial_job_idx=first_job))
@@ -82,7 +84,9 @@ class SymmetrySweeper(BasicSweeper):
                     f"{len(failed)} of {len(configs)} jobs failed: "
                     + "; ".join(f"{' '.join(job.overrides or [])} ({_cause(job)})" for job in failed)
                 )
-        log.info(sweep_summary(tracker.runs_of(parent), experiment_name))
+        runs = tracker.runs_of(parent)
+        tracker.describe_sweep(parent, conclusion_of(runs))
+        log.info(sweep_summary(runs, experiment_name))
         return returns
 
     def _batches(self, arguments: list[str]) -> list[list[list[str]]]:

@@ -1,0 +1,199 @@
+"""The report, from a real sweep in a real store: tables, page, regeneration, partial and broken input."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from analysis.claims import claims_of
+from analysis.figures import FIGURES
+from analysis.page import rendered_page
+from analysis.report import write_report
+from analysis.runs import load_tables
+from analysis.tables import Tables
+from pipeline import names
+from tests.command_line import command
+from tests.tracked import default_grid, trained_tables
+
+
+@pytest.fixture
+def store(swept: tuple[Path, str], tmp_path: Path, tracking_to: None) -> MlflowClient:
+    """A copy of the swept database that a test may damage; the artifacts are those of the sweep, copied too."""
+    shutil.copytree(swept[0], tmp_path / "store")
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/store/mlflow.db")
+    return MlflowClient()
+
+
+def parent_of(client: MlflowClient) -> str:
+    experiment = client.get_experiment_by_name("symmetry")
+    assert experiment is not None
+    (parent,) = client.search_runs([experiment.experiment_id], f"tags.`{names.SWEEP_TAG}` != ''")
+    return str(parent.info.run_id)
+
+
+@pytest.fixture
+def curves_artifact(store: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes | None], None]:
+    """Replaces what the store gives for the sweep's curves: other bytes, or nothing."""
+    download = MlflowClient.download_artifacts
+
+    def replace_with(content: bytes | None) -> None:
+        def downloaded(client: MlflowClient, run_id: str, path: str, dst_path: str) -> str:
+            if path != names.CURVES_FILE:
+                return str(download(client, run_id, path, dst_path))
+            if content is None:
+                raise OSError("no such artifact")
+            target = Path(dst_path) / path
+            target.write_bytes(content)
+            return str(target)
+
+        monkeypatch.setattr(MlflowClient, "download_artifacts", downloaded)
+
+    return replace_with
+
+
+def test_the_tables_read_back_what_was_tracked(store: MlflowClient) -> None:
+    tables = load_tables("symmetry")
+    assert len(tables.runs) == 8
+    assert tables.notes == []
+    assert set(tables.runs["optimizer.learning_rate"]) == {0.5}
+    assert set(tables.runs["model.hidden_units"]) == {(32,), ()}
+    assert tables.parent == parent_of(store)
+    last = tables.curve(names.LOSS_TRAIN).sort_values("step").groupby("run_id")["value"].last()
+    runs = tables.runs.set_index("run_id")
+    np.testing.assert_array_equal(last[runs.index].to_numpy(), runs[names.LOSS_TRAIN].to_numpy())
+    weights = tables.weights(runs.index[runs["model"] == "mlp"][0])
+    assert weights["final_weights1"].shape == (64, 32)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PAR1 but not really"], ids=["missing", "empty", "corrupt"])
+def test_without_the_artifact_the_histories_give_the_same_curves_and_a_note_says_so(
+    store: MlflowClient, curves_artifact: Callable[[bytes | None], None], content: bytes | None
+) -> None:
+    whole = load_tables("symmetry").curves
+    curves_artifact(content)
+    slow = load_tables("symmetry")
+    pd.testing.assert_frame_equal(slow.curves, whole)
+    assert len(slow.notes) == 1
+    assert "run by run" in slow.notes[0]
+
+
+def test_repeated_runs_count_once_and_several_sweeps_combine(
+    swept: tuple[Path, str], tmp_path: Path, tracking_to: None
+) -> None:
+    again = ["-m", "model=mlp", "init=constant,zeros", "optimizer.learning_rate=0.5", "seed=0", "training.steps=40",
+             "data.limit=300"]  # fmt: skip
+    shutil.copytree(swept[0], tmp_path / "store")
+    assert command("pipeline.run", *again, folder=tmp_path / "store").returncode == 0
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/store/mlflow.db")
+    tables = load_tables("symmetry")
+    assert len(tables.runs) == 9
+    assert tables.runs["fingerprint"].is_unique
+    assert len(tables.commands) == 2
+    assert set(tables.curves["run_id"]) == set(tables.runs["run_id"])
+
+
+def test_failed_and_missing_runs_are_stated_up_front(store: MlflowClient, tmp_path: Path) -> None:
+    victim = str(load_tables("symmetry").runs["run_id"].iloc[0])
+    store.set_terminated(victim, "FAILED")
+    store.set_tag(victim, names.ERROR_TAG, "ValueError: <script>alert(1)</script>")
+    store.set_terminated(parent_of(store), "KILLED")
+    tables = load_tables("symmetry")
+    assert len(tables.runs) == 7
+    assert any("1 runs failed" in note for note in tables.notes)
+    assert any("KILLED with 7 of 8 runs finished" in note for note in tables.notes)
+    page = rendered_page(tables, claims_of(tables), [])
+    assert "7 of 8 runs finished" in page
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+def report_bytes(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_regenerating_gives_the_same_bytes(store: MlflowClient, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for output in (first, second):
+        write_report("symmetry", output)
+    left, right = report_bytes(first / "symmetry"), report_bytes(second / "symmetry")
+    assert left.keys() == right.keys()
+    assert [name for name in left if left[name] != right[name]] == []
+    endings = {Path(name).suffix for name in left}
+    assert endings == {".png", ".svg", ".csv", ".html"}
+
+
+def test_the_report_is_attached_to_the_parent_and_describes_it(store: MlflowClient, tmp_path: Path) -> None:
+    write_report("symmetry", tmp_path / "reports")
+    parent = store.get_run(parent_of(store))
+    assert parent.data.tags[names.NOTE_TAG].splitlines()[0].startswith("Of 11 statements about symmetry")
+    attached = Path(store.download_artifacts(parent.info.run_id, "report/index.html", str(tmp_path)))
+    assert attached.read_bytes() == (tmp_path / "reports" / "symmetry" / "index.html").read_bytes()
+
+
+def test_the_page_holds_everything_and_asks_for_nothing(store: MlflowClient, tmp_path: Path) -> None:
+    written = write_report("symmetry", tmp_path)
+    page = (tmp_path / "symmetry" / "index.html").read_text(encoding="utf-8")
+    for words in (
+        "holds exactly",
+        "X^T (s - y)",
+        "Figure 2.",
+        "Figure 3.",
+        "python -m pipeline.run -m",
+        "version.numpy",
+    ):
+        assert words in page
+    loaded = re.findall(r'(?:src|href|url)\s*[=(]\s*["\']?([^"\')\s>]+)', page)
+    external = [link for link in loaded if not link.startswith(("data:", "#", names.UI_ADDRESS))]
+    assert external == []
+    drawn = {path.stem for path in written if path.suffix == ".png"}
+    assert drawn
+    for name in FIGURES:
+        assert f'id="{name}"' in page
+        assert name in drawn or "is not shown" in page
+
+
+def test_only_draws_the_figures_asked_for(store: MlflowClient, tmp_path: Path) -> None:
+    written = write_report("symmetry", tmp_path, only=["loss_over_steps"])
+    assert sorted(path.name for path in written) == [f"loss_over_steps.{ending}" for ending in ("csv", "png", "svg")]
+    assert not (tmp_path / "symmetry" / "index.html").exists()
+
+
+def test_text_of_params_never_becomes_markup() -> None:
+    grid = trained_tables(default_grid()[:1] + default_grid()[-1:])
+    runs = grid.runs.assign(init=["<script>alert(1)</script>", "$\\frac{$"], data="<b>mine</b>")
+    hostile = Tables("<i>name</i>", runs, grid.curves, grid.weights, notes=["<u>note</u>"])
+    page = rendered_page(hostile, claims_of(hostile), [])
+    for markup in ("<script>alert", "<b>mine", "<i>name", "<u>note"):
+        assert markup not in page
+
+
+def test_the_command_writes_the_report_and_prints_the_files(swept: tuple[Path, str], tmp_path: Path) -> None:
+    shutil.copytree(swept[0], tmp_path / "store")
+    completed = command("analysis.report", "--output", "out put", folder=tmp_path / "store")
+    assert completed.returncode == 0, completed.stderr
+    assert completed.stderr == ""
+    assert "out put/symmetry/index.html" in completed.stdout
+    assert (tmp_path / "store" / "out put" / "symmetry" / "claims.csv").exists()
+
+
+def test_reports_that_cannot_be_made_say_what_to_do(tmp_path: Path) -> None:
+    def told(*arguments: str, **environment: str) -> str:
+        completed = command("analysis.report", *arguments, folder=tmp_path, **environment)
+        assert completed.returncode == 1
+        assert len(completed.stderr.splitlines()) == 1, completed.stderr
+        return completed.stderr
+
+    assert "mlflow.db does not exist" in told()
+    assert "--only: expected some of" in told("--only", "nothing")
+    assert list(tmp_path.iterdir()) == []
+    assert command("pipeline.run", "training.steps=1", folder=tmp_path).returncode == 0
+    assert "no experiment 'absent' here; there are: Default, symmetry" in told("--experiment", "absent")
+    assert "has no finished run" in told("--experiment", "Default")
+    silent = told(MLFLOW_TRACKING_URI="http://127.0.0.1:9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
+    assert "MLFLOW_TRACKING_URI: cannot read http://127.0.0.1:9" in silent

@@ -1,0 +1,72 @@
+"""Small tables of tracked runs for tests of the analysis, without a tracking store."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from analysis.runs import CURVE_COLUMNS
+from analysis.tables import Tables, Weights
+from pipeline.stacking import train_stack
+from tests.configurations import configuration
+
+STEPS = 30
+
+
+def trained_tables(overrides: Iterable[dict[str, object]]) -> Tables:
+    """Tables of really trained runs, in the form that ``analysis.runs.load_tables`` gives."""
+    rows, curves, weights = [], [], {}
+    for number, changes in enumerate(overrides):
+        base = {"data.limit": 200, "training.steps": STEPS, "training.measure_at": 6, "training.batch_size": 32}
+        config = configuration(base | changes)
+        (result,) = train_stack([config])
+        run_id = f"run{number:03d}"
+        rows.append(
+            {
+                "run_id": run_id,
+                "name": run_id,
+                "start_time": number,
+                "parent": "parent",
+                "fingerprint": f"{number:032x}",
+                "diverged": result.diverged_at is not None,
+                "diverged_step": result.diverged_at,
+                "optimum": result.optimum,
+                "environment": {"version.numpy": np.__version__},
+                "commit": "0" * 40,
+                **config.flattened(),
+                **result.last,
+            }
+        )
+        curves += [(run_id, metric, step, value) for metric, curve in result.curves.items() for step, value in curve]
+        weights[run_id] = arrays_of(result)
+    return Tables(
+        "tests", pd.DataFrame(rows), pd.DataFrame(curves, columns=CURVE_COLUMNS), weights.__getitem__,
+        experiment_id="1", parent="parent",
+    )  # fmt: skip
+
+
+def arrays_of(result: object) -> Weights:
+    """The arrays of ``weights.npz`` for one result."""
+    from pipeline.tracking import _named_weights
+
+    return _named_weights(result)  # type: ignore[arg-type]
+
+
+def default_grid() -> list[dict[str, object]]:
+    """A small version of the default sweep."""
+    return [
+        {"model": model, "init": init, "seed": seed, "optimizer.learning_rate": rate}
+        for model in ("logistic", "mlp")
+        for init in ("zeros", "constant", "normal", "he_normal")
+        for rate in (0.1, 1.0)
+        for seed in (0, 1)
+    ]
+
+
+def with_value(tables: Tables, run_id: str, metric: str, step: int, value: float) -> Tables:
+    """The same tables with one measured number replaced: a doctored run."""
+    curves = tables.curves.copy()
+    place = (curves["run_id"] == run_id) & (curves["metric"] == metric) & (curves["step"] == step)
+    assert place.sum() == 1
+    curves.loc[place, "value"] = value
+    return Tables(tables.experiment_name, tables.runs, curves, tables.weights, notes=[])
