@@ -1,5 +1,7 @@
 """The claims about what a start can learn: 2g-ii (logistic regression) and 2g-iii (the symmetric network)."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -29,13 +31,14 @@ def width_claim(arithmetic: str, symmetric: pd.DataFrame, broken: pd.DataFrame) 
         "1 distinct unit, and a higher best loss than from random starts",
         command=DEFAULT_SWEEP,
     )
-    best_symmetric, best_broken = _best_losses(symmetric), _best_losses(broken)
+    best_symmetric: Any = _best_losses(symmetric)
+    best_broken: Any = _best_losses(broken)
     compared = best_symmetric.index.intersection(best_broken.index)
     if compared.empty:
         return claim
     margin = best_symmetric["loss"][compared] - best_broken["loss"][compared]
     closest, number = str(margin.idxmin()), float(margin.min())
-    most_units = symmetric.loc[symmetric[names.DISTINCT_UNITS].idxmax()]
+    most_units: Any = symmetric.sort_values(names.DISTINCT_UNITS, kind="stable").iloc[-1]
     units = int(most_units[names.DISTINCT_UNITS])
     holds = number > 0.0 and units == 1
     worst_run = str(best_symmetric.loc[closest, "run_id"] if units == 1 else most_units["run_id"])
@@ -80,9 +83,10 @@ def optimum_claim(tables: Tables) -> Claim:
     by_run = gaps.sort_values("step").groupby("run_id")["value"]
     initial, final = by_run.first(), by_run.last()
     left = (final / initial).where(np.isfinite(final), np.inf)
-    table = logistic.loc[left.index, ["init", RATE]].assign(left=left, final=final)
-    best_rate = float(table.groupby(RATE)["left"].median().idxmin())
-    at_best = table[table[RATE] == best_rate]
+    table: Any = logistic.loc[left.index, ["init", RATE]].assign(left=left, final=final)
+    medians: Any = table.groupby(RATE)["left"].median()
+    best_rate = float(medians.idxmin())
+    at_best: Any = table[table[RATE] == best_rate]
     worst_run, number = str(at_best["left"].idxmax()), float(at_best["left"].max())
     holds = number < GAP_TOLERANCE
     return claim._replace(

@@ -79,7 +79,7 @@ def lead(tables: Tables, claims: Sequence[Claim]) -> str:
 def methods_of(runs: pd.DataFrame) -> list[tuple[str, str]]:
     """Every param with the values that occur, then versions, machine and commit."""
     rows = []
-    for key in sorted(column for column in runs if "/" not in column and column not in NOT_METHODS):
+    for key in sorted(str(column) for column in runs if "/" not in str(column) and column not in NOT_METHODS):
         values = sorted({_text(value) for value in runs[key] if _text(value)}, key=_natural)
         if values:
             more = f", ... ({len(values)} values)" if len(values) > MOST_VALUES else ""

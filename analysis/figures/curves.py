@@ -27,7 +27,7 @@ def loss_over_steps(tables: Tables) -> Drawing:
     for (row, rate), axes in panels.items():
         panel = means[(means["row"] == row) & (means[RATE] == rate)]
         for (scheme, part), line in panel.groupby(["init", "metric"], sort=True):
-            _line(axes, line, scheme, dotted=part == "test", band=part == "train")
+            _line(axes, line, str(scheme), dotted=part == "test", band=part == "train")
         step_axis(axes)
         axes.set_yscale("log")
     for axes in _first_column(panels):

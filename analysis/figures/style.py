@@ -45,7 +45,9 @@ SETTINGS = {
 @contextmanager
 def house_style() -> Iterator[None]:
     """The settings of all figures, for drawing and for saving."""
-    with mpl.rc_context({**mpl.rcParamsDefault, **SETTINGS, "backend": "agg"}):
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(SETTINGS)  # type: ignore[arg-type]
         yield
 
 

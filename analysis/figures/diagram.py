@@ -1,0 +1,224 @@
+"""Figure 1: the tracked network, its forward pass, and where back-propagation computes each delta."""
+
+from itertools import pairwise, product
+from typing import Any, NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
+
+from analysis.figures.architecture import (
+    Network,
+    amount,
+    described,
+    layer_table,
+    layers_left_out,
+    literal,
+    tracked_networks,
+)
+from analysis.figures.drawing import Drawing, NotShownError, figure
+from analysis.tables import Tables
+
+FORWARD = "0.2"
+BACKWARD = "#d55e00"  # The colour-blind safe hue that no initialisation has.
+# All lengths are inches, the unit of the axes, which fill the figure.
+HEIGHTS = {1: [0.0], 2: [0.65, -0.65], 3: [1.2, 0.0, -1.3]}  # Of the drawn units of a layer, by their number.
+RADIUS = 0.27
+INSIDE = 1.05  # From S to x of one unit.
+BELOW = 0.47  # From S down to its delta.
+HALF = 0.25  # Half the width of a delta's box.
+DOT = 0.06
+LINE = 0.36  # Between two formulas.
+LONGEST_NAME = 10  # A longer one does not fit between the circles; the head of the column has it.
+Point = tuple[float, float]
+
+
+class Unit(NamedTuple):
+    """A drawn unit: its layer, its number from 1, where its S and its x are, and their height."""
+
+    layer: int
+    number: int
+    weighted: float
+    activated: float
+    height: float
+
+    @property
+    def back(self) -> float:
+        """Height of the way back."""
+        return self.height - BELOW
+
+
+@figure
+def network_diagram(tables: Tables) -> Drawing:
+    """The most frequent tracked network: forward pass dark, the way back of the deltas orange and dashed.
+
+    Networks with hidden layers go before logistic regression; of equally frequent ones the smallest is drawn. The data
+    frame has one row per layer.
+
+    Raises:
+        NotShownError: there is no run whose weights can be read.
+    """
+    tracked = tracked_networks(tables)
+    if not tracked:
+        raise NotShownError("no finished run with readable weights; train some with: python -m pipeline.run -m")
+    candidates = [network for network in tracked if network.last > 1] or list(tracked)
+    network = min(candidates, key=lambda each: (-tracked[each], sum(each.weights), each))
+    dropped = f" Dropout, which zeroes hidden x with probability {network.dropout:g}, is not drawn."
+    left_out = layers_left_out(network)
+    numbers = {
+        "architectures": amount(len(tracked), "architecture"),
+        "runs": tracked[network],
+        "all_runs": len(tables.runs),
+        "network": described(network),
+        "output_function": network.outputs.function,
+        "loss": network.outputs.loss,
+        "not_drawn": (f" Not drawn: hidden {left_out}." if left_out else "") + (dropped if network.dropout else ""),
+    }
+    return Drawing(_picture(network), layer_table(network), numbers)
+
+
+class _Canvas:
+    """Axes in inches, and the few marks of this figure. Every arrow carries its meaning as ``gid``."""
+
+    def __init__(self, width: float, bottom: float, top: float) -> None:
+        self.figure = Figure(figsize=(width, top - bottom))
+        self.axes: Axes = self.figure.add_axes((0.0, 0.0, 1.0, 1.0))
+        self.axes.set(xlim=(0.0, width), ylim=(bottom, top))
+        self.axes.set_axis_off()
+
+    def text(self, x: float, y: float, text: str, **style: Any) -> None:
+        defaults: dict[str, Any] = {"ha": "center", "va": "center", "size": 9.5, "color": FORWARD, "zorder": 5}
+        self.axes.text(x, y, text, **(defaults | style))
+
+    def circle(self, x: float, y: float, text: str) -> None:
+        self.axes.add_patch(Circle((x, y), RADIUS, facecolor="white", edgecolor=FORWARD, lw=1.1, zorder=4))
+        self.text(x, y, text)
+
+    def box(self, x: float, y: float, half: Point, text: str, color: str) -> None:
+        face = "#fdeadb" if color == BACKWARD else "white"
+        look: dict[str, Any] = {"boxstyle": "round,pad=0,rounding_size=0.08", "facecolor": face, "edgecolor": color}
+        self.axes.add_patch(FancyBboxPatch((x - half[0], y - half[1]), 2 * half[0], 2 * half[1], zorder=4, **look))
+        self.text(x, y, text, color=color)
+
+    def arrow(self, start: Point, end: Point, gid: str, back: bool = False) -> None:
+        look: dict[str, Any] = {"color": BACKWARD, "ls": (0, (3, 2))} if back else {"color": "0.55", "lw": 0.8}
+        self.axes.add_patch(
+            FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=8, shrinkA=0, shrinkB=0, gid=gid, **look)
+        )
+
+
+def _picture(network: Network) -> Figure:
+    shown = [layer for layer in range(network.last + 1) if layer not in network.left_out]
+    pitch = INSIDE + {2: 2.2, 3: 1.75, 4: 1.3}.get(len(shown), 1.05)
+    columns = [_units(network, layer, 0.5 + place * pitch) for place, layer in enumerate(shown)]
+    loss_at = columns[-1][0].activated + 1.35
+    heights = [unit.height for column in columns for unit in column]
+    # The heads stand above the units, the formulas below their deltas.
+    head, feet = max(heights) + 0.9, min(heights) - BELOW - 0.55
+    canvas = _Canvas(loss_at + 0.75, feet - 1.4, head + 0.4)
+    for before, column in pairwise(columns):
+        _connections(canvas, network, before, column, head - LINE)
+    for column in columns:
+        _layer(canvas, network, column)
+        _words(canvas, network, column, head, feet)
+    _loss(canvas, network, columns[-1], loss_at, head, feet)
+    for y, word, back in ((feet - 0.1, "forward", False), (feet - 0.9, "backward", True)):
+        canvas.text(0.15, y, word, ha="left", weight="bold", color=BACKWARD if back else FORWARD)
+        ends = [(0.15, y - 0.2), (0.85, y - 0.2)]
+        canvas.arrow(ends[back], ends[not back], f"key:{word}", back=back)
+    return canvas.figure
+
+
+def _units(network: Network, layer: int, x: float) -> list[Unit]:
+    width = network.widths[layer]
+    numbers = [1, 2, width] if width > len(HEIGHTS) else list(range(1, width + 1))
+    places = zip(numbers, HEIGHTS[len(numbers)], strict=True)
+    return [Unit(layer, number, x - INSIDE if layer else x, x, height) for number, height in places]
+
+
+def _connections(canvas: _Canvas, network: Network, before: list[Unit], column: list[Unit], head: float) -> None:
+    """The weights between two drawn layers, and the way of the deltas back through them."""
+    layer = column[0].layer
+    middle = (before[0].activated + column[0].weighted) / 2
+    if layer - before[0].layer == 1:
+        canvas.text(middle, head, f"weights $w_{{ij}}^{{({layer})}}$", size=8.5)
+        canvas.text(middle, head - 0.2, rf"${network.widths[layer - 1]} \times {network.widths[layer]}$", size=8)
+        for i, j in product(before, column):
+            edge = f"{layer}:{i.number}:{j.number}"
+            canvas.arrow((i.activated + RADIUS, i.height), (j.weighted - RADIUS, j.height), f"weight:{edge}")
+            if layer > 1:
+                canvas.arrow((j.weighted - HALF, j.back), (i.activated + DOT, i.back), f"back:{edge}", back=True)
+        return
+    canvas.text(middle, head, layers_left_out(network), size=8.5)
+    canvas.text(middle, head - 0.2, "not drawn", size=8)
+    canvas.text(middle, 0.0, r"$\cdots$", size=14)
+    for i in before:
+        canvas.arrow((i.activated + RADIUS, i.height), (middle - 0.14, i.height), f"on:{i.layer}:{i.number}")
+        canvas.arrow((middle - 0.14, i.back), (i.activated + DOT, i.back), f"back:{i.layer + 1}:{i.number}:", back=True)
+    for j in column:
+        canvas.arrow((middle + 0.14, j.height), (j.weighted - RADIUS, j.height), f"on:{layer}:{j.number}")
+        canvas.arrow((j.weighted - HALF, j.back), (middle + 0.14, j.back), f"back:{layer}::{j.number}", back=True)
+
+
+def _layer(canvas: _Canvas, network: Network, column: list[Unit]) -> None:
+    """The units of a layer: from S to x, and below from the derivative by x (a dot) back to the delta."""
+    function = network.function(column[0].layer)
+    for unit in column:
+        index = f"_{{{unit.number}}}^{{({unit.layer})}}"
+        canvas.circle(unit.activated, unit.height, f"$x{index}$")
+        if unit.layer == 0:
+            continue
+        canvas.circle(unit.weighted, unit.height, f"$S{index}$")
+        ends = (unit.weighted + RADIUS, unit.height), (unit.activated - RADIUS, unit.height)
+        canvas.arrow(*ends, f"activation:{unit.layer}:{unit.number}")
+        middle = (unit.weighted + unit.activated) / 2
+        name = literal(function) if len(function) <= LONGEST_NAME else "$g$"
+        canvas.text(middle, unit.height + 0.15, name, size=7)
+        canvas.box(unit.weighted, unit.back, (HALF, 0.15), rf"$\delta{index}$", BACKWARD)
+        canvas.axes.plot(unit.activated, unit.back, "o", color=BACKWARD, ms=4, zorder=4)
+        ends = (unit.activated - DOT, unit.back), (unit.weighted + HALF, unit.back)
+        canvas.arrow(*ends, f"delta:{unit.layer}:{unit.number}", back=True)
+        if unit.layer < network.last:
+            canvas.text(middle + 0.1, unit.back - 0.13, r"$\times\, g'$", size=8, color=BACKWARD)
+    if network.widths[column[0].layer] > len(column):
+        for x in sorted({column[0].weighted, column[0].activated}):
+            canvas.text(x, -0.78, r"$\vdots$", size=12)
+
+
+def _words(canvas: _Canvas, network: Network, column: list[Unit], head: float, feet: float) -> None:
+    """The head of a layer above its units, and its formulas, forward and backward, below them."""
+    layer = column[0].layer
+    x = (column[0].weighted + column[0].activated) / 2
+    if layer == 0:
+        canvas.text(x, head + 0.2, "inputs", weight="bold")
+        canvas.text(x, head, f"{network.widths[0]}")
+        return
+    here, below, above = (f"^{{({each})}}" for each in (layer, layer - 1, layer + 1))
+    title, function = f"hidden layer {layer}", f"g = {network.activation}"
+    activated, delta = f"g(S_j{here})", rf"g'(S_j{here})\,\sum_k w_{{jk}}{above}\,\delta_k{above}"
+    if layer == network.last:
+        title, function = "output layer", network.outputs.function
+        activated, delta = network.outputs.activated.replace("(L)", f"({layer})"), f"x_j{here} - y_j"
+    canvas.text(x, head + 0.2, title, weight="bold")
+    canvas.text(x, head, literal(f"{amount(network.widths[layer], 'unit')}, {function}"))
+    bias = f" + b_j{here}" if network.bias else ""
+    canvas.text(x, feet, rf"$S_j{here} = \sum_i w_{{ij}}{here}\,x_i{below}{bias}$")
+    canvas.text(x, feet - LINE, f"$x_j{here} = {activated}$")
+    canvas.text(x, feet - 0.8, rf"$\delta_j{here} = {delta}$", color=BACKWARD)
+    gradient = rf"$\partial\ell/\partial w_{{ij}}{here} = \delta_j{here}\,x_i{below}$"
+    canvas.text(x, feet - 0.8 - LINE, gradient, color=BACKWARD)
+
+
+def _loss(canvas: _Canvas, network: Network, outputs: list[Unit], x: float, head: float, feet: float) -> None:
+    for unit in outputs:
+        canvas.arrow((unit.activated + RADIUS, unit.height), (x - 0.3, 0.12), f"loss:{unit.number}")
+        # The way back to low units leaves the box at its lower side, so that it passes beside their circles.
+        start = (x - 0.15, -0.3) if unit.height < -1 else (x - 0.3, -0.12)
+        canvas.arrow(start, (unit.activated + DOT, unit.back), f"back:loss:{unit.number}", back=True)
+    canvas.box(x, 0.0, (0.3, 0.3), r"loss $\ell$", FORWARD)
+    canvas.arrow((x, 0.68), (x, 0.3), "targets")
+    canvas.text(x, 0.8, "targets $y_j$")
+    canvas.text(x, head + 0.2, "loss", weight="bold")
+    canvas.text(x, head, network.outputs.loss)
+    for line, formula in enumerate(network.outputs.formula):
+        canvas.text(x, feet - LINE * line, f"${formula.replace('(L)', f'({network.last})')}$")

@@ -1,0 +1,148 @@
+"""Which two runs figures 5 and 6 compare: a symmetric and a random start that differ in nothing else."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.errors import ReportError
+from analysis.figures.architecture import literal
+from analysis.figures.drawing import NotShownError
+from analysis.tables import Tables
+from pipeline import names
+
+SYMMETRIC = ("constant", "zeros")  # The first that has a partner is shown.
+PARTLY_RANDOM = ("perturbed", "duplicated", "mirrored")  # Shown only where no other random start has a partner.
+SHARED_GROUPS = ("model", "data", "optimizer", "training", "arithmetic", "dtype", "seed")
+COMMAND = "python -m pipeline.run -m model=mlp init=constant,xavier_uniform"
+MOMENTS = {"before": "initial", "after": "final"}
+LONGEST_NAME = 30
+
+
+class Start(NamedTuple):
+    """One run of the pair.
+
+    Attributes:
+        run: its row of the table of runs.
+        kind: ``symmetric``, ``random`` or ``partly random``.
+        incoming: moment (``before``, ``after``) -> incoming weights of the first hidden layer, (inputs, units).
+        distinct: moment -> units that differ in any bit of their incoming weights, bias or outgoing weights.
+    """
+
+    run: "pd.Series[Any]"
+    kind: str
+    incoming: dict[str, np.ndarray]
+    distinct: dict[str, int]
+
+    @property
+    def scheme(self) -> str:
+        """The initialisation as titles show it, a constant with its value."""
+        value = f" {self.run['init.value']:g}" if self.run["init"] == "constant" else ""
+        name = f"{self.run['init']}{value}"
+        return literal(name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…")
+
+
+class Pair(NamedTuple):
+    """Two runs that differ in nothing but their initialisation, and the metric by which they were chosen."""
+
+    symmetric: Start
+    random: Start
+    metric: str
+
+    @property
+    def inputs(self) -> int:
+        """Width of the input."""
+        return int(self.random.incoming["before"].shape[0])
+
+    @property
+    def units(self) -> int:
+        """Width of the first hidden layer."""
+        return int(self.random.incoming["before"].shape[1])
+
+    @property
+    def starts(self) -> tuple[Start, Start]:
+        """Both, the symmetric one first."""
+        return self.symmetric, self.random
+
+    @property
+    def loss_name(self) -> str:
+        """``test loss`` or ``training loss``: what ``metric`` is called in a text."""
+        return "test loss" if self.metric == names.LOSS_TEST else "training loss"
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """Values for the captions of both figures."""
+        run = self.random.run
+        return {
+            "data": run["data"],
+            "inputs": self.inputs,
+            "units": self.units,
+            "rate": run["optimizer.learning_rate"],
+            "seed": run["seed"],
+            "steps": run["training.steps"],
+            "loss_name": self.loss_name,
+            "symmetric": self.symmetric.run["init"],
+            "symmetric_loss": self.symmetric.run[self.metric],
+            "symmetric_distinct": self.symmetric.distinct["after"],
+            "random": run["init"],
+            "random_loss": run[self.metric],
+            "random_distinct": self.random.distinct["after"],
+        }
+
+
+def chosen_pair(tables: Tables) -> Pair:
+    """The random start with the lowest final loss that has a symmetric partner, and that partner.
+
+    Partners share every setting but the initialisation: model, data, optimiser with its learning rate, training,
+    arithmetic and seed. The loss is the test loss, or the training loss where nothing was tested. Layers of more than
+    one unit go first. Diverged runs are left out.
+
+    Raises:
+        NotShownError: there is no such pair, or its weights cannot be read.
+    """
+    runs = tables.runs
+    hidden = runs[[len(widths) > 0 for widths in runs["model.hidden_units"]]]
+    if hidden.empty:
+        raise NotShownError(f"no run has hidden units; train some with: {COMMAND}")
+    usable = _with_order(hidden[~hidden["diverged"].astype(bool)])
+    random = usable[~usable["init"].isin(SYMMETRIC)]
+    metric = names.LOSS_TEST if random.get(names.LOSS_TEST, pd.Series()).notna().any() else names.LOSS_TRAIN
+    order = [metric, "init", "seed", "run_id"]
+    for scheme in SYMMETRIC:
+        symmetric = usable[usable["init"] == scheme]
+        paired = random[random["settings"].isin(symmetric["settings"]) & random[metric].notna()]
+        if len(paired):
+            best = paired.sort_values(["single_unit", "partly_random", *order]).iloc[0]
+            partner = symmetric[symmetric["settings"] == best["settings"]].sort_values(order).iloc[0]
+            kind = "partly random" if best["partly_random"] else "random"
+            return Pair(_start(tables, partner, "symmetric"), _start(tables, best, kind), metric)
+    raise NotShownError(
+        "no run from constant or zero weights shares model, data, learning rate and seed with one from random weights"
+        f" (diverged runs do not count); train such a pair with: {COMMAND}"
+    )
+
+
+def _with_order(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs with ``settings`` (one text of everything that partners share), ``single_unit``, ``partly_random``."""
+    params = [column for column in map(str, runs) if "/" not in column]
+    shared = sorted(param for param in params if param.split(".")[0] in SHARED_GROUPS)
+    # repr, because None, NaN and numbers must all compare as themselves.
+    texts = [repr(values) for values in runs[shared].itertuples(index=False, name=None)]
+    single = [widths[0] == 1 for widths in runs["model.hidden_units"]]
+    return runs.assign(settings=texts, single_unit=single, partly_random=runs["init"].isin(PARTLY_RANDOM))
+
+
+def _start(tables: Tables, run: "pd.Series[Any]", kind: str) -> Start:
+    try:
+        arrays = tables.weights(run["run_id"])
+    except ReportError as error:
+        raise NotShownError(f"{error}; train it again with: {COMMAND} rerun=true") from None
+    incoming, distinct = {}, {}
+    for moment, prefix in MOMENTS.items():
+        incoming[moment] = arrays[f"{prefix}_weights1"]
+        whole = [incoming[moment].T, arrays[f"{prefix}_weights2"]]
+        if f"{prefix}_biases1" in arrays:
+            whole.append(arrays[f"{prefix}_biases1"][:, None])
+        # Adding 0.0 makes -0.0 and 0.0 one number.
+        distinct[moment] = len({unit.tobytes() for unit in np.hstack(whole) + 0.0})
+    return Start(run, kind, incoming, distinct)

@@ -1,0 +1,199 @@
+"""Figures 5 and 6: the hidden units of a symmetric and of a random start, before and after training."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PatchCollection
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from scipy.spatial.distance import pdist, squareform
+
+from analysis.figures.architecture import amount, literal
+from analysis.figures.drawing import Drawing, NotShownError, figure
+from analysis.figures.starts import COMMAND, Pair, Start, chosen_pair
+from analysis.figures.style import colours_of
+from analysis.tables import Tables
+
+MOST_TILES, TILES_A_ROW = 16, 8
+MOST_IN_MATRIX = 128  # Units: more would make the data file large, and the picture no clearer.
+BETWEEN_TILES = colormaps["RdBu_r"].with_extremes(bad="0.6")
+ZERO_IS_WHITE = colormaps["viridis"].with_extremes(bad="white")
+
+
+@figure
+def incoming_weights(tables: Tables) -> Drawing:
+    """Incoming weights of the first hidden units as tiles, before and after training, of two starts.
+
+    Images where the inputs are pixels, bars otherwise. The data frame has one row per start, moment, unit and input;
+    units and inputs are counted from 1.
+
+    Raises:
+        NotShownError: there is no pair to compare (see ``chosen_pair``).
+    """
+    pair = chosen_pair(tables)
+    shown = min(pair.units, MOST_TILES)
+    canvas = Figure(figsize=(10.5, 2.0 + 1.3 * math.ceil(shown / TILES_A_ROW)), layout="constrained")
+    side = _image_side(pair)
+    for start, column in zip(pair.starts, canvas.subplots(2, 2, squeeze=False).T, strict=True):
+        largest = max(np.abs(weights).max() for weights in start.incoming.values()) or 1.0
+        scale = Normalize(-largest, largest)
+        for (moment, weights), axes in zip(start.incoming.items(), column, strict=True):
+            units = weights[:, :shown].T
+            if side:
+                axes.imshow(_mosaic(units, side), cmap=BETWEEN_TILES, norm=scale, interpolation="none")
+            else:
+                _bar_tiles(axes, units, scale)
+            axes.set_axis_off()
+            zero = "" if weights.any() else ", all weights exactly 0"
+            distinct = f"{start.distinct[moment]} of {amount(pair.units, 'unit')} distinct"
+            axes.set_title(f"{_when(moment, pair)}: {distinct}{zero}")
+        _head(column[0], pair, start, x=0.5, height=24)
+        colours = ScalarMappable(scale, BETWEEN_TILES)
+        bar = canvas.colorbar(colours, ax=list(column), location="bottom", aspect=35, shrink=0.7)
+        bar.set_label("weight" if side else "weight (height and colour of a bar)")
+    canvas.suptitle(f"{_shared_settings(pair, shown)}\n", size=10)
+    frames = []
+    for start in pair.starts:
+        for moment, weights in start.incoming.items():
+            inputs, units = (index.ravel() + 1 for index in np.indices((pair.inputs, shown)))
+            frames.append(_rows(start, moment, unit=units, input=inputs, weight=weights[:, :shown].ravel()))
+    return Drawing(canvas, pd.concat(frames, ignore_index=True), pair.numbers | {"shown": shown})
+
+
+@figure
+def distance_matrices(tables: Tables) -> Drawing:
+    """Euclidean distances between the incoming weights of all pairs of hidden units, before and after, of two starts.
+
+    The data frame has one row per start, moment and pair of units (``unit_a`` below ``unit_b``, counted from 1); the
+    mean distances in the titles are over all pairs of the layer.
+
+    Raises:
+        NotShownError: there is no pair of runs to compare (see ``chosen_pair``), or a single hidden unit.
+    """
+    pair = chosen_pair(tables)
+    if pair.units == 1:
+        raise NotShownError(f"a single hidden unit has no pairs; train wider layers with: {COMMAND}")
+    shown = min(pair.units, MOST_IN_MATRIX)
+    distances = {
+        (start.kind, moment): pdist(weights.T) for start in pair.starts for moment, weights in start.incoming.items()
+    }
+    scale = Normalize(0.0, max(each.max() for each in distances.values()) or 1.0)
+    canvas = Figure(figsize=(11.0, 3.85), layout="constrained")
+    panels = canvas.subplots(1, 4, sharey=True)
+    frames = []
+    for (start, moment), axes in zip([(s, m) for s in pair.starts for m in s.incoming], panels, strict=True):
+        each = distances[start.kind, moment]
+        matrix = squareform(each)[:shown, :shown]
+        _matrix(axes, matrix, scale)
+        mean = "exactly 0" if not each.any() else f"{each.mean():.3g}"
+        axes.set_title(f"{_when(moment, pair)}\nmean distance {mean}")
+        first, second = np.triu_indices(shown, k=1)
+        frames.append(_rows(start, moment, unit_a=first + 1, unit_b=second + 1, distance=matrix[first, second]))
+    for start, axes in zip(pair.starts, panels[::2], strict=True):
+        _head(axes, pair, start, x=1.04, height=40)
+    panels[0].set_ylabel("hidden unit")
+    bar = canvas.colorbar(ScalarMappable(scale, ZERO_IS_WHITE), ax=list(panels), shrink=0.75, aspect=25)
+    bar.set_label("distance (white: exactly 0)")
+    canvas.suptitle(f"{_shared_settings(pair, shown)}\n", size=10)
+    means = {
+        f"{'symmetric' if start is pair.symmetric else 'random'}_{moment}": float(distances[start.kind, moment].mean())
+        for start in pair.starts
+        for moment in start.incoming
+    }
+    return Drawing(canvas, pd.concat(frames, ignore_index=True), pair.numbers | means | {"shown": shown})
+
+
+def _head(axes: Axes, pair: Pair, start: Start, x: float, height: float) -> None:
+    """Which start the panels below are, in its colour; ``x`` in widths of the axes, ``height`` in points above them."""
+    text = f"{start.kind} start: {start.scheme}, {pair.loss_name} {start.run[pair.metric]:.3g}"
+    colour = colours_of([start.run["init"]])[start.run["init"]]
+    style: dict[str, Any] = {"ha": "center", "va": "bottom", "weight": "bold", "color": colour, "size": 10.5}
+    head = axes.annotate(text, (x, 1.0), (0.0, height), xycoords="axes fraction", textcoords="offset points", **style)
+    # Wider than its axes: the layout would push them apart. An empty line below the title keeps its place.
+    head.set_in_layout(False)
+
+
+def _shared_settings(pair: Pair, shown: int) -> str:
+    """What both runs have in common and how many units are shown, for the title."""
+    run = pair.random.run
+    units = f"{pair.units} {run['model.activation']} unit{'' if pair.units == 1 else 's'}"
+    network = literal(f"{run['data']}, {amount(pair.inputs, 'input')}, first hidden layer of {units}")
+    selection = f"; units 1 to {shown} shown" if shown < pair.units else ""
+    return f"{network}; learning rate {run['optimizer.learning_rate']:g}, seed {run['seed']}{selection}"
+
+
+def _when(moment: str, pair: Pair) -> str:
+    return "before training" if moment == "before" else f"after {pair.random.run['training.steps']} steps"
+
+
+def _rows(start: Start, moment: str, **columns: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame({"run_id": start.run["run_id"], "init": start.run["init"], "moment": moment, **columns})
+
+
+def _image_side(pair: Pair) -> int:
+    """Side of the square that the inputs are the pixels of; 0 where they are not pixels."""
+    side = math.isqrt(pair.inputs)
+    if side**2 != pair.inputs:
+        return 0
+    data = pair.random.run["data"]
+    return side if data == "idx" or (data == "digits" and side == 8) else 0
+
+
+def _mosaic(units: np.ndarray, side: int) -> np.ndarray:
+    """Square images of the units, eight a row, as one image with NaN between them.
+
+    Args:
+        units: (units, side * side).
+    """
+    gap = max(1, side // 12)
+    columns = min(len(units), TILES_A_ROW)
+    rows = math.ceil(len(units) / columns)
+    image = np.full((rows * (side + gap) + gap, columns * (side + gap) + gap), np.nan)
+    for number, unit in enumerate(units):
+        top, left = (place * (side + gap) + gap for place in divmod(number, columns))
+        image[top : top + side, left : left + side] = unit.reshape(side, side)
+    return image
+
+
+def _bar_tiles(axes: Axes, units: np.ndarray, scale: Normalize) -> None:
+    """One tile of bars per unit, eight a row: an input a bar, up for positive weights; a tile's height is the scale.
+
+    Args:
+        units: (units, inputs).
+    """
+    columns = min(len(units), TILES_A_ROW)
+    rows = math.ceil(len(units) / columns)
+    bars, frames = [], []
+    inside, width = 0.9, 0.9 / units.shape[1]
+    for number, unit in enumerate(units):
+        row, column = divmod(number, columns)
+        frames.append(Rectangle((column, -row), inside, inside))
+        axes.hlines(inside / 2 - row, column, column + inside, color="0.6", lw=0.6)
+        for place, weight in enumerate(unit):
+            height = inside / 2 * weight / scale.vmax
+            bars.append(Rectangle((column + place * width, inside / 2 - row), width, height))
+    axes.add_collection(PatchCollection(frames, facecolor="none", edgecolor="0.6", lw=0.8))
+    edge = "0.3" if units.shape[1] <= 64 else "none"
+    colours = BETWEEN_TILES(scale(units.ravel()))
+    axes.add_collection(PatchCollection(bars, facecolor=colours, edgecolor=edge, lw=0.3))
+    axes.set(xlim=(-0.05, columns), ylim=(0.95 - rows, 0.95), aspect="equal")
+
+
+def _matrix(axes: Axes, matrix: np.ndarray, scale: Normalize) -> None:
+    units = len(matrix)
+    edges = (0.5, units + 0.5, units + 0.5, 0.5)
+    masked = np.ma.masked_equal(matrix, 0.0)
+    axes.imshow(masked, cmap=ZERO_IS_WHITE, norm=scale, extent=edges, interpolation="none")
+    if not matrix.any():
+        axes.text(0.5, 0.5, "all 0", transform=axes.transAxes, ha="center", va="center", size=14)
+    axes.spines[["top", "right"]].set_visible(True)
+    axes.set_xlabel("hidden unit")
+    ticks = sorted({1, *range(0, units + 1, max(1, math.ceil(units / 4)))} - {0})
+    axes.set_xticks(ticks)
+    axes.set_yticks(ticks)
