@@ -1,6 +1,7 @@
 """Tracked runs as tidy tables, read through MLflow's public API (local sqlite or a tracking server)."""
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ from mlflow.exceptions import MlflowException
 from analysis.errors import ReportError
 from analysis.tables import Tables, Weights
 from pipeline import names
+
+# Its progress bars would mix with what this project prints; local files need none.
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 PAGE = 1000
 CURVE_COLUMNS = ["run_id", "metric", "step", "value"]
@@ -48,17 +52,30 @@ def load_tables(experiment_name: str) -> Tables:
     notes = [*_unfinished_notes(parents, trained)]
     curves = _load_curves(client, parents, runs, notes)
     by_age = sorted(parents, key=lambda run: (run.info.start_time, run.info.run_id))
-    newest = by_age[-1] if by_age else None
+    newest = str(by_age[-1].info.run_id) if by_age else None
     return Tables(
         experiment_name=experiment_name,
         experiment_id=str(experiment.experiment_id),
         runs=runs,
         curves=curves,
         weights=lambda run_id: _load_weights(client, run_id),
-        parent=None if newest is None else str(newest.info.run_id),
+        parent=newest,
         commands=[run.data.tags[names.COMMAND_TAG] for run in by_age if names.COMMAND_TAG in run.data.tags],
+        views=_views(experiment, newest),
         notes=notes,
     )
+
+
+def _views(experiment: Experiment, parent: str | None) -> dict[str, str]:
+    """Label -> link of those views that the sweep has prepared."""
+    if parent is None:
+        return {}
+    links = names.view_links(str(experiment.experiment_id), parent, names.ui_address(get_tracking_uri()))
+    return {
+        f"{view} of the newest sweep": link
+        for view, link in links.items()
+        if names.view_tag(parent, view) in experiment.tags
+    }
 
 
 def _require_database() -> None:

@@ -27,9 +27,11 @@ def environment_tags() -> dict[str, str]:
         "machine.cpu": platform.machine(),
         "machine.simd": " ".join([*simd.get("baseline", []), *simd.get("found", [])]),
         "machine.blas": "; ".join(
-            f"{library['internal_api']} {library['version']} {library.get('architecture', '')}".strip()
-            for library in threadpool_info()
-            if library["user_api"] == "blas"
+            sorted(
+                f"{library['internal_api']} {library['version']} {library.get('architecture', '')}".strip()
+                for library in threadpool_info()
+                if library["user_api"] == "blas"
+            )
         ),
     }
     commit = _git("rev-parse", "HEAD")

@@ -1,4 +1,4 @@
-"""The two exceptions that the command line turns into a message without a traceback."""
+"""Exceptions that the command line turns into a message without a traceback."""
 
 
 class InputError(ValueError):
@@ -10,3 +10,7 @@ class InputError(ValueError):
 
 class FailedJobsError(RuntimeError):
     """Some jobs of a sweep raised; their tracebacks are tracked with their runs."""
+
+
+class TrainingError(RuntimeError):
+    """A job raised while it trained; the message is the type and message of what it raised."""

@@ -1,4 +1,6 @@
-"""The public names: metric keys, tags and artifact files. Dashboards and scripts depend on them."""
+"""The public names: metric keys, tags, artifact files and links. Dashboards and scripts depend on them."""
+
+from urllib.parse import urlencode, urlsplit
 
 LOSS_TRAIN = "loss/train"
 LOSS_TEST = "loss/test"
@@ -33,7 +35,50 @@ DATA_DIGEST_PARAM = "data.digest"
 UI_ADDRESS = "http://127.0.0.1:5000"
 """Where a bare ``mlflow ui`` listens."""
 
+RUNS_VIEW = "runs"
+CURVES_VIEW = "curves"
+VIEW_TAG_PREFIX = "mlflow.sharedViewState."
+"""What the UI looks for among the tags of an experiment."""
+
 CONFIG_FILE = "config.yaml"
 WEIGHTS_FILE = "weights.npz"
 CURVES_FILE = "curves.parquet"
 TRACEBACK_FILE = "traceback.txt"
+
+
+def view_tag(parent_run_id: str, view: str) -> str:
+    """Experiment tag that holds a prepared view of a sweep (``pipeline.views``).
+
+    >>> view_tag("0123456789abcdef", RUNS_VIEW)
+    'mlflow.sharedViewState.sweep-01234567-runs'
+    """
+    return f"{VIEW_TAG_PREFIX}sweep-{parent_run_id[:8]}-{view}"
+
+
+def view_links(experiment_id: str, parent_run_id: str, address: str = UI_ADDRESS) -> dict[str, str]:
+    """View -> link that opens it in the MLflow UI at ``address``."""
+    return {
+        view: f"{address}/#/experiments/{experiment_id}/runs?"
+        + urlencode(
+            {
+                "viewStateShareKey": view_tag(parent_run_id, view).removeprefix(VIEW_TAG_PREFIX),
+                "workflowType": "machine_learning",
+                **mode,
+            }
+        )
+        for view, mode in ((RUNS_VIEW, {}), (CURVES_VIEW, {"compareRunsMode": "CHART"}))
+    }
+
+
+def ui_address(tracking_uri: str) -> str:
+    """Where the UI of a tracking store is: at the server itself, or where a bare ``mlflow ui`` shows a local store.
+
+    Links are printed and published, so a password in the URI is left out.
+
+    >>> ui_address("https://me:secret@runs.example.org:8080/mlflow/"), ui_address("sqlite:///mlflow.db")
+    ('https://runs.example.org:8080/mlflow', 'http://127.0.0.1:5000')
+    """
+    parts = urlsplit(tracking_uri)
+    if parts.scheme not in ("http", "https"):
+        return UI_ADDRESS
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"

@@ -6,19 +6,28 @@ process or in others.
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from pipeline import names
 from pipeline.config import Config
 
 VARIABLE = "SYMMETRY_LAB_SWEEP"
 NAME_LENGTH = 18
+CURVES_SCHEMA = pa.schema(
+    {
+        "run_id": pa.string(),
+        "metric": pa.string(),
+        "step": pa.int64(),
+        "value": pa.float64(),
+    }.items()
+)
 
 
 @dataclass(frozen=True)
@@ -29,11 +38,13 @@ class Sweep:
         parent: run id of the parent run.
         jobs: how many jobs the sweep has.
         swept_keys: keys whose values differ between the jobs.
+        folder: where Hydra keeps the sweep.
     """
 
     parent: str
     jobs: int
     swept_keys: tuple[str, ...]
+    folder: str
 
     @contextmanager
     def announced(self) -> Iterator[None]:
@@ -44,6 +55,43 @@ class Sweep:
         finally:
             del os.environ[VARIABLE]
 
+    def save_curves(self, runs: Mapping[str, Sequence[tuple[str, float, int]]]) -> None:
+        """Leaves the curves of tracked runs in the sweep's folder, in a file of their own, until all are collected.
+
+        Args:
+            runs: run id -> (metric key, value, step).
+        """
+        rows = [(run_id, *row) for run_id, metrics in runs.items() for row in metrics]
+        columns = zip(*rows, strict=True) if rows else ((), (), (), ())
+        run_ids, metrics, values, steps = (list(column) for column in columns)
+        table = pa.table([run_ids, metrics, steps, values], schema=CURVES_SCHEMA)
+        self._curves_folder.mkdir(parents=True, exist_ok=True)
+        file = self._curves_folder / f"{next(iter(runs))}.parquet"
+        partial = file.with_suffix(".part")
+        pq.write_table(table, partial)
+        partial.replace(file)
+
+    def collect_curves(self, target: Path) -> bool:
+        """Moves all saved curves into one file: columns ``run_id``, ``metric``, ``step``, ``value``.
+
+        One part at a time is in memory.
+
+        Returns:
+            Whether there were any.
+        """
+        parts = sorted(self._curves_folder.glob("*.parquet"))
+        if not parts:
+            return False
+        with pq.ParquetWriter(target, CURVES_SCHEMA) as writer:
+            for part in parts:
+                writer.write_table(pq.read_table(part))
+        shutil.rmtree(self._curves_folder)
+        return True
+
+    @property
+    def _curves_folder(self) -> Path:
+        return Path(self.folder) / "curves"
+
 
 def current_sweep() -> Sweep | None:
     """The sweep that this process works for, or None for a run of its own."""
@@ -51,24 +99,7 @@ def current_sweep() -> Sweep | None:
     if text is None:
         return None
     known = json.loads(text)
-    return Sweep(known["parent"], known["jobs"], tuple(known["swept_keys"]))
-
-
-def save_curves(folder: Path, run_id: str, curves: Mapping[str, Sequence[tuple[int, float]]]) -> None:
-    """Leaves the curves of one job in its folder, where the sweeper collects them.
-
-    Args:
-        curves: metric key -> measured (step, value) pairs.
-    """
-    rows = [(run_id, metric, step, value) for metric, curve in curves.items() for step, value in curve]
-    frame = pd.DataFrame(rows, columns=["run_id", "metric", "step", "value"])
-    frame.to_parquet(folder / names.CURVES_FILE, index=False)
-
-
-def collected_curves(folders: Iterable[Path]) -> pd.DataFrame:
-    """The curves that the jobs left in their folders: columns ``run_id``, ``metric``, ``step``, ``value``."""
-    files = [folder / names.CURVES_FILE for folder in folders]
-    return pd.concat([pd.read_parquet(file) for file in files if file.exists()], ignore_index=True)
+    return Sweep(**known | {"swept_keys": tuple(known["swept_keys"])})
 
 
 def varying_keys(jobs: Sequence[Sequence[str]]) -> tuple[str, ...]:

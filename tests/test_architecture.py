@@ -10,9 +10,9 @@ FLOORS = [
     {"errors", "ranges", "names", "arithmetic", "activations", "losses", "initializers", "symmetry"},
     {"network", "optimizers", "optimum", "files", "sources", "data"},
     {"measurements", "training"},
-    {"described", "config", "stacking", "composition", "sweep"},
-    {"environment", "tracking", "summary"},
-    {"run"},
+    {"described", "config", "stacking", "composition", "cached_composition", "executors", "sweep"},
+    {"environment", "records", "writers", "views", "tracking", "summary"},
+    {"task", "run"},
 ]
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 LIBRARY_FLOORS = {"hydra": 3, "omegaconf": 3, "mlflow": 4}

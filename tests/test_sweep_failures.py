@@ -12,7 +12,7 @@ BROKEN_SEED = """
 import pipeline.stacking as stacking
 train_stack = stacking.train_stack
 def failing(configs):
-    if configs[0].seed == 1:
+    if any(config.seed == 1 for config in configs):
         raise ZeroDivisionError("seed 1 is broken")
     return train_stack(configs)
 stacking.train_stack = failing

@@ -1,13 +1,17 @@
 """Small tables of tracked runs for tests of the analysis, without a tracking store."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from analysis.errors import ReportError
 from analysis.runs import CURVE_COLUMNS
 from analysis.tables import Tables, Weights
-from pipeline.stacking import train_stack
+from pipeline import names
+from pipeline.stacking import dataset_of, train_stack
 from tests.configurations import configuration
 
 STEPS = 30
@@ -34,6 +38,7 @@ def trained_tables(overrides: Iterable[dict[str, object]]) -> Tables:
                 "environment": {"version.numpy": np.__version__},
                 "commit": "0" * 40,
                 **config.flattened(),
+                names.DATA_DIGEST_PARAM: dataset_of(config.data).digest,
                 **result.last,
             }
         )
@@ -47,9 +52,9 @@ def trained_tables(overrides: Iterable[dict[str, object]]) -> Tables:
 
 def arrays_of(result: object) -> Weights:
     """The arrays of ``weights.npz`` for one result."""
-    from pipeline.tracking import _named_weights
+    from pipeline.records import named_weights
 
-    return _named_weights(result)  # type: ignore[arg-type]
+    return named_weights(result)  # type: ignore[arg-type]
 
 
 def default_grid() -> list[dict[str, object]]:
@@ -70,3 +75,23 @@ def with_value(tables: Tables, run_id: str, metric: str, step: int, value: float
     assert place.sum() == 1
     curves.loc[place, "value"] = value
     return Tables(tables.experiment_name, tables.runs, curves, tables.weights, notes=[])
+
+
+def with_entries(tables: Tables, run_id: str, changes: Mapping[str, Any]) -> Tables:
+    """The same tables with other entries in the row of one run: a doctored run."""
+    runs = tables.runs.copy()
+    for column, value in changes.items():
+        assert column in runs
+        runs.loc[runs["run_id"] == run_id, column] = value
+    return replace(tables, runs=runs)
+
+
+def without_weights(tables: Tables, *run_ids: str) -> Tables:
+    """The same tables with some runs whose weights cannot be read."""
+
+    def weights(run_id: str) -> Weights:
+        if run_id in run_ids:
+            raise ReportError(f"cannot read {names.WEIGHTS_FILE} of run {run_id}: gone")
+        return tables.weights(run_id)
+
+    return replace(tables, weights=weights)

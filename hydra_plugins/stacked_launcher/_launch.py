@@ -1,0 +1,152 @@
+"""Many jobs at once: worker processes train batches of them as stacks; this process does everything else.
+
+Jobs that share data, layer sizes and training differ only in numbers, so a stack of them costs little more than one.
+This process writes the job folders, calls the callbacks, and tracks finished runs meanwhile, as the only writer.
+"""
+
+import logging
+from collections.abc import Sequence
+from contextlib import closing
+from math import ceil
+from pathlib import Path
+
+from hydra._internal.callbacks import Callbacks
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, configure_log, setup_globals
+from hydra.types import HydraContext
+from omegaconf import DictConfig
+
+from hydra_plugins.stacked_launcher._job_folder import JobFolders, StackedJob
+from hydra_plugins.stacked_launcher._progress import progress_of
+from pipeline.cached_composition import CachedComposition, checked_configs
+from pipeline.config import Config
+from pipeline.errors import TrainingError
+from pipeline.executors import Batch, Executor, Failure, Trained, cores, executor_for
+from pipeline.records import Times, record_of
+from pipeline.stacking import RunResult, runs_per_batch, stack_key
+from pipeline.sweep import current_sweep, run_name, varying_keys
+from pipeline.task import objective, one_line_of, run
+from pipeline.tracking import Tracker
+
+log = logging.getLogger(__name__)
+
+RUNS_PER_TRANSACTION = 100
+
+
+def launch_stacked(
+    hydra_context: HydraContext,
+    master: DictConfig,
+    job_overrides: Sequence[Sequence[str]],
+    first_job: int,
+    expected: Sequence[Config] | None,
+) -> list[JobReturn]:
+    """Runs jobs of ``pipeline.task.run`` as stacks, and returns what each returned in their order.
+
+    Args:
+        master: the composed configuration of the multirun.
+        job_overrides: the overrides of each job.
+        first_job: number of the first job in the sweep.
+        expected: the checked configurations of the jobs, if somebody has them.
+    """
+    hydra = master.hydra
+    setup_globals()
+    configure_log(hydra.hydra_logging, hydra.verbose)
+    Path(str(hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+    composition = CachedComposition(hydra_context.config_loader, master)
+    folders = JobFolders(composition)
+    jobs = [
+        StackedJob(folders, number, overrides, hydra.job.name)
+        for number, overrides in enumerate(job_overrides, start=first_job)
+    ]
+    current = HydraConfig.instance().cfg
+    try:
+        _Launch(jobs, expected or checked_configs(composition, job_overrides), hydra_context.callbacks).run()
+    finally:
+        HydraConfig.instance().cfg = current
+    return [*jobs]
+
+
+def batches_of(configs: Sequence[Config], workers: int) -> list[list[int]]:
+    """Which jobs train together, as positions in ``configs``, ordered by the first job of each batch.
+
+    Jobs of one ``stack_key`` are cut into batches of about equal size: small enough for the cache, and enough of them
+    for all workers.
+    """
+    stacks: dict[str, list[int]] = {}
+    for position, config in enumerate(configs):
+        stacks.setdefault(stack_key(config), []).append(position)
+    batches = []
+    for stack in stacks.values():
+        at_most = min(runs_per_batch(configs[stack[0]]), ceil(len(stack) / workers))
+        size = ceil(len(stack) / ceil(len(stack) / at_most))
+        batches += [stack[start : start + size] for start in range(0, len(stack), size)]
+    return sorted(batches)
+
+
+class _Launch:
+    """One call of the launcher: from jobs and their configurations to tracked runs."""
+
+    def __init__(self, jobs: Sequence[StackedJob], configs: Sequence[Config], callbacks: Callbacks) -> None:
+        self._jobs = jobs
+        self._configs = configs
+        self._callbacks = callbacks
+        self._trackers = {name: Tracker(name) for name in sorted({config.experiment_name for config in configs})}
+        self._sweep = current_sweep()
+        overrides = [job.overrides or [] for job in jobs]
+        self._naming_keys = self._sweep.swept_keys if self._sweep else varying_keys(overrides)
+
+    def run(self) -> None:
+        """Trains and tracks all jobs; workers compute while this process tracks."""
+        batches = batches_of(self._configs, cores())
+        workers = min(cores(), len(batches))
+        log.info(f"Training {len(self._jobs)} jobs in {len(batches)} batches on {workers} cores")
+        remaining = iter(batches)
+        with closing(executor_for(workers)) as executor, progress_of(len(self._jobs)) as progress:
+            while True:
+                while executor.has_room() and (batch := next(remaining, None)):
+                    self._submit(executor, batch)
+                done = [
+                    (job, outcome, trained)
+                    for batch_done, trained in executor.completed()
+                    for job, outcome in zip(batch_done.jobs, trained.outcomes, strict=True)
+                ]
+                if not done:
+                    return
+                for first in range(0, len(done), RUNS_PER_TRANSACTION):
+                    self._track(done[first : first + RUNS_PER_TRANSACTION])
+                for job, outcome, _ in done:
+                    self._end(self._jobs[job], outcome)
+                    progress.count(outcome)
+
+    def _submit(self, executor: Executor, batch: Sequence[int]) -> None:
+        for job in batch:
+            config = self._jobs[job].create_folder()
+            self._callbacks.on_job_start(config=config, task_function=run.__wrapped__)
+        executor.submit(Batch(tuple(batch), tuple(self._configs[job] for job in batch)))
+
+    def _track(self, done: Sequence[tuple[int, RunResult | Failure, Trained]]) -> None:
+        parent = self._sweep.parent if self._sweep else None
+        for experiment_name, tracker in self._trackers.items():
+            members = [each for each in done if self._configs[each[0]].experiment_name == experiment_name]
+            records = [
+                record_of(
+                    self._configs[job],
+                    outcome,
+                    run_name(self._configs[job], self._naming_keys),
+                    parent,
+                    Times(trained.start, trained.end),
+                )
+                for job, outcome, trained in members
+            ]
+            run_ids = tracker.log(records, self._sweep)
+            for (job, outcome, _), record, run_id in zip(members, records, run_ids, strict=True):
+                line = f"{record.name}: {one_line_of(outcome)} (run {run_id})"
+                level = logging.ERROR if isinstance(outcome, Failure) else logging.INFO
+                self._jobs[job].append_log(run.__module__, level, line)
+                if isinstance(outcome, Failure):
+                    log.error(f"#{job}: {line}")
+
+    def _end(self, job: StackedJob, outcome: RunResult | Failure) -> None:
+        job.complete(TrainingError(outcome.cause) if isinstance(outcome, Failure) else objective(outcome))
+        if self._callbacks.callbacks:
+            self._callbacks.on_job_end(config=job.compose(), job_return=job)

@@ -1,0 +1,53 @@
+"""A launcher that trains the jobs of a sweep as stacks of networks, on all cores, and keeps Hydra's conventions.
+
+Hydra imports this module in every application that finds it installed, but none whose name begins with ``_``; so the
+work is done there, and is imported only for a sweep of this project.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn
+
+STACKED_TASK = ("pipeline.task", "run")
+"""Module and name of the task function whose jobs can be stacked."""
+
+
+@dataclass
+class StackedLauncherConf:
+    """Configuration of the plugin; it has no keys."""
+
+    _target_: str = "hydra_plugins.stacked_launcher.launcher.StackedLauncher"
+
+
+ConfigStore.instance().store(group="hydra/launcher", name="stacked", node=StackedLauncherConf, provider="symmetry_lab")
+
+
+class StackedLauncher(BasicLauncher):
+    """Hydra's basic launcher, which for the task of this project trains many jobs at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._expected: Sequence[Any] | None = None
+
+    def expect(self, configs: Sequence[Any]) -> None:
+        """Takes the checked configurations of all jobs from a sweeper, which spares composing them again."""
+        self._expected = configs
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Runs the jobs, and returns what each returned in their order; a job that raised is among them as failed."""
+        assert self.config is not None
+        assert self.hydra_context is not None
+        job = self.config.hydra.job
+        task = (getattr(self.task_function, "__module__", ""), getattr(self.task_function, "__name__", ""))
+        if task != STACKED_TASK or job.chdir or job.env_set:
+            return super().launch(job_overrides, initial_job_idx)
+        from hydra_plugins.stacked_launcher._launch import launch_stacked
+
+        expected = None
+        if self._expected is not None:
+            expected = self._expected[initial_job_idx : initial_job_idx + len(job_overrides)]
+        return launch_stacked(self.hydra_context, self.config, job_overrides, initial_job_idx, expected)

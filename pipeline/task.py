@@ -1,0 +1,75 @@
+"""What one job does under Hydra: trains, measures and tracks one run.
+
+Stock launchers call ``run`` once for every job. The stacked launcher recognises it, and trains many jobs together.
+"""
+
+import logging
+import sys
+
+import hydra
+from omegaconf import DictConfig
+from threadpoolctl import threadpool_limits
+
+from pipeline import names
+from pipeline.composition import checked_config
+from pipeline.config import Config
+from pipeline.environment import PROJECT
+from pipeline.errors import InputError, TrainingError
+from pipeline.executors import Failure, train_batch
+from pipeline.stacking import RunResult
+from pipeline.sweep import current_sweep, run_name
+
+log = logging.getLogger(__name__)
+
+NAMING_KEYS = ("model", "init", "optimizer.learning_rate", "seed")
+"""What names a run that belongs to no sweep."""
+SHOWN = (names.LOSS_TRAIN, names.LOSS_TEST, names.ACCURACY_TEST, names.DISTANCE, names.DISTINCT_UNITS)
+
+
+@hydra.main(version_base="1.3", config_path=str(PROJECT / "conf"), config_name="config")
+def run(composed: DictConfig) -> float:
+    """Trains and tracks one run; returns its final test loss (training loss without a test part), for sweepers."""
+    try:
+        return _train_and_track(checked_config(composed))
+    except InputError as error:
+        if current_sweep() is None:
+            # Hydra would announce an exception with lines of its own; an exit passes it silently.
+            sys.exit(str(error))
+        raise
+
+
+def _train_and_track(config: Config) -> float:
+    # Importing MLflow takes seconds, and a wrong key should not have to wait for it.
+    from pipeline.records import Times, record_of
+    from pipeline.tracking import Tracker
+
+    sweep = current_sweep()
+    tracker = Tracker(config.experiment_name)
+    name = run_name(config, sweep.swept_keys if sweep else NAMING_KEYS)
+    # Products this small gain nothing from BLAS threads, and lose much where other processes compete for the cores.
+    with threadpool_limits(limits=1, user_api="blas"):
+        trained = train_batch([config])
+    (outcome,) = trained.outcomes
+    record = record_of(config, outcome, name, sweep.parent if sweep else None, Times(trained.start, trained.end))
+    (run_id,) = tracker.log([record], sweep)
+    line = f"{name}: {one_line_of(outcome)} ({trained.end - trained.start:.1f} s, run {run_id})"
+    if isinstance(outcome, Failure):
+        log.error(line)
+        raise TrainingError(outcome.cause)
+    log.info(line)
+    return objective(outcome)
+
+
+def objective(result: RunResult) -> float:
+    """What a sweeper minimises: the final test loss, or the training loss without a test part."""
+    return result.last.get(names.LOSS_TEST, result.last[names.LOSS_TRAIN])
+
+
+def one_line_of(outcome: RunResult | Failure) -> str:
+    """The most telling final numbers of a run, or why there are none."""
+    if isinstance(outcome, Failure):
+        return f"failed: {outcome.cause} (traceback among the run's artifacts)"
+    numbers = [f"{key} {outcome.last[key]:.4g}" for key in SHOWN if key in outcome.last]
+    if outcome.diverged_at is not None:
+        numbers.insert(0, f"diverged at step {outcome.diverged_at}")
+    return ", ".join(numbers)

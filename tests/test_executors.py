@@ -1,0 +1,169 @@
+"""Executors: outcomes as from one run alone, workers that die, jobs that raise, light workers."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import executors
+from pipeline.config import Config
+from pipeline.executors import Batch, Executor, Failure, InlineExecutor, ProcessExecutor, Trained, train_batch
+from pipeline.stacking import RunResult, train_stack
+from tests.command_line import PROJECT
+from tests.configurations import configuration
+
+SMALL = {"data": "iris", "training.steps": 5, "training.batch_size": None}
+
+
+def jobs(count: int) -> tuple[Config, ...]:
+    return tuple(configuration(SMALL | {"seed": seed}) for seed in range(count))
+
+
+def drained(executor: Executor) -> Iterator[tuple[Batch, Trained]]:
+    while completed := list(executor.completed()):
+        yield from completed
+
+
+def died(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("executor", [InlineExecutor, lambda: ProcessExecutor(2)], ids=["inline", "processes"])
+def test_every_batch_comes_back_once_with_the_bits_of_each_run_alone(executor: type[InlineExecutor]) -> None:
+    configs = jobs(6)
+    batches = [Batch((start, start + 1), configs[start : start + 2]) for start in (0, 2, 4)]
+    with closing(executor()) as opened:
+        for batch in batches:
+            opened.submit(batch)
+        done = list(drained(opened))
+        assert list(opened.completed()) == []
+    assert sorted(batch.jobs for batch, _ in done) == [(0, 1), (2, 3), (4, 5)]
+    for batch, trained in done:
+        assert trained.start <= trained.end
+        for config, outcome in zip(batch.configs, trained.outcomes, strict=True):
+            (alone,) = train_stack([config])
+            assert isinstance(outcome, RunResult)
+            assert outcome.curves == alone.curves
+            assert outcome.final.tobytes() == alone.final.tobytes()
+
+
+def test_a_job_that_raises_fails_alone_and_its_stack_mates_keep_their_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(configs: tuple[Config, ...]) -> list[RunResult]:
+        if any(config.seed == 1 for config in configs):
+            raise ZeroDivisionError("seed 1")
+        return train_stack(configs)
+
+    monkeypatch.setattr(executors, "train_stack", failing)
+    first, failed, third = train_batch(jobs(3)).outcomes
+    assert isinstance(failed, Failure)
+    assert failed.cause == "ZeroDivisionError: seed 1"
+    assert "in failing" in failed.traceback
+    for outcome, config in ((first, jobs(3)[0]), (third, jobs(3)[2])):
+        assert isinstance(outcome, RunResult)
+        assert np.array_equal(outcome.final, train_stack([config])[0].final)
+
+
+def test_a_batch_whose_worker_dies_is_trained_by_a_new_one() -> None:
+    configs = jobs(8)
+    with closing(ProcessExecutor(2)) as executor:
+        for job, config in enumerate(configs):
+            executor.submit(Batch((job,), (config,)))
+        time.sleep(0.2)
+        for worker in executor._workers:
+            for process in list((worker._pool._processes or {}).values()):
+                process.kill()
+        done = list(drained(executor))
+    assert sorted(batch.jobs for batch, _ in done) == [(job,) for job in range(8)]
+    for batch, trained in done:
+        (outcome,) = trained.outcomes
+        assert isinstance(outcome, RunResult)
+        assert np.array_equal(outcome.final, train_stack(batch.configs)[0].final)
+
+
+def test_a_batch_that_kills_its_workers_is_given_up_after_three_and_the_others_go_on() -> None:
+    with closing(ProcessExecutor(1)) as executor:
+        executor.submit(Batch((0, 1), ("not a configuration", died)))  # type: ignore[arg-type]
+        (worker,) = executor._workers
+        # A worker cannot be made to die by a configuration; so this batch is one whose training kills it.
+        (future,) = worker.under_way
+        batch, _ = worker.under_way.pop(future)
+        worker.under_way[worker._pool.submit(died)] = (batch, executors.TRIES - 1)
+        executor.submit(Batch((2,), jobs(1)))
+        done = {batch.jobs: trained.outcomes for batch, trained in drained(executor)}
+    assert all(isinstance(outcome, Failure) and "died 3 times" in outcome.cause for outcome in done[0, 1])
+    assert len(done[0, 1]) == 2
+    assert isinstance(done[2,][0], RunResult)
+
+
+def test_close_ends_busy_workers_at_once() -> None:
+    executor = ProcessExecutor(2)
+    slow = configuration({"training.steps": 1_000_000})
+    for job in range(4):
+        executor.submit(Batch((job,), (slow,)))
+    time.sleep(0.5)
+    processes = [process for worker in executor._workers for process in (worker._pool._processes or {}).values()]
+    assert len(processes) == 2
+    executor.close()
+    assert not any(alive(process.pid) for process in processes if process.pid)
+
+
+DRIVER = """
+import os, sys, time
+from pipeline.executors import Batch, ProcessExecutor
+from tests.configurations import configuration
+if __name__ == "__main__":
+    executor = ProcessExecutor(2)
+    for job in range(4):
+        executor.submit(Batch((job,), (configuration({"training.steps": 1_000_000}),)))
+    print(*[process.pid for worker in executor._workers for process in worker._pool._processes.values()], flush=True)
+    time.sleep(60)
+"""
+
+
+def test_workers_end_with_a_killed_driver_and_load_neither_hydra_nor_mlflow(tmp_path: Path) -> None:
+    (tmp_path / "driver.py").write_text(DRIVER, encoding="utf-8")
+    with subprocess.Popen(
+        [sys.executable, "driver.py"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as driver:
+        assert driver.stdout is not None
+        workers = [int(pid) for pid in driver.stdout.readline().split()]
+        assert len(workers) == 2
+        time.sleep(4)
+        loaded = Path(f"/proc/{workers[0]}/maps")
+        if loaded.exists():
+            libraries = loaded.read_text()
+            assert "numpy" in libraries
+            assert "sqlalchemy" not in libraries
+        driver.kill()
+    deadline = time.monotonic() + 10
+    while any(alive(pid) for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(alive(pid) for pid in workers)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_the_main_module_of_a_worker_imports_neither_hydra_nor_mlflow() -> None:
+    code = "import sys, pipeline.run, pipeline.executors; print([m for m in ('hydra', 'mlflow') if m in sys.modules])"
+    completed = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert completed.stdout == "[]\n"
