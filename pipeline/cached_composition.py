@@ -6,7 +6,7 @@ value overrides: about 1 ms. ``tests/test_cached_composition.py`` compares both 
 """
 
 import pickle
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import cache, lru_cache
 from typing import Any
@@ -15,6 +15,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_d
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
 from pipeline.composition import checked_config
@@ -42,6 +43,23 @@ class CachedComposition:
         self._chosen_without_hydra = lru_cache(maxsize=KEPT_CHOICES)(self._composed_choice_without_hydra)
         self._parsed = lru_cache(maxsize=4096)(self._parsed_override)
         self._is_group = cache(config_loader.repository.group_exists)
+
+    def choices(self, overrides: Sequence[str]) -> tuple[str, ...] | None:
+        """Those overrides that choose options of groups, or None where only Hydra knows what they mean."""
+        try:
+            parsed = [self._parsed(override) for override in overrides]
+        except HydraException:
+            return None
+        return None if any(self._is_unusual(override) for override in parsed) else self._choices(parsed)
+
+    def override_dirname(self, overrides: Sequence[str], names: Mapping[str, Any]) -> str:
+        """``hydra.job.override_dirname``, given ``hydra.job.config.override_dirname``."""
+        return get_overrides_dirname(
+            overrides=[self._parsed(override) for override in overrides],
+            kv_sep=names["kv_sep"],
+            item_sep=names["item_sep"],
+            exclude_keys=names["exclude_keys"],
+        )
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """The configuration of one job: what ``ConfigLoader.load_sweep_config`` gives.
@@ -105,16 +123,10 @@ class CachedComposition:
     def _describe_overrides(self, config: DictConfig, parsed: Sequence[Override]) -> None:
         """Writes into the ``hydra`` section what Hydra derives from all overrides together."""
         job = config.hydra.job
-        task_overrides = [override.input_line for override in parsed]
+        task_overrides = [str(override.input_line) for override in parsed]
         config.hydra.overrides.task = task_overrides
-        names = job.config.override_dirname
         with open_dict(job):
-            job.override_dirname = get_overrides_dirname(
-                overrides=list(parsed),
-                kv_sep=names.kv_sep,
-                item_sep=names.item_sep,
-                exclude_keys=names.exclude_keys,
-            )
+            job.override_dirname = self.override_dirname(task_overrides, job.config.override_dirname)
         OmegaConf.copy_cache(from_config=self._master, to_config=config)
 
 

@@ -27,16 +27,21 @@ def checked_config(composed: DictConfig) -> Config:
     Raises:
         InputError: anything is wrong with it, in one line.
     """
-    # Hydra's own section holds values that only the launcher fills in, so it cannot be resolved here.
-    scientific = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
     try:
-        container = OmegaConf.to_container(scientific, resolve=True)
+        # Hydra's own section holds values that only the launcher fills in, so it cannot be resolved here.
+        scientific = {str(key): _resolved(composed, str(key)) for key in composed if key != "hydra"}
     except OmegaConfBaseException as error:
         raise InputError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
-    assert isinstance(container, dict)
-    config = parse_config(_without_missing(container))
+    config = parse_config(_without_missing(scientific))
     check_against_data(config)
     return config
+
+
+def _resolved(composed: DictConfig, key: str) -> Any:
+    if OmegaConf.is_missing(composed, key):
+        return MISSING
+    value = composed[key]
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 
 def _without_missing(values: Mapping[Any, Any]) -> dict[str, Any]:

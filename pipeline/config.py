@@ -13,7 +13,7 @@ from inspect import Parameter, signature
 from typing import Annotated, Any, Literal, get_type_hints
 
 from annotated_types import Ge
-from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 from pydantic.dataclasses import dataclass
 
 from pipeline.activations import ACTIVATIONS
@@ -137,7 +137,7 @@ def parse_config(composed: Mapping[str, Any]) -> Config:
     }
     try:
         # Strict validation takes a list for a tuple and a mapping for a dataclass only from JSON.
-        config = TypeAdapter(Config).validate_json(json.dumps(nested))
+        config = _validator().validate_json(json.dumps(nested))
     except ValidationError as error:
         raise InputError(one_line(error, Config, nested)) from None
     for contradiction in _contradictions(config):
@@ -157,9 +157,8 @@ def _with_options(group: str, values: Mapping[str, Any]) -> dict[str, Any]:
     for key in options:
         if key not in specification:
             raise InputError(f"{group}.{key}: no such key; {group}={name} has {', '.join(allowed) or 'no keys'}")
-    model = create_model(name, __config__=STRICT, **{key: (kind, ...) for key, kind in specification.items()})  # type: ignore[call-overload]
     try:
-        options = dict(model.model_validate_json(json.dumps(options)))
+        options = dict(_options_model(family[name]).model_validate_json(json.dumps(options)))
     except ValidationError as error:
         key = str(error.errors()[0]["loc"][0])
         given = repr(options[key]) if key in options else "nothing"
@@ -175,6 +174,17 @@ def option_types(function: Callable[..., Any]) -> dict[str, Any]:
         for name, parameter in signature(function, eval_str=True).parameters.items()
         if parameter.kind is Parameter.KEYWORD_ONLY
     }
+
+
+@cache
+def _validator() -> TypeAdapter[Config]:
+    return TypeAdapter(Config)
+
+
+@cache
+def _options_model(function: Callable[..., Any]) -> type[BaseModel]:
+    keys: dict[str, Any] = {key: (kind, ...) for key, kind in option_types(function).items()}
+    return create_model(function.__name__, __config__=STRICT, **keys)
 
 
 def _contradictions(config: Config) -> Iterator[str]:

@@ -95,7 +95,7 @@ def check_against_data(config: Config) -> None:
             f" (or null for the full batch), got {batch_size}"
         )
     if config.arithmetic == "exact":
-        _check_feature_scales(dataset)
+        _check_feature_scales(json.dumps(asdict(config.data)))
     _check_initializer(json.dumps([config.init.name, config.init.options]), architecture_of(config, dataset))
 
 
@@ -106,8 +106,10 @@ def _check_initializer(key: str, architecture: Architecture) -> None:
     _initial_parameters(architecture, name, options, np.random.default_rng(0))
 
 
-def _check_feature_scales(dataset: Dataset) -> None:
+@lru_cache(maxsize=8)
+def _check_feature_scales(key: str) -> None:
     """Exact products keep 21 bits below the largest input, which features of tiny scale would not survive."""
+    dataset = _dataset(key)
     inputs = dataset.train_inputs
     rounded = ARITHMETICS["exact"].operand(inputs)
     deviation = inputs.std(axis=0)

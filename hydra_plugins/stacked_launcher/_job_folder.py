@@ -1,12 +1,16 @@
 """The folder that Hydra leaves of every job: ``.hydra/{config,hydra,overrides}.yaml`` and the job's log.
 
-Hydra writes the YAML with a pure Python dumper in about 20 ms a job. Here a C dumper writes it, and the sections that
-all jobs of the same choices share are written once and copied as text: about 1 ms. The files hold the same content.
+Hydra composes the job once more and writes the YAML with a pure Python dumper, 80 ms a job. Here a C dumper writes it,
+and what all jobs of the same choices share is composed and written once and copied as text: 1 ms a job. The files hold
+the same content. A job whose folder depends on more than its number or overrides is composed as by Hydra.
 """
 
 import logging
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,59 +20,116 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf._utils import is_float, is_int, yaml_is_bool
 
-from pipeline.cached_composition import CachedComposition
+from pipeline.cached_composition import KEPT_CHOICES, CachedComposition
 
 VARYING_SECTIONS = ("job", "overrides", "runtime")
 """The sections of ``hydra`` that differ between jobs of the same choices."""
+LOG_FILE = "job_logging.handlers.file.filename"
+
+
+@dataclass
+class JobFolder:
+    """The folder of one job, and where and how it logs, if its logging has a file."""
+
+    path: Path
+    log_file: Path | None
+    layout: str | None
+
+    def append_log(self, logger: str, level: int, message: str) -> None:
+        """Writes one line into the job's log, in the format configured for it."""
+        if self.log_file is None:
+            return
+        line = logging.Formatter(self.layout).format(logging.LogRecord(logger, level, "", 0, message, None, None))
+        with self.log_file.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
 
 
 class JobFolders:
     """Makes the folders of one sweep's jobs."""
 
-    def __init__(self, composition: CachedComposition) -> None:
+    def __init__(self, composition: CachedComposition, sweep_dir: str) -> None:
         self._composition = composition
-        self._shared_text: dict[tuple[str, str], str] = {}
+        self._sweep_dir = sweep_dir
+        self._shared = lru_cache(maxsize=KEPT_CHOICES)(self._composed_choices)
 
-    def compose(self, job: int, overrides: Sequence[str]) -> DictConfig:
+    def compose(self, number: int, overrides: Sequence[str]) -> DictConfig:
         """The configuration of one job as ``hydra.core.utils.run_job`` prepares it: number and output folder set.
 
         It becomes Hydra's current configuration, which the ``hydra`` resolver reads.
         """
         config = self._composition.compose(overrides)
         with open_dict(config):
-            config.hydra.job.id = job
-            config.hydra.job.num = job
+            config.hydra.job.id = number
+            config.hydra.job.num = number
             HydraConfig.instance().cfg = config  # type: ignore[assignment]
             folder = Path(str(config.hydra.sweep.dir)) / str(config.hydra.sweep.subdir)
             config.hydra.runtime.output_dir = str(folder.absolute())
         return config
 
-    def create(self, config: DictConfig) -> Path:
-        """Writes the folder of a composed job and returns it."""
-        hydra = config.hydra
-        folder = Path(hydra.runtime.output_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        if hydra.output_subdir is not None:
-            output = folder / hydra.output_subdir
-            output.mkdir(exist_ok=True)
-            task = {key: _plain(config._get_node(key)) for key in config if key != "hydra"}
-            _write(output / "config.yaml", _dumped(task))
-            _write(output / "hydra.yaml", "hydra:\n" + "".join(self._sections(hydra)))
-            _write(output / "overrides.yaml", _dumped(_plain(hydra.overrides.task)))
-        return folder
+    def create(self, number: int, overrides: Sequence[str]) -> JobFolder:
+        """Writes the folder of a job."""
+        choices = self._composition.choices(overrides)
+        shared = self._shared(choices) if choices is not None else None
+        if shared is None:
+            return self._create_composed(number, overrides)
+        job = shared.hydra["job"] | {"num": number, "id": number}
+        job["override_dirname"] = self._composition.override_dirname(overrides, job["config"]["override_dirname"])
+        known = {f"${{hydra.job.{key}}}": str(job[key]) for key in ("num", "id", "name", "override_dirname")}
+        subdir = _substituted(shared.hydra["sweep"]["subdir"], known)
+        path = (Path(self._sweep_dir) / subdir).absolute() if subdir is not None else Path()
+        log_file = _substituted(shared.log_file, known | {"${hydra.runtime.output_dir}": str(path)})
+        if subdir is None or log_file is None:
+            return self._create_composed(number, overrides)
+        varying = {
+            "job": job,
+            "overrides": shared.hydra["overrides"] | {"task": list(overrides)},
+            "runtime": shared.hydra["runtime"] | {"output_dir": str(path)},
+        }
+        sections = [_section(key, varying[key]) if key in varying else text for key, text in shared.texts.items()]
+        task = self._composition.compose_without_hydra(overrides)
+        _write_yaml(path / shared.hydra["output_subdir"], _plain_task(task), sections, list(overrides))
+        return JobFolder(path, Path(log_file), shared.layout)
 
-    def _sections(self, hydra: DictConfig) -> list[str]:
-        choices = repr(hydra.runtime.choices)
-        texts = []
-        for key in hydra:
-            if key in VARYING_SECTIONS:
-                texts.append(_section(hydra, str(key)))
-                continue
-            shared = (choices, str(key))
-            if shared not in self._shared_text:
-                self._shared_text[shared] = _section(hydra, str(key))
-            texts.append(self._shared_text[shared])
-        return texts
+    def _create_composed(self, number: int, overrides: Sequence[str]) -> JobFolder:
+        config = self.compose(number, overrides)
+        hydra = config.hydra
+        path = Path(hydra.runtime.output_dir)
+        path.mkdir(parents=True, exist_ok=True)
+        if hydra.output_subdir is not None:
+            sections = [_section(str(key), _plain(hydra._get_node(key))) for key in hydra]
+            _write_yaml(path / hydra.output_subdir, _plain_task(config), sections, _plain(hydra.overrides.task))
+        log_file = OmegaConf.select(hydra, LOG_FILE) if _logs_to_file(hydra) else None
+        return JobFolder(path, None if log_file is None else Path(log_file), _layout(hydra))
+
+    def _composed_choices(self, choices: tuple[str, ...]) -> "_Shared | None":
+        """What all jobs of the same choices share, or None where that is not enough to write their folders."""
+        config = self._composition.compose(choices)
+        hydra = _plain(config.hydra)
+        if hydra["output_subdir"] is None or not _logs_to_file(config.hydra):
+            return None
+        # The folder of a sweep is the same for all jobs unless it refers to something of theirs.
+        if "${" in re.sub(r"\$\{now:[^{}]*\}", "", hydra["sweep"]["dir"]):
+            return None
+        log_file = str(OmegaConf.select(config.hydra.job_logging.handlers, "file")._get_node("filename")._value())
+        texts = {key: "" if key in VARYING_SECTIONS else _section(key, value) for key, value in hydra.items()}
+        return _Shared(hydra, texts, log_file, _layout(config.hydra))
+
+
+@dataclass
+class _Shared:
+    """What the folders of jobs with the same choices share.
+
+    Attributes:
+        hydra: the ``hydra`` section as plain values, interpolations unresolved.
+        texts: its sections as YAML, in order; empty for those that vary.
+        log_file: name of the log file, unresolved.
+        layout: format of a line in it.
+    """
+
+    hydra: dict[str, Any]
+    texts: dict[str, str]
+    log_file: str
+    layout: str | None
 
 
 class StackedJob(JobReturn):
@@ -81,27 +142,20 @@ class StackedJob(JobReturn):
         super().__init__(overrides=overrides, working_dir=str(Path.cwd()), task_name=task_name)
         self._folders = folders
         self._number = number
-        self._log: tuple[Path, str] | None = None
+        self._folder: JobFolder | None = None
 
     def compose(self) -> DictConfig:
         """The whole configuration of the job, which becomes Hydra's current one."""
         return self._folders.compose(self._number, self.overrides or [])
 
-    def create_folder(self) -> DictConfig:
-        """Composes the job, writes its folder and returns the configuration."""
-        config = self.compose()
-        self._folders.create(config)
-        self._log = _log_file(config)
-        return config
+    def create_folder(self) -> None:
+        """Writes the folder of the job."""
+        self._folder = self._folders.create(self._number, self.overrides or [])
 
     def append_log(self, logger: str, level: int, message: str) -> None:
-        """Writes one line into the job's log file, if its logging has one, in the format configured for it."""
-        if self._log is None:
-            return
-        path, layout = self._log
-        line = logging.Formatter(layout).format(logging.LogRecord(logger, level, "", 0, message, None, None))
-        with path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        """Writes one line into the job's log."""
+        assert self._folder is not None
+        self._folder.append_log(logger, level, message)
 
     def complete(self, value: Any) -> None:
         """Sets the value of the task function, or the exception that it raised."""
@@ -126,13 +180,24 @@ class StackedJob(JobReturn):
         """The constructor of the base class sets None."""
 
 
-def _log_file(config: DictConfig) -> tuple[Path, str] | None:
-    """Where a job logs, and the layout of a line, or None if its logging has no file."""
-    logging_config = config.hydra.job_logging
-    handler = OmegaConf.select(logging_config, "handlers.file")
-    if handler is None or "file" not in (OmegaConf.select(logging_config, "root.handlers") or ()):
-        return None
-    return Path(handler.filename), str(OmegaConf.select(logging_config, f"formatters.{handler.formatter}.format"))
+def _logs_to_file(hydra: DictConfig) -> bool:
+    used = OmegaConf.select(hydra.job_logging, "root.handlers") or ()
+    return "file" in used and OmegaConf.select(hydra.job_logging, "handlers.file") is not None
+
+
+def _layout(hydra: DictConfig) -> str | None:
+    formatter = OmegaConf.select(hydra.job_logging, "handlers.file.formatter")
+    layout = OmegaConf.select(hydra.job_logging, f"formatters.{formatter}.format")
+    return None if layout is None else str(layout)
+
+
+def _substituted(text: str, known: Mapping[str, str]) -> str | None:
+    """The text with the known interpolations replaced, or None if it holds others."""
+    rest = text
+    for interpolation, value in known.items():
+        text = text.replace(interpolation, value)
+        rest = rest.replace(interpolation, "")
+    return None if "${" in rest else text
 
 
 class _Dumper(getattr(yaml, "CDumper", yaml.Dumper)):  # type: ignore[misc]
@@ -153,14 +218,23 @@ def _plain(node: Any) -> Any:
     return value.name if isinstance(value, Enum) else value
 
 
-def _section(config: DictConfig, key: str) -> str:
-    text = _dumped({key: _plain(config._get_node(key))})
-    return "".join(f"  {line}" for line in text.splitlines(keepends=True))
+def _plain_task(config: DictConfig) -> dict[str, Any]:
+    return {str(key): _plain(config._get_node(key)) for key in config if key != "hydra"}
+
+
+def _section(key: str, values: Any) -> str:
+    return "".join(f"  {line}" for line in _dumped({key: values}).splitlines(keepends=True))
 
 
 def _dumped(values: Any) -> str:
     return str(yaml.dump(values, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, sort_keys=False))
 
 
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+def _write_yaml(folder: Path, task: Mapping[str, Any], hydra: Sequence[str], overrides: Sequence[str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in (
+        ("config.yaml", _dumped(task)),
+        ("hydra.yaml", "hydra:\n" + "".join(hydra)),
+        ("overrides.yaml", _dumped(overrides)),
+    ):
+        (folder / name).write_text(text, encoding="utf-8")

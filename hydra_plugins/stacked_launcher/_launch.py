@@ -53,7 +53,7 @@ def launch_stacked(
     configure_log(hydra.hydra_logging, hydra.verbose)
     Path(str(hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
     composition = CachedComposition(hydra_context.config_loader, master)
-    folders = JobFolders(composition)
+    folders = JobFolders(composition, str(hydra.sweep.dir))
     jobs = [
         StackedJob(folders, number, overrides, hydra.job.name)
         for number, overrides in enumerate(job_overrides, start=first_job)
@@ -120,8 +120,9 @@ class _Launch:
 
     def _submit(self, executor: Executor, batch: Sequence[int]) -> None:
         for job in batch:
-            config = self._jobs[job].create_folder()
-            self._callbacks.on_job_start(config=config, task_function=run.__wrapped__)
+            self._jobs[job].create_folder()
+            if self._callbacks.callbacks:
+                self._callbacks.on_job_start(config=self._jobs[job].compose(), task_function=run.__wrapped__)
         executor.submit(Batch(tuple(batch), tuple(self._configs[job] for job in batch)))
 
     def _track(self, done: Sequence[tuple[int, RunResult | Failure, Trained]]) -> None:
