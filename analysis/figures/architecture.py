@@ -86,7 +86,7 @@ def tracked_networks(tables: Tables) -> Counter[Network]:
     """How many runs each architecture has.
 
     Widths are the shapes of tracked weights, which are read once for each data set and setting. Runs of a setting
-    without any readable weights are not amount.
+    without any readable weights are not counted.
     """
     tracked: Counter[Network] = Counter()
     if tables.runs.empty:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
+from analysis.figures.architecture import amount
 from analysis.figures.drawing import Drawing, NotShownError, figure
 from analysis.figures.scatter import (
     RATE,
@@ -65,13 +66,15 @@ def final_heatmaps(tables: Tables) -> Drawing:
     runs = tables.runs.dropna(subset=[RATE])
     metrics = {name: key for name in ("loss", "accuracy") if (key := final_metric(runs, name)) is not None}
     if "loss" not in metrics:
+        if runs["diverged"].any():
+            raise NotShownError("every run diverged; python -m pipeline.run -m optimizer.learning_rate=0.01,0.1")
         raise NotShownError("no run has a final loss; python -m pipeline.run -m")
     cells = pd.concat([_cells(runs, name, key) for name, key in metrics.items()], ignore_index=True)
     rows = cells.groupby("model", sort=True)["row"].nunique()
     rates = sorted(set(runs[RATE]))
     if rows.max() > MOST_ROWS or len(rates) > MOST_RATES:
         raise NotShownError(
-            f"{rows.max()} rows by {len(rates)} learning rates, where {MOST_ROWS} by {MOST_RATES} have room;"
+            f"{amount(int(rows.max()), 'row')} by {len(rates)} learning rates, where {MOST_ROWS} by {MOST_RATES} have room;"
             " sweep over fewer values: python -m pipeline.run -m experiment_name=NAME ..."
         )
     quantities = [_quantity(runs, cells, name, key) for name, key in metrics.items()]
@@ -90,10 +93,11 @@ def final_heatmaps(tables: Tables) -> Drawing:
         bar.set_label(f"mean final {quantity.label}")
         if quantity.name == "loss":
             plain_log_ticks(bar.ax.xaxis, *bar.ax.get_xlim())
-    diverged = int(runs["diverged"].sum())
-    each = "one run a cell" if max(counts) == 1 else f"mean of {counted(counts)} runs a cell [95 % bootstrap interval]"
-    canvas.suptitle(f"{len(runs)} runs, {each}\n{diverged} runs diverged and are in no mean", fontsize="medium")
     losses = cells[cells["quantity"] == "loss"]
+    diverged = int(losses["diverged"].sum())
+    each = "one run a cell" if max(counts) == 1 else f"mean of {counted(counts)} runs a cell [95 % bootstrap interval]"
+    lost = f"diverged, in no mean: {amount(diverged, 'run')}"
+    canvas.suptitle(f"{amount(len(runs), 'run')}, {each}\n{lost}", fontsize="medium")
     numbers = {
         "part": part_of(metrics["loss"]),
         "runs": len(runs),
@@ -193,7 +197,7 @@ def _lines(cell: Any, quantity: Quantity, show_counts: bool) -> list[tuple[str, 
     if cell.diverged:
         below.append(f"{cell.diverged} of {cell.runs + cell.diverged} diverged")
     elif show_counts:
-        below.append(f"{cell.runs} run{'s' if cell.runs > 1 else ''}")
+        below.append(amount(cell.runs, "run"))
     return [(mean, False), *((text, True) for text in below)]
 
 

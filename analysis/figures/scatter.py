@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
+from analysis.figures.architecture import amount
 from analysis.figures.drawing import Drawing, NotShownError, figure
 from analysis.figures.style import colours_of, schemes_in
 from analysis.intervals import rank_correlation
@@ -146,17 +147,19 @@ def plain_log_ticks(axis: Axis, low: float, high: float) -> None:
 def distance_and_loss(tables: Tables) -> Drawing:
     """Final loss of every network against the final distance between its hidden units."""
     runs = tables.runs[tables.runs["model"] == "mlp"]
-    metric = final_metric(runs, "loss")
-    if metric is None or names.DISTANCE not in runs or runs[names.DISTANCE].isna().all():
+    distances = runs.get(names.DISTANCE, pd.Series(np.nan, runs.index)).astype(float)
+    # A diverged run has neither a final distance nor a final loss, but it is counted.
+    measured = runs[runs["diverged"] | distances.notna()]
+    if measured.empty:
         raise NotShownError(
             "no run has hidden units whose distance was measured; python -m pipeline.run -m model=mlp"
             " init=zeros,constant,xavier_uniform"
         )
-    measured = runs[runs[names.DISTANCE].notna() | runs["diverged"]]
-    kept = measured[usable(measured, metric) & np.isfinite(measured[names.DISTANCE].astype(float))]
-    if kept.empty:
+    metric = final_metric(measured, "loss")
+    kept = measured[usable(measured, metric) & np.isfinite(distances)[measured.index]] if metric else measured[:0]
+    if metric is None or kept.empty:
         raise NotShownError(
-            f"all {len(measured)} networks diverged;"
+            f"every network diverged ({amount(len(measured), 'run')});"
             " python -m pipeline.run -m model=mlp optimizer.learning_rate=0.01,0.1"
         )
     keys = ["init", RATE, "seed", names.DISTANCE, metric]
@@ -185,7 +188,7 @@ def distance_and_loss(tables: Tables) -> Drawing:
     plain_log_ticks(axes.yaxis, data["loss"].min(), data["loss"].max())
     axes.set_ylabel(f"final {loss_label(runs, metric)}")
     heading = (
-        f"{len(data)} networks, one point each; {numbers['diverged']} more diverged\n"
+        f"{amount(len(data), 'network')}, one point each; {numbers['diverged']} more diverged\n"
         f"rank correlation of distance and loss [95 % interval over runs]: {overall}\n"
         f"without the {numbers['symmetric']} exactly symmetric networks: {without_symmetric}\n{numbers['also']}"
     )

@@ -63,7 +63,11 @@ def incoming_weights(tables: Tables) -> Drawing:
         for moment, weights in start.incoming.items():
             inputs, units = (index.ravel() + 1 for index in np.indices((pair.inputs, shown)))
             frames.append(_rows(start, moment, unit=units, input=inputs, weight=weights[:, :shown].ravel()))
-    tiles = "A pixel of a tile is the weight of that pixel of the input." if side else "A bar of a tile is an input."
+    tiles = (
+        "A pixel of a tile is the weight of that pixel of the input."
+        if side
+        else "A bar of a tile is the weight of an input."
+    )
     numbers = pair.numbers | {"shown": shown, "tiles": tiles}
     return Drawing(canvas, pd.concat(frames, ignore_index=True), numbers)
 

@@ -1,0 +1,233 @@
+"""The prepared views and the report, opened in a real browser against a real ``mlflow ui``.
+
+Their format belongs to the UI, so only its own pages can show that they still work.
+"""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from pipeline import names
+from pipeline.summary import best_first
+from pipeline.tracking import Tracker
+from tests.command_line import command
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs: pip install -e '.[browser]'")
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+START_SECONDS = 120
+WAIT_MS = 60_000
+
+CELLS = """cells => cells.map(cell => [
+    cell.closest(".ag-row").getAttribute("row-index"), cell.getAttribute("col-id"), cell.textContent.trim()])"""
+"""The table as (row, column, text): the UI keeps parts of a row in containers of their own."""
+HEADERS = """headers => headers.map(header => [header.getAttribute("aria-colindex"), header.textContent.trim()])"""
+
+
+@pytest.fixture(scope="module")
+def window() -> Iterator[Any]:
+    """A browser window; its pages share one cache."""
+    with playwright.sync_playwright() as started:
+        own = started.chromium.executable_path
+        found = next(filter(None, map(shutil.which, BROWSERS)), own if Path(own).exists() else None)
+        if found is None:
+            pytest.skip(f"needs a browser: one of {', '.join(BROWSERS)}, or playwright install chromium")
+        opened = started.chromium.launch(executable_path=found)
+        # Large enough for all columns and charts, because the UI draws only what is in sight.
+        context = opened.new_context(viewport={"width": 2600, "height": 1150})
+        context.set_default_timeout(WAIT_MS)
+        yield context
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def sweep(window: Any, request: pytest.FixtureRequest) -> tuple[Path, str]:
+    """The swept folder and what the sweep printed; asked for here, so that without a browser nothing is trained."""
+    folder, printed = request.getfixturevalue("swept")
+    return folder, printed
+
+
+@pytest.fixture(scope="module")
+def folder(sweep: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the swept folder, with the artifacts in the copy, after a report."""
+    copy = tmp_path_factory.mktemp("browsed") / "store"
+    shutil.copytree(sweep[0], copy)
+    with closing(sqlite3.connect(copy / "mlflow.db")) as connection, connection:
+        for table, column in (("runs", "artifact_uri"), ("experiments", "artifact_location")):
+            statement = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"  # noqa: S608
+            connection.execute(statement, (str(sweep[0]), str(copy)))
+    completed = command("analysis.report", folder=copy)
+    assert completed.returncode == 0, completed.stderr
+    return copy
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    """Where ``mlflow ui`` serves the folder."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+    served = f"http://127.0.0.1:{port}"
+    with (folder / "ui.log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", "ui", "--port", str(port), "--workers", "1"],
+            cwd=folder,
+            env=clean | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            wait_until_healthy(served, server, folder / "ui.log")
+            yield served
+        finally:
+            # The command starts workers of its own; nothing in the copied folder needs an orderly end.
+            with suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGKILL)
+            server.wait(timeout=30)
+
+
+def wait_until_healthy(served: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urlopen(f"{served}/health", timeout=5):  # noqa: S310
+                return
+        except (URLError, OSError):
+            time.sleep(0.2)
+    pytest.fail(f"mlflow ui does not answer:\n{log.read_text(encoding='utf-8', errors='replace')[-3000:]}")
+
+
+@pytest.fixture
+def page(window: Any) -> Iterator[Any]:
+    opened = window.new_page()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def client(folder: Path, tracking_to: None) -> MlflowClient:
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    return MlflowClient()
+
+
+def parent_and_children(client: MlflowClient) -> tuple[Run, list[Run]]:
+    """The sweep, and its runs in the order of their test loss."""
+    experiment = client.get_experiment_by_name("symmetry")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    (parent,) = (run for run in runs if names.SWEEP_TAG in run.data.tags)
+    children = sorted(
+        (run for run in runs if run is not parent), key=lambda run: float(run.data.metrics[names.LOSS_TEST])
+    )
+    assert len({run.data.metrics[names.LOSS_TEST] for run in children}) == 8
+    return parent, children
+
+
+def printed_link(printed: str, view: str, address: str) -> str:
+    """The link that the end of the sweep printed, at the address of this test's server."""
+    (link,) = re.findall(rf"^  {view} +({re.escape(names.UI_ADDRESS)}/\S+)$", printed, flags=re.MULTILINE)
+    return str(link).replace(names.UI_ADDRESS, address)
+
+
+def table_of(page: Any) -> list[dict[str, str]]:
+    rows: dict[int, dict[str, str]] = {}
+    for row, column, text in page.locator(".ag-row .ag-cell").evaluate_all(CELLS):
+        rows.setdefault(int(row), {})[column] = text
+    return [rows[row] for row in sorted(rows)]
+
+
+def test_the_runs_view_lists_the_runs_of_the_sweep_by_test_loss(
+    page: Any, address: str, client: MlflowClient, sweep: tuple[Path, str]
+) -> None:
+    _, children = parent_and_children(client)
+    page.goto(printed_link(sweep[1], "runs", address))
+    page.get_by_text(str(children[-1].info.run_name), exact=True).first.wait_for()
+    page.get_by_text("8 matching runs").wait_for()
+    rows = table_of(page)
+    assert len(rows) == 8
+    params = ("model", "init", "seed")
+    metrics = (names.LOSS_TEST, names.ACCURACY_TEST, names.DISTANCE, names.DISTINCT_UNITS, names.OPTIMUM_GAP)
+    for row, run in zip(rows, children, strict=True):
+        assert row["attributes.`Run Name`"].endswith(run.info.run_name)
+        assert {key: row[f"params.`{key}`"] for key in params} == {key: run.data.params[key] for key in params}
+        shown = {key: row[f"metrics.`{key}`"] for key in metrics}
+        assert {key: float(text) for key, text in shown.items() if text != "-"} == {
+            key: run.data.metrics[key] for key in metrics if key in run.data.metrics
+        }
+        assert row[f"tags.`{names.DIVERGED_TAG}`"] == "false"
+    headers = page.locator(".ag-header-cell").evaluate_all(HEADERS)
+    shown = [text for _, text in sorted((int(place), text) for place, text in headers) if text]
+    assert shown[: 2 + len(params) + len(metrics) + 1] == ["Run Name", "Created", *params, *metrics, "diverged"]
+
+
+def test_the_curves_view_draws_the_initialisations(
+    page: Any, address: str, client: MlflowClient, sweep: tuple[Path, str]
+) -> None:
+    _, children = parent_and_children(client)
+    model = children[0].data.params["model"]
+    page.goto(printed_link(sweep[1], "curves", address))
+    specific = {"logistic": names.OPTIMUM_GAP, "mlp": names.DISTANCE}[model]
+    charts = [names.LOSS_TRAIN, names.LOSS_TEST, specific, names.ACCURACY_TEST]
+    cards = page.get_by_test_id("experiment-view-compare-runs-card")
+    for position in range(len(charts)):
+        # Three traces a group: the mean, and both edges of its band.
+        cards.nth(position).locator(".scatterlayer .trace").nth(5).wait_for(state="attached")
+    titles = cards.all_text_contents()[: len(charts)]
+    assert [title.startswith(metric) for title, metric in zip(titles, charts, strict=True)] == [True] * len(charts)
+    page.get_by_text("4 matching runs").wait_for()
+    rows = [" ".join(row.values()) for row in table_of(page)]
+    groups = [re.search(r"Group: init: (\w+), model: (\w+?)2$", row.strip()) for row in rows]
+    assert sorted(group.groups() for group in groups if group) == [("constant", model), ("normal", model)]
+    assert len(rows) == 2
+
+
+def test_the_report_opens_among_the_artifacts_of_the_sweep(
+    page: Any, address: str, client: MlflowClient, folder: Path
+) -> None:
+    parent, _ = parent_and_children(client)
+    page.goto(
+        f"{address}/#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id}/artifacts/report/index.html"
+    )
+    report = page.frame_locator("iframe")
+    report.get_by_role("heading", name="Experiment symmetry").wait_for()
+    report.get_by_text("Of 11 statements about symmetry").wait_for()
+    image = report.locator("#loss_over_steps img")
+    image.wait_for()
+    assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
+    for view, link in names.view_links(parent.info.experiment_id, parent.info.run_id).items():
+        written = report.get_by_role("link", name=f"{view} of the newest sweep")
+        assert written.get_attribute("href") == link
+
+
+def test_the_conclusion_heads_the_experiment_and_the_sweep(page: Any, address: str, client: MlflowClient) -> None:
+    parent, _ = parent_and_children(client)
+    runs = f"{address}/#/experiments/{parent.info.experiment_id}/runs"
+    for link in (f"{runs}?workflowType=machine_learning", f"{runs}/{parent.info.run_id}"):
+        page.goto(link)
+        page.get_by_text("Of 11 statements about symmetry").first.wait_for()
+
+
+def test_a_tracking_server_gets_links_to_itself(address: str, client: MlflowClient) -> None:
+    parent, children = parent_and_children(client)
+    mlflow.set_tracking_uri(address)
+    links = Tracker("symmetry").share_views(parent.info.run_id, ("model", "init", "seed"), best_first(children))
+    assert links == names.view_links(parent.info.experiment_id, parent.info.run_id, address)
