@@ -20,12 +20,13 @@ class Loss(NamedTuple):
 
     Attributes:
         value: (outputs, targets) -> (R, n), the loss of each example.
-        delta: (outputs, targets) -> (R, k, n), the derivative of that loss with respect to the outputs.
+        delta: (outputs, targets, out=None) -> (R, k, n), the derivative of that loss with respect to the outputs,
+            written into ``out`` if that is given.
         predicted: outputs -> (R, n) integers, the class that the outputs name.
     """
 
     value: Callable[[Array, Array], Array]
-    delta: Callable[[Array, Array], Array]
+    delta: Callable[..., Array]
     predicted: Callable[[Array], Array]
 
 
@@ -43,15 +44,16 @@ def targets_of(labels: Array, classes: int) -> Array:
     return (labels[None, :] == np.arange(classes)[:, None]).astype(np.float64)
 
 
-def _shifted_exponentials(logits: Array) -> tuple[Array, Array]:
+def _shifted_exponentials(logits: Array, out: Array | None = None) -> tuple[Array, Array]:
     # Subtracting the largest logit of each example keeps exp from overflowing and changes no probability.
     largest = logits.max(axis=-2, keepdims=True)
-    return np.exp(logits - largest), largest
+    shifted = np.subtract(logits, largest, out=out)
+    return np.exp(shifted, out=shifted), largest
 
 
-def softmax(logits: Array) -> Array:
+def softmax(logits: Array, out: Array | None = None) -> Array:
     """exp(z_j) / sum_c exp(z_c) over the class axis; (R, k, n) -> (R, k, n)."""
-    exponentials, _ = _shifted_exponentials(logits)
+    exponentials, _ = _shifted_exponentials(logits, out)
     exponentials /= exponentials.sum(axis=-2, keepdims=True)
     return exponentials
 
@@ -61,6 +63,15 @@ def _softmax_cross_entropy(logits: Array, targets: Array) -> Array:
     log_normaliser = np.log(exponentials.sum(axis=-2)) + largest[..., 0, :]
     value: Array = log_normaliser - (targets * logits).sum(axis=-2)
     return value
+
+
+def _probability_minus_target(probability: Callable[..., Array]) -> Callable[..., Array]:
+    def delta(logits: Array, targets: Array, out: Array | None = None) -> Array:
+        result = probability(logits, out)
+        result -= targets
+        return result
+
+    return delta
 
 
 def _sigmoid_cross_entropy(logits: Array, targets: Array) -> Array:
@@ -84,17 +95,17 @@ def _predicted(outputs: Array, threshold: float) -> Array:
 # probability - target (Bishop 2006, section 5.3.2; theory: X^T (s - y)).
 SOFTMAX_CROSS_ENTROPY = Loss(
     value=_softmax_cross_entropy,
-    delta=lambda logits, targets: softmax(logits) - targets,
+    delta=_probability_minus_target(softmax),
     predicted=lambda logits: _predicted(logits, threshold=0.0),
 )
 SIGMOID_CROSS_ENTROPY = Loss(
     value=_sigmoid_cross_entropy,
-    delta=lambda logits, targets: sigmoid(logits) - targets,
+    delta=_probability_minus_target(sigmoid),
     predicted=lambda logits: _predicted(logits, threshold=0.0),
 )
 SQUARED_ERROR = Loss(
     value=_squared_error,
-    delta=lambda outputs, targets: outputs - targets,
+    delta=np.subtract,
     predicted=lambda outputs: _predicted(outputs, threshold=0.5),
 )
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.activations import ACTIVATIONS
-from pipeline.arithmetic import Arithmetic, Array
+from pipeline.arithmetic import Arithmetic, Array, Workspace
 from pipeline.initializers import Layer
 
 
@@ -90,20 +90,18 @@ class ForwardPass(NamedTuple):
         weights: operands (R, fan_out, fan_in + 1) of all layers.
         inputs: operands x(l-1) with the row of ones, (R, fan_in + 1, n), or (fan_in + 1, n) where the runs share
             the examples.
-        pre_activations: S(l), (R, fan_out, n); the last are the outputs.
-        activations: g(S(l)) of the hidden layers before dropout, (R, units, n).
-        masks: dropout factors of the hidden layers, (R, units, n), or None.
+        activations: x(l) = g(S(l)) of the hidden layers, (R, units, n).
+        slopes: g'(S(l)) of the hidden layers, (R, units, n).
+        outputs: S(L), (R, k, n).
+        memory: the arrays above, and room for those of back-propagation.
     """
 
     weights: list[Array]
     inputs: list[Array]
-    pre_activations: list[Array]
     activations: list[Array]
-    masks: list[Array] | None
-
-    @property
-    def outputs(self) -> Array:
-        return self.pre_activations[-1]
+    slopes: list[Array]
+    outputs: Array
+    memory: Workspace
 
 
 def input_operand(inputs: Array, architecture: Architecture, arithmetic: Arithmetic) -> Array:
@@ -119,8 +117,9 @@ def forward(
     parameters: Array,
     inputs: Array,
     masks: list[Array] | None = None,
+    workspace: Workspace | None = None,
 ) -> ForwardPass:
-    """The forward pass of all runs.
+    """The forward pass of all runs: S(l) = W(l) x(l-1) + b(l) and x(l) = g(S(l)).
 
     Args:
         architecture: the shape that all runs share.
@@ -128,37 +127,53 @@ def forward(
         parameters: (R, P).
         inputs: operand from ``input_operand``, examples last: (d(0) + 1, n), or (R, d(0) + 1, n) when every run
             has its own batch.
-        masks: dropout factors of each hidden layer, (R, units, n); None leaves every unit in.
+        masks: dropout factors of each hidden layer, (R, units, n), which scale x(l); None leaves every unit in.
+        workspace: memory that this pass may overwrite; None for new memory.
     """
-    weights = [arithmetic.operand(block) for block in architecture.blocks(parameters)]
-    state = ForwardPass(weights, [inputs], [], [], masks)
-    for index, layer in enumerate(architecture.layers):
-        pre_activation = arithmetic.product(weights[index], state.inputs[index])
-        state.pre_activations.append(pre_activation)
-        if layer.activation is not None:
-            runs, units, examples = pre_activation.shape
-            with_ones = np.empty((runs, units + architecture.bias, examples), pre_activation.dtype)
-            with_ones[:, units:] = 1.0
-            activation = np.empty_like(pre_activation)
-            ACTIVATIONS[layer.activation].function(pre_activation, activation)
-            state.activations.append(activation)
-            with_ones[:, :units] = activation if masks is None else activation * masks[index]
-            state.inputs.append(arithmetic.operand(with_ones))
+    memory = workspace or Workspace(parameters.dtype)
+    runs, examples = len(parameters), inputs.shape[-1]
+    weights = [
+        arithmetic.operand(block, memory.array(("weights", layer), block.shape))
+        for layer, block in enumerate(architecture.blocks(parameters))
+    ]
+    outputs = memory.array("outputs", (runs, architecture.widths[-1], examples))
+    state = ForwardPass(weights, [inputs], [], [], outputs, memory)
+    for index, units in enumerate(architecture.widths[1:-1]):
+        assert architecture.activation is not None
+        g = ACTIVATIONS[architecture.activation]
+        pre_activation = memory.array(("slopes", index), (runs, units, examples))
+        with_ones = memory.array(("activations", index), (runs, units + architecture.bias, examples))
+        activation = with_ones[:, :units]
+        arithmetic.product(weights[index], state.inputs[index], pre_activation)
+        g.function(pre_activation, activation)
+        # Anew in every pass: where an activation was beyond 2**OPERAND_BITS, rounding has taken the ones away.
+        with_ones[:, units:] = 1.0
+        # The activation and its slope are all that is needed of S(l), so the slope takes its place.
+        g.derivative(pre_activation, activation, slope := pre_activation)
+        if masks is not None:
+            activation *= masks[index]
+            slope *= masks[index]
+        state.activations.append(activation)
+        state.slopes.append(slope)
+        # The row of ones is the largest element of a bounded activation.
+        exponent = 0 if g.bounded and architecture.bias and masks is None else None
+        state.inputs.append(arithmetic.operand(with_ones, memory.rounded(with_ones, ("inputs", index)), exponent))
+    arithmetic.product(weights[-1], state.inputs[-1], outputs)
     return state
 
 
 def backward(
     architecture: Architecture, arithmetic: Arithmetic, state: ForwardPass, output_delta: Array, gradient: Array
 ) -> list[Array]:
-    """Adds the summed gradient of the examples to ``gradient`` and returns the deltas.
+    """Back-propagation: writes the gradient, summed over the examples, into ``gradient`` and returns the deltas.
 
     dloss/dW(l) = delta(l) x(l-1)^T and delta(l-1) = g'(S(l-1)) * W(l)^T delta(l) (Rumelhart, Hinton and Williams
     1986), summed over the examples.
 
     Args:
-        state: the forward pass.
+        state: the forward pass. It is used up: activations and slopes make room for the deltas.
         output_delta: delta(L) of each example's own loss, (R, k, n).
-        gradient: (R, P), changed in place.
+        gradient: (R, P), overwritten.
 
     Returns:
         delta(1) ... delta(L), each (R, units, n).
@@ -167,15 +182,12 @@ def backward(
     deltas = [delta]
     blocks = architecture.blocks(gradient)
     for index in reversed(range(len(blocks))):
-        operand = arithmetic.operand(delta)
-        blocks[index] += arithmetic.product(operand, state.inputs[index].swapaxes(-1, -2))
+        operand = arithmetic.operand(delta, state.memory.rounded(delta, ("deltas", index)))
+        arithmetic.product(operand, state.inputs[index].swapaxes(-1, -2), blocks[index])
         layer = architecture.layers[index]
         if layer.below_is_hidden:
-            delta = arithmetic.product(state.weights[index][:, :, : layer.fan_in].swapaxes(1, 2), operand)
-            activation = architecture.layers[index - 1].activation
-            assert activation is not None
-            delta *= ACTIVATIONS[activation].derivative(state.pre_activations[index - 1], state.activations[index - 1])
-            if state.masks is not None:
-                delta *= state.masks[index - 1]
+            weights, slope = state.weights[index][:, :, : layer.fan_in], state.slopes[index - 1]
+            propagated = arithmetic.product(weights.swapaxes(1, 2), operand, state.activations[index - 1])
+            delta = np.multiply(propagated, slope, out=slope)
             deltas.append(delta)
     return deltas[::-1]

@@ -1,9 +1,9 @@
 """Update rules: a table of functions that all act elementwise by the same rule, and so keep every symmetry.
 
 A rule is called as ``rule(gradient, step, *slots, **hyperparameters)`` and returns what is subtracted from the
-parameters. Every positional parameter after ``step`` is a slot: an array of the parameters' shape that starts at
-zero and that the rule updates in place. The keyword-only parameters are the keys of the rule's YAML file; within a
-stack each is a column (R, 1), one number per run.
+parameters; it may use the memory of the gradient for that. Every positional parameter after ``step`` is a slot: an
+array of the parameters' shape that starts at zero and that the rule updates in place. The keyword-only parameters are
+the keys of the rule's YAML file; within a stack each is a column (R, 1), one number per run.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def optimizer(rule: Rule) -> Rule:
 @optimizer
 def gd(gradient: Array, step: int, *, learning_rate: Positive) -> Array:
     """Gradient descent: learning_rate * gradient. With a batch_size it is minibatch SGD."""
-    return learning_rate * gradient
+    return np.multiply(learning_rate, gradient, out=gradient)
 
 
 @optimizer
@@ -36,7 +36,7 @@ def momentum(gradient: Array, step: int, velocity: Array, *, learning_rate: Posi
     """Heavy-ball momentum (Polyak 1964): v <- momentum * v + gradient, update learning_rate * v, as in PyTorch."""
     velocity *= momentum
     velocity += gradient
-    return learning_rate * velocity
+    return np.multiply(learning_rate, velocity, out=gradient)
 
 
 @optimizer
@@ -91,7 +91,7 @@ class Optimizer:
         self._step = 0
 
     def update(self, parameters: Array, gradient: Array) -> None:
-        """Changes ``parameters`` (R, P) in place by one step along ``gradient`` (R, P)."""
+        """Changes ``parameters`` (R, P) in place by one step along ``gradient`` (R, P), which it may overwrite."""
         self._step += 1
         if self._shrinkage is not None:
             parameters -= self._shrinkage * parameters

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline import names
-from pipeline.arithmetic import Array
-from pipeline.measurements import Task, measure, overflow_is_a_result
+from pipeline.arithmetic import Array, Workspace
+from pipeline.measurements import Task, chunks, measure, numpy_set_for_training
 from pipeline.network import Architecture, backward, forward
 from pipeline.optimizers import Optimizer
 
@@ -62,33 +62,45 @@ def train(
         optimizer: the update rule with its state.
         generators: the random streams of each run.
     """
-    batches = _batches(task, generators)
+    batches, measured = _batches(task, generators), set(task.measured_steps)
+    workspace, room_to_measure = Workspace(parameters.dtype, in_place=True), Workspace(parameters.dtype)
     diverged: Array = np.zeros(len(parameters), bool)
-    measured = set(task.measured_steps)
-    for step in range(task.steps + 1):
-        if step:
-            _update(task, parameters, optimizer, next(batches), generators)
-        active = ~diverged
-        diverged = diverged | ~np.isfinite(parameters).all(axis=1)
-        if step in measured or (diverged & active).any():
-            metrics = measure(task, parameters)
-            recorded = active if step in measured else active & diverged
-            diverged |= recorded & ~np.isfinite(metrics[names.LOSS_TRAIN])
-            yield Snapshot(step, metrics, parameters, recorded, diverged)
-        if diverged.all():
-            return
+    steps = iter(range(task.steps + 1))
+    while not diverged.all():
+        with numpy_set_for_training():
+            for step in steps:
+                if step:
+                    _update(task, parameters, optimizer, next(batches), generators, workspace)
+                broken = ~(_finite(parameters) | diverged)
+                if step in measured or broken.any():
+                    break
+            else:
+                return
+            metrics = measure(task, parameters, room_to_measure)
+        recorded = ~diverged if step in measured else broken
+        diverged = diverged | broken | (recorded & ~np.isfinite(metrics[names.LOSS_TRAIN]))
+        yield Snapshot(step, metrics, parameters, recorded, diverged)
 
 
-@overflow_is_a_result
+def _finite(parameters: Array) -> Array:
+    """(R,) bool: whether all parameters of a run are finite."""
+    # The squared norm is finite only then, and costs next to nothing; only where it is not, every element is seen.
+    finite: Array = np.isfinite(np.vecdot(parameters, parameters))
+    if not finite.all():
+        finite[~finite] = np.isfinite(parameters[~finite]).all(axis=1)
+    return finite
+
+
 def _update(
     task: Task,
     parameters: Array,
     optimizer: Optimizer,
     batch: Array | None,
     generators: Sequence[RunGenerators],
+    workspace: Workspace,
 ) -> None:
     """One step of every run along the gradient of mean loss + l2 / 2 * |W|^2 over its batch."""
-    gradient = _batch_gradient(task, parameters, batch, generators)
+    gradient = _mean_gradient(task, parameters, batch, generators, workspace)
     if task.l2:
         gradient += task.l2 * task.architecture.weight_mask * parameters
     optimizer.update(parameters, gradient)
@@ -109,17 +121,27 @@ def _batches(task: Task, generators: Sequence[RunGenerators]) -> Iterator[Array 
                 yield order[:, start : start + task.batch_size]
 
 
-def _batch_gradient(task: Task, parameters: Array, indices: Array | None, generators: Sequence[RunGenerators]) -> Array:
-    """Gradient (R, P) of the mean loss over the batch, without the penalty."""
-    gradient = np.zeros_like(parameters)
-    batch = slice(None) if indices is None else indices
-    inputs, targets = task.train.inputs[batch], task.train.targets[batch]
-    examples = inputs.shape[-2]
-    masks = _dropout_masks(task.architecture, generators, examples) if task.architecture.dropout else None
-    state = forward(task.architecture, task.arithmetic, parameters, inputs.swapaxes(-1, -2), masks)
-    output_delta = task.loss.delta(state.outputs, targets.swapaxes(-1, -2))
-    backward(task.architecture, task.arithmetic, state, output_delta, gradient)
-    gradient /= examples
+def _mean_gradient(
+    task: Task, parameters: Array, batch: Array | None, generators: Sequence[RunGenerators], workspace: Workspace
+) -> Array:
+    """Gradient (R, P) of the mean loss over the batch, without the penalty; added up chunk by chunk."""
+    examples = task.train.examples if batch is None else batch.shape[1]
+    gradient = workspace.array("gradient", parameters.shape)
+    for chunk in chunks(examples):
+        if batch is None:
+            inputs, targets = task.train.whole(chunk)
+        else:
+            inputs, targets = task.train.gathered(batch[:, chunk], workspace)
+        masks = _dropout_masks(task.architecture, generators, inputs.shape[-1]) if task.architecture.dropout else None
+        state = forward(task.architecture, task.arithmetic, parameters, inputs, masks, workspace)
+        delta = task.loss.delta(state.outputs, targets, workspace.array("output delta", state.outputs.shape))
+        delta *= 1.0 / examples
+        if chunk.start == 0:
+            backward(task.architecture, task.arithmetic, state, delta, gradient)
+        else:
+            part = workspace.array("part of the gradient", parameters.shape)
+            backward(task.architecture, task.arithmetic, state, delta, part)
+            gradient += part
     return gradient
 
 

@@ -38,7 +38,9 @@ def applied(name: str, pre_activation: Array) -> Array:
 
 
 def derivative(name: str, pre_activation: Array) -> Array:
-    return ACTIVATIONS[name].derivative(pre_activation, applied(name, pre_activation))
+    slope = np.full_like(pre_activation, np.nan)
+    ACTIVATIONS[name].derivative(pre_activation, applied(name, pre_activation), slope)
+    return slope
 
 
 def pre_activations() -> Array:
@@ -66,6 +68,20 @@ def test_derivative_equals_central_differences(name: str) -> None:
     differences = (applied(name, values + half_step) - applied(name, values - half_step)) / (2.0 * half_step)
     # Truncation is half_step**2 / 6 * g''' < 2e-11; rounding is 2**-53 * 8 / half_step < 1e-10.
     np.testing.assert_allclose(derivative(name, values), differences, rtol=0.0, atol=2e-10)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_the_derivative_may_take_the_place_of_the_pre_activation(name: str) -> None:
+    values = pre_activations()
+    in_place = values.copy()
+    ACTIVATIONS[name].derivative(in_place, applied(name, values), in_place)
+    assert in_place.tobytes() == derivative(name, values).tobytes()
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_boundedness_is_declared_truly(name: str) -> None:
+    values = np.concatenate([pre_activations().ravel(), [-1000.0, 1000.0]]).reshape(1, 1, -1)
+    assert bool((np.abs(applied(name, values)) <= 1.0).all()) == ACTIVATIONS[name].bounded
 
 
 @pytest.mark.parametrize("name", KINKED)

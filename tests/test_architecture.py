@@ -10,7 +10,7 @@ FLOORS = [
     {"errors", "ranges", "names", "arithmetic", "activations", "losses", "initializers", "symmetry"},
     {"network", "optimizers", "optimum", "files", "sources", "data"},
     {"measurements", "training"},
-    {"described", "config", "stacking", "composition", "cached_composition", "executors", "sweep"},
+    {"described", "config", "stacking", "cache_fit", "composition", "cached_composition", "executors", "sweep"},
     {"environment", "records", "writers", "views", "tracking", "summary"},
     {"task", "run"},
 ]

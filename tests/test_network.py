@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.activations import ACTIVATIONS
-from pipeline.arithmetic import ARITHMETICS, Array
+from pipeline.arithmetic import ARITHMETICS, Arithmetic, Array, Workspace
 from pipeline.losses import SIGMOID_CROSS_ENTROPY, SOFTMAX_CROSS_ENTROPY, SQUARED_ERROR, targets_of
 from pipeline.network import Architecture, ForwardPass, backward, forward, input_operand
 
@@ -96,16 +96,37 @@ def test_back_propagation_through_dropout_masks() -> None:
     assert_close(gradient, problem.central_differences(masks).sum(axis=0), CENTRAL_DIFFERENCE)
     for delta, mask in zip(deltas, masks, strict=False):
         assert (delta[mask == 0.0] == 0.0).all()
-    state = problem.forward(problem.parameters, masks=masks)
-    # The activations that the measures see are those before dropout.
-    np.testing.assert_array_equal(state.activations[0], np.tanh(state.pre_activations[0]))
+    # A unit that is left out says nothing and learns nothing; the others speak up for it.
+    state, whole = problem.forward(problem.parameters, masks=masks), problem.forward(problem.parameters)
+    np.testing.assert_array_equal(state.activations[0], masks[0] * whole.activations[0])
+    np.testing.assert_array_equal(state.slopes[0], masks[0] * whole.slopes[0])
 
 
-def test_backward_adds_to_the_gradient() -> None:
-    problem = Problem((4,), "tanh", "softmax", bias=True)
-    state, total = problem.forward(problem.parameters), np.ones_like(problem.parameters)
-    backward(problem.architecture, BLAS, state, problem.loss.delta(state.outputs, problem.targets), total)
-    np.testing.assert_array_equal(total, 1.0 + problem.backward(BLAS)[0])
+@pytest.mark.parametrize("arithmetic", [EXACT, BLAS], ids=["exact", "blas"])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_memory_used_again_and_rounding_in_place_change_no_bit(
+    activation: str, bias: bool, masked: bool, arithmetic: Arithmetic
+) -> None:
+    problem = Problem((4, 3), activation, "softmax", bias)
+    generator = np.random.default_rng(6)
+    masks = [(generator.random((RUNS, units, EXAMPLES)) < 0.5) / 0.5 for units in (4, 3)] if masked else None
+    expected, expected_deltas = problem.backward(arithmetic, masks)
+    kept, gradient = Workspace(np.float64), np.full_like(expected, np.nan)
+    spent = Workspace(np.float64, in_place=True)
+    operand = input_operand(problem.inputs, problem.architecture, arithmetic).T
+    # The first pass has activations so large that rounding takes the ones away, which carry the biases.
+    for parameters in (1e9 * problem.parameters, problem.parameters):
+        for workspace in (kept, spent):
+            state = forward(problem.architecture, arithmetic, parameters, operand, masks, workspace)
+            output_delta = problem.loss.delta(state.outputs, problem.targets)
+            deltas = backward(problem.architecture, arithmetic, state, output_delta, gradient)
+            if parameters is problem.parameters:
+                assert gradient.tobytes() == expected.tobytes()
+            if workspace is kept and parameters is problem.parameters:
+                for delta, expected_delta in zip(deltas, expected_deltas, strict=True):
+                    assert delta.tobytes() == expected_delta.tobytes()
 
 
 def naive_outputs(problem: Problem, run: int) -> list[list[float]]:

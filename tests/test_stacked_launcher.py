@@ -14,7 +14,8 @@ from hydra.version import VersionBase
 from packaging.version import Version
 
 from hydra_plugins.stacked_launcher._launch import batches_of
-from pipeline.stacking import runs_per_batch, stack_key
+from pipeline.cache_fit import runs_per_batch
+from pipeline.stacking import stack_key
 from tests.command_line import PROJECT, command
 from tests.configurations import configuration
 

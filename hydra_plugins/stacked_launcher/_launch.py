@@ -18,12 +18,13 @@ from omegaconf import DictConfig
 
 from hydra_plugins.stacked_launcher._job_folder import JobFolders, StackedJob
 from hydra_plugins.stacked_launcher._progress import progress_of
+from pipeline.cache_fit import runs_per_batch
 from pipeline.cached_composition import CachedComposition, checked_configs
 from pipeline.config import Config
 from pipeline.errors import TrainingError
 from pipeline.executors import Batch, Executor, Failure, Trained, cores, executor_for
 from pipeline.records import Times, record_of
-from pipeline.stacking import RunResult, runs_per_batch, stack_key
+from pipeline.stacking import RunResult, stack_key
 from pipeline.sweep import current_sweep, run_name, varying_keys
 from pipeline.task import objective, one_line_of, run
 from pipeline.tracking import Tracker
