@@ -74,8 +74,8 @@ def final_heatmaps(tables: Tables) -> Drawing:
     rates = sorted(set(runs[RATE]))
     if rows.max() > MOST_ROWS or len(rates) > MOST_RATES:
         raise NotShownError(
-            f"{amount(int(rows.max()), 'row')} by {len(rates)} learning rates, where {MOST_ROWS} by {MOST_RATES} have room;"
-            " sweep over fewer values: python -m pipeline.run -m experiment_name=NAME ..."
+            f"{amount(int(rows.max()), 'row')} by {len(rates)} learning rates, where {MOST_ROWS} by {MOST_RATES} have"
+            " room; sweep over fewer values: python -m pipeline.run -m experiment_name=NAME ..."
         )
     quantities = [_quantity(runs, cells, name, key) for name, key in metrics.items()]
     longest = min(LABEL_WIDTH, int(cells["row"].map(len).max()))

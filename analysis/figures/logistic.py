@@ -1,0 +1,186 @@
+"""Figure 8: logistic regression arrives at one place from every start."""
+
+import math
+from collections.abc import Sequence
+from textwrap import fill
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
+
+from analysis.figures.architecture import amount
+from analysis.figures.arrivals import Problem, logistic_problems
+from analysis.figures.drawing import Drawing, figure
+from analysis.figures.scatter import RATE, counted, literal, loss_label, number, plain_log_ticks
+from analysis.figures.style import SYMMETRIC, axis_with_zero, colours_of, schemes_in, step_axis
+from analysis.intervals import aggregated
+from analysis.tables import Tables
+from pipeline import names
+
+SPREAD = "spread between starts"
+COLUMNS = ["problem", "optimum", "quantity", "learning_rate", "init", "seed", "step", "value", "low", "high", "runs"]
+MOST_TICKS = 6
+NOISE = (
+    "With {batch} examples a step, the noise of the batches can keep the upper lines from falling further; the runs of"
+    " one seed share it."
+)
+SEED_LINE: dict[str, Any] = {"color": "0.45", "lw": 0.9}
+
+
+@figure
+def logistic_optimum(tables: Tables) -> Drawing:
+    """What is left to the optimum from every start (above), and the spread between the starts of a seed (below).
+
+    The data frame has one row per mark: ``quantity`` is a metric key (mean, interval and count over the runs of an
+    ``init``), or ``spread between starts`` (of one ``seed``).
+
+    Raises:
+        NotShownError: there is nothing to compare (see ``logistic_problems``).
+    """
+    problems = logistic_problems(tables)
+    rates = max(len(problem.rates) for problem in problems)
+    width = min(11.0, 3.4 + 2.5 * rates)
+    canvas = Figure(figsize=(width, 0.5 + 5.3 * len(problems)), layout="constrained")
+    parts = []
+    for subfigure, problem in zip(canvas.subfigures(len(problems), squeeze=False)[:, 0], problems, strict=True):
+        data = _table(problem)
+        _panels(subfigure, problem, data)
+        heading = "\n".join(fill(line, int(13 * width)) for line in (_counts(problem), problem.outcome))
+        subfigure.suptitle(literal(heading), fontsize="medium")
+        parts += [data] if len(data) else []
+    _legend(canvas, schemes_in(init for problem in problems for init in problem.left["init"]), width)
+    data = pd.concat(parts, ignore_index=True)
+    return Drawing(canvas, data, _numbers(problems, data))
+
+
+def _table(problem: Problem) -> pd.DataFrame:
+    """The marks of one problem. A gap below 0 is rounding, of the solver or of the run, and counts as 0."""
+    if problem.left.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    left = problem.left.assign(value=problem.left["value"].clip(lower=0.0))
+    lines = aggregated(left, "value", by=["learning_rate", "init"]).assign(quantity=problem.metric)
+    spreads = problem.spreads.assign(quantity=SPREAD)
+    both = pd.concat([lines, spreads] if len(spreads) else [lines], ignore_index=True)
+    return both.assign(problem=problem.label, optimum=problem.outcome).reindex(columns=COLUMNS)
+
+
+def _panels(subfigure: SubFigure, problem: Problem, data: pd.DataFrame) -> None:
+    """Two rows of panels, a column per learning rate."""
+    grid = subfigure.subplots(2, len(problem.rates), sharex=True, sharey="row", squeeze=False)
+    grid[0, 0].set_ylabel(_left_label(problem))
+    grid[1, 0].set_ylabel(f"spread of the training\nloss between starts{_unit(problem)}")
+    is_spread = data["quantity"] == SPREAD
+    for rate, above, below in zip(problem.rates, *grid, strict=True):
+        above.set_title(f"learning rate {rate:g}\n{_fate(problem.runs.loc[problem.runs[RATE] == rate, 'diverged'])}")
+        at_rate = data["learning_rate"] == rate
+        for scheme, line in data[at_rate & ~is_spread].groupby("init", sort=True):
+            above.plot(line["step"], line["value"], **_line_style(str(scheme)))
+            above.fill_between(line["step"], line["low"], line["high"], **_band_style(str(scheme)))
+        for _, line in data[at_rate & is_spread].groupby("seed", sort=True):
+            below.plot(line["step"], line["value"], **SEED_LINE)
+        if above.lines and not below.lines:
+            below.text(0.5, 0.5, "no two starts\nof one seed", ha="center", va="center", transform=below.transAxes)
+        below.set_xlabel("step")
+        step_axis(below)
+    for row, shown in zip(grid, (data[~is_spread], data[is_spread]), strict=True):
+        for axes in row:
+            _value_axis(axes, shown["value"])
+    subfigure.align_ylabels(grid[:, 0])
+
+
+def _value_axis(axes: Axes, values: "pd.Series[float]") -> None:
+    """Logarithmic; if there are exact zeros, linear from 0 to the decade below the smallest other value."""
+    positive = values[values > 0.0]
+    if len(positive) == len(values):
+        axes.set_yscale("log")
+        if values.max() < 100.0 * values.min():
+            plain_log_ticks(axes.yaxis, values.min(), values.max())
+        return
+    first, last = (
+        (math.floor(math.log10(end)) for end in (positive.min(), positive.max())) if len(positive) else (-6, 0)
+    )
+    axis_with_zero(axes, 10.0**first)
+    # Its own ticks would be one a decade, and there may be fifteen.
+    axes.set_yticks([0.0, *(10.0**power for power in range(last, first - 1, -(1 + (last - first) // MOST_TICKS)))])
+
+
+def _line_style(scheme: str) -> dict[str, Any]:
+    """Symmetric starts are wide and below, a constant dashed over zeros: lines on top leave them visible."""
+    return {
+        "color": colours_of([scheme])[scheme],
+        "lw": 2.6 if scheme in SYMMETRIC else 1.3,
+        "ls": "--" if scheme == "constant" else "-",
+        "zorder": {"zeros": 2.0, "constant": 2.5}.get(scheme, 3.0),
+    }
+
+
+def _band_style(scheme: str) -> dict[str, Any]:
+    return {"color": colours_of([scheme])[scheme], "alpha": 0.2, "lw": 0}
+
+
+def _legend(canvas: Figure, schemes: Sequence[str], width: float) -> None:
+    lines = [Line2D([], [], **_line_style(scheme)) for scheme in schemes] + [Line2D([], [], **SEED_LINE)]
+    labels = [*map(literal, schemes), "one seed (lower panels)"]
+    canvas.legend(lines, labels, loc="outside upper center", ncols=min(len(labels), int(0.8 * width)), handlelength=2.4)
+
+
+def _unit(problem: Problem) -> str:
+    return " [nats]" if loss_label(problem.runs, names.LOSS_TRAIN).endswith("[nats]") else ""
+
+
+def _left_label(problem: Problem) -> str:
+    """What is left, as the label of an axis."""
+    if problem.metric == names.OPTIMUM_GAP:
+        return f"gap to the optimum{_unit(problem)}"
+    return loss_label(problem.runs, names.LOSS_TRAIN)
+
+
+def _counts(problem: Problem) -> str:
+    starts = problem.runs["start"].nunique()
+    return f"{problem.label}: {amount(starts, 'start')}, {_fate(problem.runs['diverged'])}"
+
+
+def _fate(diverged: "pd.Series[bool]") -> str:
+    """How many runs are shown, and how many are not."""
+    if diverged.all():
+        return f"{amount(len(diverged), 'run')}, all diverged"
+    lost = f", {diverged.sum()} more diverged" if diverged.any() else ""
+    return f"{amount(int((~diverged).sum()), 'run')}{lost}"
+
+
+def _numbers(problems: Sequence[Problem], data: pd.DataFrame) -> dict[str, Any]:
+    """Values for the caption."""
+    runs = pd.concat([problem.runs for problem in problems])
+    batches = sorted(runs.loc[~runs["diverged"], "training.batch_size"].dropna().unique())
+    below_zero = sum(int((problem.left["value"] < 0.0).sum()) for problem in problems)
+    return {
+        "runs": len(runs),
+        "diverged": int(runs["diverged"].sum()),
+        "runs_a_line": counted(data.loc[data["quantity"] != SPREAD, "runs"].tolist()),
+        "runs_a_spread": counted(data.loc[data["quantity"] == SPREAD, "runs"].tolist()),
+        "noise": f" {NOISE.format(batch=' or '.join(f'{size:g}' for size in batches))}" if batches else "",
+        "below_zero": f" {amount(below_zero, 'gap')} below 0, by rounding, count as 0." if below_zero else "",
+        "conclusion": ". ".join(_conclusion(problem) for problem in problems),
+    }
+
+
+def _conclusion(problem: Problem) -> str:
+    """At the learning rate that leaves least (by the median run): first and last values, the largest of all runs."""
+    if problem.spreads.empty:
+        return f"{problem.label}: no two starts of one seed"
+    compared = problem.left[problem.left["learning_rate"].isin(problem.spreads["learning_rate"])]
+    final = compared[compared["step"] == compared["step"].max()]
+    rate = float(final.groupby("learning_rate")["value"].median().idxmin())
+    left, spread = (_first_and_last(part[part["learning_rate"] == rate]) for part in (compared, problem.spreads))
+    what = "gap" if problem.metric == names.OPTIMUM_GAP else "training loss"
+    return (
+        f"{problem.label} ({problem.outcome}), at learning rate {rate:g}, which leaves least: the largest {what} goes"
+        f" {left}, the largest spread {spread}"
+    )
+
+
+def _first_and_last(table: pd.DataFrame) -> str:
+    largest = table.groupby("step", sort=True)["value"].max()
+    return f"from {number(largest.iloc[0])} to {number(max(largest.iloc[-1], 0.0))}"
