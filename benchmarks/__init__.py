@@ -1,0 +1,1 @@
+"""Side-by-side comparisons with other libraries; see README.md in this folder."""
