@@ -7,7 +7,7 @@ import pandas as pd
 
 EXACTLY, WITHIN, FAILS, NOT_TESTED = "holds exactly", "holds within tolerance", "fails", "not tested by these runs"
 DEFAULT_SWEEP = "python -m pipeline.run -m"
-OPTIMUM_SWEEP = "python -m pipeline.run -m experiment=optimum"
+LOGISTIC_SWEEP = "python -m pipeline.run -m experiment=logistic"
 
 
 class Claim(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.claim import DEFAULT_SWEEP, EXACTLY, FAILS, OPTIMUM_SWEEP, WITHIN, Claim, widths_of
+from analysis.claim import DEFAULT_SWEEP, EXACTLY, FAILS, LOGISTIC_SWEEP, WITHIN, Claim, widths_of
 from analysis.tables import Tables
 from pipeline import names
 
@@ -72,7 +72,7 @@ def optimum_claim(tables: Tables) -> Claim:
         "",
         "Logistic regression reaches its global optimum from every start.",
         f"gap tends to 0 (tolerance: {GAP_TOLERANCE:.0%} of the initial gap)",
-        command=OPTIMUM_SWEEP,
+        command=LOGISTIC_SWEEP,
     )
     logistic = tables.runs[tables.runs["model"] == "logistic"].set_index("run_id")
     gaps = tables.curves[tables.curves["metric"] == names.OPTIMUM_GAP]

@@ -22,6 +22,7 @@ from pipeline.described import OneOf, described, one_line
 from pipeline.errors import InputError
 from pipeline.initializers import INITIALIZERS
 from pipeline.losses import LOSSES
+from pipeline.measures import MEASURES
 from pipeline.optimizers import OPTIMIZERS
 from pipeline.ranges import Count, Fraction, NonNegative
 from pipeline.sources import SOURCES
@@ -43,10 +44,11 @@ class ModelConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class InitConfig:
-    """Group ``init``: a scheme and the keyword arguments of its function."""
+    """Group ``init``: a scheme, the keyword arguments of its function, and the standard deviation of the biases."""
 
     name: Annotated[str, OneOf(INITIALIZERS)]
     options: dict[str, Any]
+    bias_scale: NonNegative
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -63,11 +65,12 @@ class DataConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class OptimizerConfig:
-    """Group ``optimizer``: a rule, the keyword arguments of its function, and decoupled weight decay."""
+    """Group ``optimizer``: a rule, the keyword arguments of its function, decoupled weight decay, rates per layer."""
 
     name: Annotated[str, OneOf(OPTIMIZERS)]
     options: dict[str, Any]
     weight_decay: NonNegative
+    rate_factors: tuple[NonNegative, ...] | None
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -82,6 +85,21 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
+class QuestionConfig:
+    """What a prepared sweep is for; it changes no result.
+
+    Attributes:
+        name: that of its file in ``conf/experiment``.
+        asks: the question in one sentence.
+        predicts: the statement under test.
+    """
+
+    name: str
+    asks: str
+    predicts: str
+
+
+@dataclass(frozen=True, config=STRICT)
 class Config:
     """Everything that defines one run, and where it is tracked."""
 
@@ -93,7 +111,10 @@ class Config:
     seed: Seed
     arithmetic: Annotated[str, OneOf(ARITHMETICS)]
     dtype: Literal["float64", "float32"]
+    measures: tuple[Annotated[str, OneOf(MEASURES)], ...]
     experiment_name: str
+    question: QuestionConfig | None
+    size: Literal["default", "large"]
 
     def composed(self) -> dict[str, Any]:
         """The configuration as nested plain values, in the shape of ``conf/``; ``parse_config`` reads it back."""
@@ -103,8 +124,8 @@ class Config:
         return nested
 
     def scientific(self) -> dict[str, Any]:
-        """The part of ``composed`` that determines the result: all but the place where it is tracked."""
-        return {key: value for key, value in self.composed().items() if key != "experiment_name"}
+        """The part of ``composed`` that determines the result: all but where it is tracked and what it is for."""
+        return {key: value for key, value in self.composed().items() if key not in UNSCIENTIFIC}
 
     def flattened(self) -> dict[str, Any]:
         """The part of ``scientific`` with dotted keys; a group's own key holds the name of its chosen option."""
@@ -118,6 +139,7 @@ class Config:
         return {key: value for key, value in flat.items() if key != "training"}
 
 
+UNSCIENTIFIC = ("experiment_name", "question", "size")
 FAMILIES: dict[str, Mapping[str, Callable[..., Any]]] = {
     "init": INITIALIZERS,
     "data": SOURCES,
@@ -149,7 +171,8 @@ def _with_options(group: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Moves the keys that belong to the chosen option's function into ``options``, checked against its signature."""
     name, family = values.get("name"), FAMILIES[group]
     if not isinstance(name, str) or name not in family:
-        raise InputError(f"{group}: expected one of {', '.join(family)}, got {name!r}")
+        given = repr(name) if "name" in values else "nothing"
+        raise InputError(f"{group}: expected one of {', '.join(family)}, got {given}")
     specification = option_types(family[name])
     common = [field.name for field in fields(get_type_hints(Config)[group])]
     options = {key: value for key, value in values.items() if key not in common}
@@ -202,5 +225,10 @@ def _contradictions(config: Config) -> Iterator[str]:
         yield f"model.activation: expected one of {', '.join(ACTIVATIONS)} for model=mlp, got null"
     if config.dtype == "float32" and config.arithmetic == "exact":
         yield "dtype: expected float64 with arithmetic=exact (or arithmetic=blas), got float32"
+    if init.bias_scale and not model.bias:
+        yield f"init.bias_scale: expected 0 with model.bias=false (there are no biases), got {init.bias_scale}"
+    factors, layers = config.optimizer.rate_factors, len(model.hidden_units) + 1
+    if factors is not None and len(factors) != layers:
+        yield f"optimizer.rate_factors: expected {layers} numbers, one for each layer (or null), got {list(factors)}"
     if init.name == "mirrored" and model.bias:
         yield "model.bias: expected false with init=mirrored (a bias is not mirrored), got true"

@@ -77,5 +77,7 @@ def unknown_key(key: str, allowed: list[str]) -> str:
 
 def _schema_at(schema: Any, path: list[str]) -> Any:
     for part in path:
-        schema = get_type_hints(schema, include_extras=True)[part]
+        # Of an optional group, the group.
+        group = next((option for option in get_args(schema) if is_dataclass(option)), schema)
+        schema = get_type_hints(group, include_extras=True)[part]
     return schema

@@ -2,7 +2,8 @@
 
 Every scheme draws for one run at a time; runs are stacked afterwards, so that no fan can be computed over the run
 axis. Schemes that only scale a standard draw use the same draw for the same seed, which makes comparisons paired.
-Biases always start at zero: they are equal within a layer, as the theory of symmetric starts asks.
+Biases start at zero, equal within a layer as the theory of symmetric starts asks, unless ``init.bias_scale`` says
+otherwise; they are drawn elsewhere, from a generator of their own.
 
 The keyword-only parameters of a scheme are the keys that its YAML file sets; their annotations are the allowed
 ranges.
@@ -26,17 +27,24 @@ class Layer(NamedTuple):
         fan_in: units of the layer below.
         fan_out: units of this layer.
         activation: name of the activation that follows, or None for the output layer.
-        below_is_hidden: whether the layer's inputs are hidden units (their outgoing weights are its rows).
+        number: its place in the network, from 1.
+        depth: how many layers the network has.
     """
 
     fan_in: int
     fan_out: int
     activation: str | None
-    below_is_hidden: bool
+    number: int
+    depth: int
 
     @property
     def is_hidden(self) -> bool:
-        return self.activation is not None
+        return self.number < self.depth
+
+    @property
+    def below_is_hidden(self) -> bool:
+        """Whether the layer's inputs are hidden units; their outgoing weights are its rows."""
+        return self.number > 1
 
 
 Initializer = Callable[..., Array]
@@ -141,6 +149,25 @@ def orthogonal(generator: np.random.Generator, layer: Layer, *, gain: Positive |
 def perturbed(generator: np.random.Generator, layer: Layer, *, value: float, epsilon: NonNegative) -> Array:
     """A constant plus ``epsilon`` times a standard normal draw: how much asymmetry is enough?"""
     return value + epsilon * _standard_normal(generator, layer)
+
+
+@initializer
+def constant_layers(
+    generator: np.random.Generator, layer: Layer, *, values: tuple[float | None, ...], gain: Positive
+) -> Array:
+    """A constant for each layer, or Xavier-normal weights where the value is None: which layer needs to be random?
+
+    The random layers hold what ``xavier_normal`` gives them for the same seed, whichever layers are constant.
+
+    Raises:
+        InputError: not one value for each layer.
+    """
+    if len(values) != layer.depth:
+        wanted = f"{layer.depth} numbers, one for each layer (null: Xavier-normal weights)"
+        raise InputError(f"init.values: expected {wanted}, got {list(values)}")
+    random = xavier_normal(generator, layer, gain=gain)
+    value = values[layer.number - 1]
+    return random if value is None else np.full_like(random, value)
 
 
 @initializer

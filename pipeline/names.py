@@ -18,6 +18,18 @@ def symmetry(measure: str, layer: int = 1) -> str:
     return f"symmetry/{measure}" if layer == 1 else f"symmetry/layer{layer}/{measure}"
 
 
+def layer_measure(measure: str, layer: int) -> str:
+    """Key of an optional measurement of one layer, counted from 1: ``layer1/activation_mean_square``."""
+    return f"layer{layer}/{measure}"
+
+
+def movement(kind: str, layer: int) -> str:
+    """Key of how far a layer's ``weights`` or ``biases`` have moved from their start: ``movement/weights1``."""
+    return f"movement/{kind}{layer}"
+
+
+WEIGHT_NORM = "weights/norm"
+
 DISTANCE = symmetry("distance")
 DISTINCT_UNITS = symmetry("distinct_units")
 
@@ -30,6 +42,9 @@ FINGERPRINT_TAG = "fingerprint"
 ERROR_TAG = "error"
 SWEEP_TAG = "sweep.jobs"
 COMMAND_TAG = "sweep.command"
+QUESTION_TAG = "question.name"
+ASKS_TAG = "question.asks"
+PREDICTS_TAG = "question.predicts"
 DATA_DIGEST_PARAM = "data.digest"
 
 UI_ADDRESS = "http://127.0.0.1:5000"

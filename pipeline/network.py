@@ -11,6 +11,7 @@ array (R, P), so that an optimiser updates every layer with the same few element
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -39,10 +40,10 @@ class Architecture:
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """The layers from the first to the output layer."""
-        last = len(self.widths) - 2
+        depth = len(self.widths) - 1
         return tuple(
-            Layer(fan_in, fan_out, self.activation if index < last else None, below_is_hidden=index > 0)
-            for index, (fan_in, fan_out) in enumerate(zip(self.widths[:-1], self.widths[1:], strict=True))
+            Layer(fan_in, fan_out, self.activation if number < depth else None, number, depth)
+            for number, (fan_in, fan_out) in enumerate(pairwise(self.widths), start=1)
         )
 
     @cached_property

@@ -3,7 +3,8 @@
 A rule is called as ``rule(gradient, step, *slots, **hyperparameters)`` and returns what is subtracted from the
 parameters; it may use the memory of the gradient for that. Every positional parameter after ``step`` is a slot: an
 array of the parameters' shape that starts at zero and that the rule updates in place. The keyword-only parameters are
-the keys of the rule's YAML file; within a stack each is a column (R, 1), one number per run.
+the keys of the rule's YAML file; within a stack each is a column (R, 1), one number per run. Only ``learning_rate`` may
+be (R, P), one number per parameter, where ``optimizer.rate_factors`` gives the layers rates of their own.
 """
 
 from collections.abc import Callable
@@ -76,7 +77,7 @@ class Optimizer:
     Args:
         name: key of ``OPTIMIZERS``.
         parameters: (R, P), whose shape and type the state takes.
-        hyperparameters: the rule's keyword arguments, each (R, 1).
+        hyperparameters: the rule's keyword arguments, each (R, 1); ``learning_rate`` may be (R, P).
         weight_decay: (R, 1).
         weight_mask: (P,), 1 for weights and 0 for biases.
     """

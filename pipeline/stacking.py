@@ -5,18 +5,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from pipeline import names
 from pipeline.arithmetic import ARITHMETICS, Array
-from pipeline.config import Config, DataConfig
+from pipeline.config import Config, DataConfig, InitConfig
 from pipeline.data import Dataset, load_dataset
 from pipeline.errors import InputError
 from pipeline.initializers import INITIALIZERS
 from pipeline.losses import LOSSES, targets_of
 from pipeline.measurements import Split, Task, split_of
+from pipeline.measures import Moment, optional_measurements
 from pipeline.network import Architecture
 from pipeline.optimizers import Optimizer
 from pipeline.optimum import Optimum, reference_optimum
@@ -96,14 +96,13 @@ def check_against_data(config: Config) -> None:
         )
     if config.arithmetic == "exact":
         _check_feature_scales(json.dumps(asdict(config.data)))
-    _check_initializer(json.dumps([config.init.name, config.init.options]), architecture_of(config, dataset))
+    _check_initializer(json.dumps(asdict(config.init)), architecture_of(config, dataset))
 
 
 @lru_cache(maxsize=256)
 def _check_initializer(key: str, architecture: Architecture) -> None:
     # One draw is the check: the scheme itself knows which layers it fits.
-    name, options = json.loads(key)
-    _initial_parameters(architecture, name, options, np.random.default_rng(0))
+    initial_parameters(architecture, InitConfig(**json.loads(key)), RunGenerators.from_seed(0))
 
 
 @lru_cache(maxsize=8)
@@ -130,7 +129,8 @@ def stack_key(config: Config) -> str:
     """
     shared = config.scientific()
     del shared["seed"], shared["init"]
-    shared["optimizer"] = [config.optimizer.name, config.optimizer.weight_decay > 0.0]
+    optimizer = config.optimizer
+    shared["optimizer"] = [optimizer.name, optimizer.weight_decay > 0.0, optimizer.rate_factors is not None]
     return json.dumps(shared, sort_keys=True)
 
 
@@ -151,19 +151,21 @@ def train_stack(configs: Sequence[Config]) -> list[RunResult]:
     generators = [RunGenerators.from_seed(config.seed) for config in configs]
     parameters = np.stack(
         [
-            _initial_parameters(architecture, config.init.name, config.init.options, generator.initial)
+            initial_parameters(architecture, config.init, generator)
             for config, generator in zip(configs, generators, strict=True)
         ]
     ).astype(shared.dtype)
+    start = parameters.copy()
     results = [
         RunResult(architecture, initial, initial, optimum=None if optimum is None else optimum.status)
-        for initial in parameters.copy()
+        for initial in start
     ]
     for snapshot in train(task, parameters, _optimizer(configs, architecture, parameters), generators):
         metrics = snapshot.metrics
         if optimum is not None and optimum.exists:
             gap, distance = optimum.measures(architecture.blocks(snapshot.parameters)[0])
             metrics |= {names.OPTIMUM_GAP: gap, names.OPTIMUM_DISTANCE: distance}
+        metrics |= optional_measurements(shared.measures, Moment(task, snapshot.parameters, start))
         for run in np.flatnonzero(snapshot.recorded):
             results[run].final = snapshot.parameters[run].copy()
             results[run].diverged_at = snapshot.step if snapshot.diverged[run] else None
@@ -192,13 +194,14 @@ def _task(config: Config, dataset: Dataset, architecture: Architecture) -> Task:
     )
 
 
-def _initial_parameters(
-    architecture: Architecture, name: str, options: dict[str, Any], generator: np.random.Generator
-) -> Array:
+def initial_parameters(architecture: Architecture, init: InitConfig, generators: RunGenerators) -> Array:
     """(P,), drawn for one run alone, layer by layer."""
     parameters = np.zeros((1, architecture.parameter_count))
     for weights, layer in zip(architecture.weights(parameters), architecture.layers, strict=True):
-        weights[0] = INITIALIZERS[name](generator, layer, **options)
+        weights[0] = INITIALIZERS[init.name](generators.initial, layer, **init.options)
+    if init.bias_scale:
+        for biases in architecture.biases(parameters):
+            biases[0] = init.bias_scale * generators.biases.standard_normal(biases.shape[1])
     return parameters[0]
 
 
@@ -207,10 +210,17 @@ def _optimizer(configs: Sequence[Config], architecture: Architecture, parameters
         return np.array(numbers, parameters.dtype)[:, None]
 
     first = configs[0].optimizer
+    hyperparameters = {key: column([config.optimizer.options[key] for config in configs]) for key in first.options}
+    if first.rate_factors is not None:
+        factors = np.array([config.optimizer.rate_factors for config in configs], parameters.dtype)
+        parameters_per_layer = [rows * columns for rows, columns in architecture.block_shapes]
+        hyperparameters["learning_rate"] = hyperparameters["learning_rate"] * factors.repeat(
+            parameters_per_layer, axis=1
+        )
     return Optimizer(
         first.name,
         parameters,
-        {key: column([config.optimizer.options[key] for config in configs]) for key in first.options},
+        hyperparameters,
         weight_decay=column([config.optimizer.weight_decay for config in configs]),
         weight_mask=architecture.weight_mask.astype(parameters.dtype),
     )

@@ -105,15 +105,16 @@ def current_sweep() -> Sweep | None:
 def varying_keys(jobs: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """The keys whose values differ between the jobs, in the order of the overrides.
 
-    >>> varying_keys([["model=mlp", "seed=0"], ["model=mlp", "seed=1"]])
-    ('seed',)
+    >>> varying_keys([["model=mlp", "seed=0"], ["model=mlp", "seed=1"], ["model=mlp", "seed=1", "training.l2=0"]])
+    ('seed', 'training.l2')
     """
-    values: dict[str, set[str]] = {}
+    values: dict[str, list[str]] = {}
     for job in jobs:
         for override in job:
             key, _, value = override.partition("=")
-            values.setdefault(key.lstrip("+~"), set()).add(value)
-    return tuple(key for key, different in values.items() if len(different) > 1)
+            values.setdefault(key.lstrip("+~"), []).append(value)
+    # A key that some jobs leave at its default differs between them too.
+    return tuple(key for key, found in values.items() if len(set(found)) > 1 or len(found) < len(jobs))
 
 
 def run_name(config: Config, keys: Sequence[str]) -> str:

@@ -81,6 +81,12 @@ class Tracker:
             names.COMMAND_TAG: command,
             names.NOTE_TAG: note,
         }
+        if (question := configs[0].question) is not None:
+            tags |= {
+                names.QUESTION_TAG: question.name,
+                names.ASKS_TAG: question.asks,
+                names.PREDICTS_TAG: question.predicts,
+            }
         name = f"sweep of {len(configs)}"
         run_id = str(self._client.create_run(self._experiment_id, tags=tags, run_name=name).info.run_id)
         status = "FAILED"

@@ -18,10 +18,11 @@ class RunGenerators(NamedTuple):
     initial: np.random.Generator
     batches: np.random.Generator
     dropout: np.random.Generator
+    biases: np.random.Generator
 
     @classmethod
     def from_seed(cls, seed: int) -> "RunGenerators":
-        return cls(*(np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(3)))
+        return cls(*(np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(4)))
 
 
 class Snapshot(NamedTuple):

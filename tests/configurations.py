@@ -34,7 +34,9 @@ def composed(overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
     values["experiment_name"] = EXPERIMENT_NAME
     changes = dict(overrides or {})
     choices |= {group: changes.pop(group) for group in choices if group in changes}
-    values |= {group: _yaml(f"{group}/{option}") for group, option in choices.items()}
+    for group, option in choices.items():
+        # What config.yaml itself holds of a group is common to all its options.
+        values[group] = _yaml(f"{group}/{option}") | values.get(group, {})
     for key, value in changes.items():
         *path, last = key.split(".")
         section = values

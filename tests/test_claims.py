@@ -101,7 +101,7 @@ def test_separable_data_do_not_decide_2g_ii() -> None:
     claim = verdict(separable, "2g-ii")
     assert claim.verdict == NOT_TESTED
     assert "separable" in claim.measured
-    assert "experiment=optimum" in claim.command
+    assert "experiment=logistic" in claim.command
 
 
 def test_rounding_is_judged_apart() -> None:

@@ -112,7 +112,7 @@ BAD_COMMANDS = [
     (["training.stepz=3"], "training.stepz: no such key (did you mean training.steps?)"),
     (["modle=mlp"], "modle: no such key (did you mean model?)"),
     (["init=foo"], "init: expected one of constant"),
-    (["experiment=foo"], "experiment: expected one of optimum, rounding"),
+    (["experiment=foo"], "experiment: expected one of logistic, rounding"),
     (["seed=range("], "seed=range("),
     (["seed=1,2"], "--multirun"),
     (["training=3"], "string"),
@@ -122,6 +122,11 @@ BAD_COMMANDS = [
     (["-m", "init=mirrored,zeros", "model=mlp"], "model.bias: expected false with init=mirrored"),
     (["-m", "training.batch_size=64,2000", "model=mlp"], "training.batch_size: expected at most 1438"),
     (["-m", "experiment_name=a,b", "model=mlp", "init=zeros", "seed=0"], "experiment_name: expected one"),
+    (
+        ["-m", "experiment=rounding,logistic", "experiment_name=a", "model=mlp", "init=zeros"],
+        "experiment: expected one",
+    ),
+    (["-m", "experiment=rounding", "size=huge"], "size: expected one of default, large, got 'huge'"),
 ]
 
 

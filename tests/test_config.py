@@ -63,10 +63,13 @@ def test_a_configuration_survives_the_way_through_plain_values() -> None:
 
 def test_the_fingerprint_changes_with_everything_that_determines_the_result() -> None:
     base = fingerprint(configuration())
-    assert fingerprint(configuration({"experiment_name": "elsewhere"})) == base
+    question = {"name": "mine", "asks": "Does it?", "predicts": "It does."}
+    for irrelevant in ({"experiment_name": "elsewhere"}, {"size": "large"}, {"question": question}):
+        assert fingerprint(configuration(irrelevant)) == base
     different = [{"seed": 1}, {"data.seed": 1}, {"data.limit": 300}, {"optimizer.learning_rate": 0.2},
                  {"init.gain": 2.0}, {"arithmetic": "blas"}, {"training.measure_at": 20},
-                 {"model.bias": False}]  # fmt: skip
+                 {"model.bias": False}, {"init.bias_scale": 0.1}, {"optimizer.rate_factors": [1.0, 1.0]},
+                 {"measures": ["weight_norm"]}]  # fmt: skip
     assert len({base, *(fingerprint(configuration(change)) for change in different)}) == len(different) + 1
 
 
@@ -110,6 +113,17 @@ BAD_INPUT = [
     (["seed=-1"], ["seed", "a whole number >= 0", "-1"]),
     (["seed=null"], ["seed", "a whole number >= 0", "None"]),
     (["experiment_name=3"], ["experiment_name", "text", "3"]),
+    (["size=huge"], ["size", "one of default, large", "'huge'"]),
+    (["measures=[weight_norm,mood]"], ["measures", "a list of one of", "weight_norm", "'mood'"]),
+    (["measures=movement"], ["measures", "a list of one of", "'movement'"]),
+    (["question={name: mine}"], ["question.asks", "text", "nothing"]),
+    (["question=mine"], ["question", "a group of keys or null", "'mine'"]),
+    (["init.bias_scale=-1"], ["init.bias_scale", "a number >= 0", "-1"]),
+    (["init.bias_scale=0.1", "model.bias=false"], ["init.bias_scale", "0", "model.bias=false", "0.1"]),
+    (["optimizer.rate_factors=[1.0]"], ["optimizer.rate_factors", "2 numbers", "[1.0]"]),
+    (["optimizer.rate_factors=[1.0,-1.0]"], ["optimizer.rate_factors", "a list of numbers >= 0 or null", "-1.0"]),
+    (["init=constant_layers", "init.values=[0.1]"], ["init.values", "2 numbers", "[0.1]"]),
+    (["init=constant_layers", "init.values=[a,b]"], ["init.values", "a list of a number or null", "['a', 'b']"]),
     (["+training.stepz=5"], ["training.stepz", "no such key", "training.steps"]),
     (["+colour=red"], ["colour", "no such key", "model, init, data"]),
     (["~training.steps"], ["training.steps", "a whole number >= 0", "nothing"]),

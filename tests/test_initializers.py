@@ -17,7 +17,7 @@ from pipeline.network import Architecture, ForwardPass, forward, input_operand
 from pipeline.stacking import check_against_data, train_stack
 
 FAN_IN, FAN_OUT, GAIN, SCALE = 200, 300, 1.7, 0.05
-HIDDEN = Layer(FAN_IN, FAN_OUT, "tanh", below_is_hidden=True)
+HIDDEN = Layer(FAN_IN, FAN_OUT, "tanh", number=2, depth=3)
 UNIFORM_KURTOSIS, NORMAL_KURTOSIS = 1.8, 3.0
 # Scheme -> its settings, the paper's standard deviation as a function of the fans, and the kurtosis.
 SCHEMES: dict[str, tuple[dict[str, Any], Callable[[int, int], float], float]] = {
@@ -70,6 +70,7 @@ def test_every_scheme_is_covered_and_gives_float64_of_the_layer_s_shape() -> Non
     options = {name: settings for name, (settings, _, _) in SCHEMES.items()} | {
         "zeros": {}, "constant": {"value": 0.3}, "orthogonal": {"gain": None},
         "duplicated": {"copies": 4, "gain": GAIN}, "mirrored": {"gain": GAIN},
+        "constant_layers": {"values": (0.3, None, 0.3), "gain": GAIN},
     }  # fmt: skip
     assert set(options) == set(INITIALIZERS)
     for name, settings in options.items():
@@ -153,7 +154,7 @@ def test_constants_and_perturbed_constants() -> None:
 
 @pytest.mark.parametrize(("fan_in", "fan_out"), [(40, 40), (60, 25), (25, 60)])
 def test_orthogonal_has_orthonormal_rows_or_columns_times_the_gain(fan_in: int, fan_out: int) -> None:
-    weights = drawn("orthogonal", layer=Layer(fan_in, fan_out, "relu", below_is_hidden=False), gain=GAIN)
+    weights = drawn("orthogonal", layer=Layer(fan_in, fan_out, "relu", number=1, depth=2), gain=GAIN)
     gram = weights.T @ weights if fan_in >= fan_out else weights @ weights.T
     # Householder QR is orthogonal to within a small multiple of 60 * 2**-53.
     np.testing.assert_allclose(gram, GAIN**2 * np.eye(min(fan_in, fan_out)), rtol=0.0, atol=1e-13)
@@ -161,7 +162,7 @@ def test_orthogonal_has_orthonormal_rows_or_columns_times_the_gain(fan_in: int, 
 
 def test_orthogonal_is_distributed_like_pytorch_s() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra: reference)")
-    layer, corners, torch_generator = Layer(4, 3, None, below_is_hidden=True), [], torch.Generator().manual_seed(0)
+    layer, corners, torch_generator = Layer(4, 3, None, number=2, depth=2), [], torch.Generator().manual_seed(0)
     reference = torch.empty(3, 4, dtype=torch.float64)
     for seed in range(1000):
         torch.nn.init.orthogonal_(reference, generator=torch_generator)
@@ -174,7 +175,7 @@ def test_orthogonal_is_distributed_like_pytorch_s() -> None:
 
 def test_orthogonal_takes_the_gain_of_the_activation_and_1_for_the_output_layer() -> None:
     for activation, gain in {"tanh": 5.0 / 3.0, "relu": sqrt(2.0), "identity": 1.0, None: 1.0}.items():
-        layer = Layer(5, 4, activation, below_is_hidden=True)
+        layer = Layer(5, 4, activation, number=2, depth=3 if activation else 2)
         by_default, explicitly = (drawn("orthogonal", layer=layer, gain=value) for value in (None, gain))
         assert by_default.tobytes() == explicitly.tobytes()
 
@@ -237,3 +238,30 @@ def test_structured_starts_have_the_variance_of_the_whole_layer() -> None:
 def test_settings_that_do_not_fit_the_network_name_their_key(overrides: dict[str, Any], key: str) -> None:
     with pytest.raises(InputError, match=f"^{key}"):
         check_against_data(configuration(overrides))
+
+
+@pytest.mark.parametrize("values", [(0.25, None, None), (None, 0.5, None), (0.25, None, -1.0), (None,) * 3])
+def test_constant_layers_leave_the_others_as_xavier_normal_draws_them(values: tuple[float | None, ...]) -> None:
+    random, _ = started("xavier_normal", (6, 5), "tanh", gain=GAIN)
+    partly, _ = started("constant_layers", (6, 5), "tanh", values=values, gain=GAIN)
+    for weights, drawn_weights, value in zip(partly, random, values, strict=True):
+        expected = drawn_weights if value is None else np.full_like(drawn_weights, value)
+        assert weights.tobytes() == expected.tobytes()
+
+
+def test_biases_have_their_own_scale_and_draw() -> None:
+    base = {"training.steps": 0, "data.limit": 100, "model.hidden_units": [4000, 300], "seed": 3}
+    (plain,), (scaled,), (twice,) = (
+        train_stack([configuration(base | {"init.bias_scale": scale})]) for scale in (0.0, 0.5, 1.0)
+    )
+    weights, biases = (plain.architecture.weights, plain.architecture.biases)
+    for one, other in zip(weights(plain.initial[None]), weights(scaled.initial[None]), strict=True):
+        np.testing.assert_array_equal(one, other)
+    drawn_biases = biases(scaled.initial[None])
+    assert_moments(np.concatenate(drawn_biases, axis=1), 0.5, NORMAL_KURTOSIS)
+    assert not any(values.any() for values in biases(plain.initial[None]))
+    # The same draw, scaled by a power of two.
+    for one, other in zip(drawn_biases, biases(twice.initial[None]), strict=True):
+        np.testing.assert_array_equal(2.0 * one, other)
+    (other_seed,) = train_stack([configuration(base | {"init.bias_scale": 0.5, "seed": 4})])
+    assert not np.isin(biases(other_seed.initial[None])[0], drawn_biases[0]).any()

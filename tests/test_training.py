@@ -155,7 +155,7 @@ def _final_weights(config: Config, order: Array | None) -> list[Array]:
     architecture = stacking.architecture_of(config, dataset)
     task = stacking._task(config, dataset, architecture)
     generators = RunGenerators.from_seed(config.seed)
-    start = stacking._initial_parameters(architecture, config.init.name, config.init.options, generators.initial)
+    start = stacking.initial_parameters(architecture, config.init, generators)
     parameters = start[None].copy()
     if order is not None:
         arrays = [*architecture.weights(parameters), *architecture.biases(parameters)]

@@ -48,7 +48,8 @@ def run_sweep(
     """
     jobs = [overrides for batch in batches for overrides in batch]
     configs = checked_configs(CachedComposition(hydra_context.config_loader, master), jobs)
-    experiment_name = _experiment_name(configs)
+    experiment_name = _common("experiment_name", [config.experiment_name for config in configs])
+    _common("experiment", [config.question.name if config.question else "none" for config in configs])
     if isinstance(launcher, TakesConfigs):
         launcher.expect(configs)
     folder = Path(master.hydra.sweep.dir).absolute()
@@ -85,11 +86,12 @@ def run_sweep(
     return returns
 
 
-def _experiment_name(configs: Sequence[Config]) -> str:
-    experiment_names = sorted({config.experiment_name for config in configs})
-    if len(experiment_names) > 1:
-        raise InputError(f"experiment_name: expected one for the whole sweep, got {', '.join(experiment_names)}")
-    return experiment_names[0]
+def _common(key: str, values: Sequence[str]) -> str:
+    """The value that all jobs share."""
+    different = sorted(set(values))
+    if len(different) > 1:
+        raise InputError(f"{key}: expected one for the whole sweep, got {', '.join(different)}")
+    return different[0]
 
 
 def _cause(job: JobReturn) -> str:

@@ -5,7 +5,7 @@ work is done there, and is imported only for a sweep of this project.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -16,24 +16,56 @@ from hydra.core.utils import JobReturn
 
 @dataclass
 class SymmetrySweeperConf:
-    """Configuration of the plugin: ``params`` holds the sweep that ``-m`` runs; null takes a key out of it."""
+    """Configuration of the plugin.
+
+    Attributes:
+        params: the sweep that ``-m`` runs, key -> values.
+        large: keys that replace those of ``params`` with ``size=large``.
+        grids: parts of a sweep that is no single grid: each adds keys to ``params`` or replaces them.
+        size: which sweep.
+
+    In each of the three null takes a key out; a key on the command line replaces them all.
+    """
 
     _target_: str = "hydra_plugins.symmetry_sweeper.sweeper.SymmetrySweeper"
     max_batch_size: int | None = None
     params: dict[str, Any] | None = None
+    large: dict[str, Any] = field(default_factory=dict)
+    grids: list[dict[str, Any]] = field(default_factory=lambda: [{}])
+    size: str = "${size}"
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="symmetry", node=SymmetrySweeperConf, provider="symmetry_lab")
 
 
 class SymmetrySweeper(BasicSweeper):
-    """Hydra's basic sweeper, with the checks and the parent run around it."""
+    """Hydra's basic sweeper over one or several grids, with the checks and the parent run around it."""
 
-    def _parse_config(self) -> list[str]:
-        return [f"{key}={value}" for key, value in self.params.items() if value is not None]
+    def __init__(
+        self,
+        max_batch_size: int | None,
+        params: dict[str, Any] | None,
+        large: dict[str, Any],
+        grids: list[dict[str, Any]],
+        size: str,
+    ) -> None:
+        super().__init__(max_batch_size, params)
+        self._grids = [{**self.params, **(large if size == "large" else {}), **grid} for grid in grids]
+
+    def _jobs(self, arguments: list[str]) -> list[list[str]]:
+        """The overrides of every job, those of the first grid first; a job that several grids hold comes once."""
+        assert self.hydra_context is not None
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        jobs: dict[frozenset[str], list[str]] = {}
+        for grid in self._grids:
+            swept = [f"{key}={value}" for key, value in grid.items() if value is not None]
+            (grid_jobs,) = self.split_arguments(parser.parse_overrides([*swept, *arguments]), None)
+            for job in grid_jobs:
+                jobs.setdefault(frozenset(job), job)
+        return list(jobs.values())
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
-        """Runs all jobs of the grid that ``params`` and the command line span.
+        """Runs all jobs of the grids that the configuration and the command line span.
 
         Returns:
             The job returns of each batch, as Hydra's sweepers do.
@@ -45,9 +77,7 @@ class SymmetrySweeper(BasicSweeper):
         assert self.config is not None
         assert self.hydra_context is not None
         assert self.launcher is not None
-        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
-        batches = self.split_arguments(overrides, self.max_batch_size)
+        batches = list(self.split_overrides_to_chunks(self._jobs(arguments), self.max_batch_size))
 
         from hydra_plugins.symmetry_sweeper._sweep import run_sweep
 

@@ -1,0 +1,47 @@
+"""How large activations and deltas are, layer by layer."""
+
+import numpy as np
+
+from pipeline import names
+from pipeline.arithmetic import Array, Workspace
+from pipeline.measurements import chunks
+from pipeline.measures.moment import Moment, measure
+from pipeline.network import backward, forward
+
+
+@measure
+def layer_moments(moment: Moment) -> dict[str, Array]:
+    """Mean squares over the units of a layer and all training examples.
+
+    ``layer1/pre_activation_mean_square`` (all layers), ``layer1/activation_mean_square`` (hidden layers) and
+    ``layer1/delta_mean_square`` (all layers). Weights of mean 0 make them the variances that the derivations of the
+    random schemes keep constant from layer to layer (Glorot and Bengio 2010, section 4.2.1; He et al. 2015, section
+    2.2). Deltas are those of each example's own loss.
+    """
+    task = moment.task
+    sums: dict[str, Array] = {}
+    for chunk in chunks(task.train.examples):
+        for key, values in _squares(moment, chunk).items():
+            sums[key] = sums.get(key, 0.0) + values.mean(axis=1).sum(axis=1)
+    return {key: total / task.train.examples for key, total in sums.items()}
+
+
+def _squares(moment: Moment, chunk: slice) -> dict[str, Array]:
+    """Metric key -> squares (R, units, n) for consecutive examples."""
+    architecture, arithmetic = moment.task.architecture, moment.task.arithmetic
+    inputs, targets = moment.task.train.whole(chunk)
+    state = forward(architecture, arithmetic, moment.parameters, inputs, workspace=Workspace(moment.parameters.dtype))
+    pre_activations = [
+        arithmetic.product(weights, operand) for weights, operand in zip(state.weights, state.inputs, strict=True)
+    ]
+    # Back-propagation uses up the activations, so they are squared first.
+    squares = {
+        names.layer_measure(f"{kind}_mean_square", layer): values**2
+        for kind, layers in (("pre_activation", pre_activations), ("activation", state.activations))
+        for layer, values in enumerate(layers, start=1)
+    }
+    output_delta = moment.task.loss.delta(state.outputs, targets)
+    deltas = backward(architecture, arithmetic, state, output_delta, np.empty_like(moment.parameters))
+    return squares | {
+        names.layer_measure("delta_mean_square", layer): delta**2 for layer, delta in enumerate(deltas, start=1)
+    }

@@ -1,0 +1,56 @@
+"""Measurements of the weights alone."""
+
+from itertools import pairwise
+
+import numpy as np
+
+from pipeline import names
+from pipeline.arithmetic import Array
+from pipeline.measures.moment import Moment, measure
+from pipeline.network import Architecture
+
+
+@measure
+def weight_norm(moment: Moment) -> dict[str, Array]:
+    """``weights/norm``, the Euclidean norm of all weights, without the biases."""
+    weights = moment.parameters * moment.task.architecture.weight_mask
+    return {names.WEIGHT_NORM: np.sqrt((weights**2).sum(axis=1))}
+
+
+@measure
+def movement(moment: Moment) -> dict[str, Array]:
+    """``movement/weights1``, ``movement/biases1``, ...: the largest absolute change of a layer since the start.
+
+    It is exactly 0 where no gradient has ever arrived.
+    """
+    architecture, change = moment.task.architecture, np.abs(moment.parameters - moment.initial)
+    parts = {"weights": architecture.weights(change), "biases": architecture.biases(change)}
+    return {
+        names.movement(kind, layer): values.reshape(len(values), -1).max(axis=1)
+        for kind, layers in parts.items()
+        for layer, values in enumerate(layers, start=1)
+    }
+
+
+@measure
+def balance(moment: Moment) -> dict[str, Array]:
+    """``layer1/balance_drift``, ...: how far the balance of a hidden unit has drifted, largest over the layer's units.
+
+    The balance of a unit is |incoming weights and bias|^2 - |outgoing weights|^2. Gradient flow conserves it for relu,
+    leaky_relu and identity (Du, Hu and Lee 2018, theorem 2.1); steps of finite size do not.
+    """
+    architecture = moment.task.architecture
+    start, now = _balances(architecture, moment.initial), _balances(architecture, moment.parameters)
+    return {
+        names.layer_measure("balance_drift", layer): np.abs(later - earlier).max(axis=1)
+        for layer, (earlier, later) in enumerate(zip(start, now, strict=True), start=1)
+    }
+
+
+def _balances(architecture: Architecture, parameters: Array) -> list[Array]:
+    """The balances (R, units) of every hidden layer."""
+    blocks, weights = architecture.blocks(parameters), architecture.weights(parameters)
+    return [
+        (block**2).sum(axis=2) - (outgoing**2).sum(axis=2)
+        for block, (_, outgoing) in zip(blocks[:-1], pairwise(weights), strict=True)
+    ]

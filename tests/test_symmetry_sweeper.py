@@ -1,0 +1,98 @@
+"""Which jobs a prepared sweep has: its grids, its sizes, and what the command line replaces."""
+
+from itertools import product
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hydra import compose, initialize
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+
+from pipeline.cached_composition import CachedComposition, checked_configs
+from pipeline.config import Config
+from pipeline.stacking import fingerprint
+from tests.command_line import command
+from tests.configurations import CONF
+
+QUESTIONS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+
+
+def jobs(*arguments: str, **replaced: Any) -> list[list[str]]:
+    """The jobs of ``python -m pipeline.run -m`` with these arguments."""
+    with initialize(config_path="../conf", version_base="1.3"):
+        master = compose("config", list(arguments), return_hydra_config=True)
+        keys = {key: value for key, value in master.hydra.sweeper.items() if key != "_target_"}
+        # By name: Hydra loads the modules of plugins anew.
+        (plugin,) = [each for each in Plugins.instance().discover(Sweeper) if each.__name__ == "SymmetrySweeper"]
+        sweeper: Any = plugin(**keys | replaced)
+        sweeper.hydra_context = SimpleNamespace(config_loader=GlobalHydra.instance().config_loader())
+        return sweeper._jobs(list(arguments))
+
+
+def test_without_a_question_the_jobs_are_the_product_of_the_default_grid() -> None:
+    expected = product(
+        ("logistic", "mlp"), ("zeros", "constant", "normal", "xavier_uniform", "he_normal", "orthogonal"),
+        ("0.01", "0.1", "1.0"), range(5),
+    )  # fmt: skip
+    keys = ("model", "init", "optimizer.learning_rate", "seed")
+    assert jobs() == [[f"{key}={value}" for key, value in zip(keys, values, strict=True)] for values in expected]
+
+
+PARAMS = {"model": "mlp", "seed": "0,1"}
+
+
+def test_large_replaces_keys_and_null_takes_them_out() -> None:
+    large = {"seed": "range(3)", "model": None, "training.l2": "0.1"}
+    assert jobs(params=PARAMS, large=large) == [["model=mlp", "seed=0"], ["model=mlp", "seed=1"]]
+    assert jobs("size=large", params=PARAMS, large=large) == [
+        [f"seed={seed}", "training.l2=0.1", "size=large"] for seed in range(3)
+    ]
+
+
+def test_grids_add_to_the_params_and_a_job_of_two_grids_comes_once() -> None:
+    grids = [{"seed": "1"}, {"init": "zeros"}, {"seed": "1,2"}]
+    assert jobs(params=PARAMS, grids=grids) == [
+        ["model=mlp", "seed=1"],
+        ["model=mlp", "seed=0", "init=zeros"],
+        ["model=mlp", "seed=1", "init=zeros"],
+        ["model=mlp", "seed=2"],
+    ]
+
+
+def test_the_command_line_replaces_a_key_in_every_grid() -> None:
+    grids = [{"seed": "1"}, {"init": "zeros"}]
+    assert jobs("seed=7", params=PARAMS, grids=grids) == [
+        ["model=mlp", "seed=7"],
+        ["model=mlp", "seed=7", "init=zeros"],
+    ]
+    assert len(jobs("experiment=rounding", "model.hidden_units=[3]")) == 3
+
+
+def configs(*arguments: str) -> list[Config]:
+    overrides = jobs(*arguments)
+    with initialize(config_path="../conf", version_base="1.3"):
+        master = compose("config", list(arguments), return_hydra_config=True)
+        loader = GlobalHydra.instance().config_loader()
+        return checked_configs(CachedComposition(loader, master), overrides)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_prepared_question_is_whole_and_its_small_sweep_is_part_of_the_large_one(question: str) -> None:
+    small, large = configs(f"experiment={question}"), configs(f"experiment={question}", "size=large")
+    for config in (*small, *large):
+        assert config.question is not None
+        assert config.question.name == config.experiment_name == question
+        assert config.question.asks.endswith("?")
+    assert len({fingerprint(config) for config in small}) == len(small)
+    assert {fingerprint(config) for config in small} < {fingerprint(config) for config in large}
+
+
+def test_a_large_sweep_is_tracked_with_its_question(tmp_path: Path) -> None:
+    few = ["model.hidden_units=[2]", "training.steps=2", "data.limit=50"]
+    completed = command("pipeline.run", "-m", "experiment=rounding", "size=large", *few, folder=tmp_path)
+    assert completed.returncode == 0, completed.stderr
+    assert completed.stderr == ""
+    assert "3 jobs over arithmetic, dtype" in completed.stdout
