@@ -115,6 +115,7 @@ class Config:
     experiment_name: str
     question: QuestionConfig | None
     size: Literal["default", "large"]
+    rerun: bool
 
     def composed(self) -> dict[str, Any]:
         """The configuration as nested plain values, in the shape of ``conf/``; ``parse_config`` reads it back."""
@@ -139,7 +140,7 @@ class Config:
         return {key: value for key, value in flat.items() if key != "training"}
 
 
-UNSCIENTIFIC = ("experiment_name", "question", "size")
+UNSCIENTIFIC = ("experiment_name", "question", "size", "rerun")
 FAMILIES: dict[str, Mapping[str, Callable[..., Any]]] = {
     "init": INITIALIZERS,
     "data": SOURCES,

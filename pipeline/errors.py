@@ -14,3 +14,7 @@ class FailedJobsError(RuntimeError):
 
 class TrainingError(RuntimeError):
     """A job raised while it trained; the message is the type and message of what it raised."""
+
+
+class StoreLostError(RuntimeError):
+    """The tracking store stopped taking results while a sweep ran."""

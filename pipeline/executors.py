@@ -20,6 +20,7 @@ import joblib
 from threadpoolctl import threadpool_limits
 
 from pipeline.config import Config
+from pipeline.interrupts import SIGNALS
 from pipeline.stacking import RunResult, train_stack
 
 TRIES = 3
@@ -70,8 +71,12 @@ class Executor(Protocol):
         """Takes a batch."""
         ...
 
-    def completed(self) -> Iterator[tuple[Batch, Trained]]:
-        """The batches done since the last call; waits for one if there is none, unless nothing is under way."""
+    def wait(self) -> bool:
+        """Returns when a batch is done; False if none is under way."""
+        ...
+
+    def done(self) -> list[tuple[Batch, Trained]]:
+        """The batches done since the last call, at once."""
         ...
 
     def close(self) -> None:
@@ -98,10 +103,11 @@ def failure_of(error: BaseException) -> Failure:
 
 
 class InlineExecutor:
-    """Trains in this process, when asked for what is completed."""
+    """Trains in this process, when waited for."""
 
     def __init__(self) -> None:
         self._waiting: deque[Batch] = deque()
+        self._done: list[tuple[Batch, Trained]] = []
 
     def has_room(self) -> bool:
         return not self._waiting
@@ -109,12 +115,16 @@ class InlineExecutor:
     def submit(self, batch: Batch) -> None:
         self._waiting.append(batch)
 
-    def completed(self) -> Iterator[tuple[Batch, Trained]]:
-        while self._waiting:
-            batch = self._waiting.popleft()
+    def wait(self) -> bool:
+        if self._waiting:
             with threadpool_limits(limits=1, user_api="blas"):
-                trained = train_batch(batch.configs)
-            yield batch, trained
+                self._done.append((self._waiting[0], train_batch(self._waiting[0].configs)))
+            self._waiting.popleft()
+        return bool(self._done)
+
+    def done(self) -> list[tuple[Batch, Trained]]:
+        done, self._done = self._done, []
+        return done
 
     def close(self) -> None:
         self._waiting.clear()
@@ -131,6 +141,7 @@ class ProcessExecutor:
 
     def __init__(self, workers: int) -> None:
         self._workers = [_Worker() for _ in range(workers)]
+        self._ready: list[tuple[Batch, Trained]] = []
 
     def has_room(self) -> bool:
         return any(len(worker.under_way) < BATCHES_PER_WORKER for worker in self._workers)
@@ -138,13 +149,20 @@ class ProcessExecutor:
     def submit(self, batch: Batch) -> None:
         min(self._workers, key=lambda worker: len(worker.under_way)).submit(batch)
 
-    def completed(self) -> Iterator[tuple[Batch, Trained]]:
-        completed: list[tuple[Batch, Trained]] = []
+    def wait(self) -> bool:
         # Where a worker died its batch is under way again, and there may be nothing to give back yet.
-        while not completed and (futures := [future for worker in self._workers for future in worker.under_way]):
+        while not self._ready and (futures := [future for worker in self._workers for future in worker.under_way]):
             wait(futures, return_when=FIRST_COMPLETED)
-            completed = [each for worker in self._workers for each in worker.done()]
-        yield from completed
+            self._collect()
+        return bool(self._ready)
+
+    def done(self) -> list[tuple[Batch, Trained]]:
+        self._collect()
+        done, self._ready = self._ready, []
+        return done
+
+    def _collect(self) -> None:
+        self._ready += [each for worker in self._workers for each in worker.done()]
 
     def close(self) -> None:
         for worker in self._workers:
@@ -195,14 +213,15 @@ class _Worker:
         processes = list((self._pool._processes or {}).values())
         self._pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
-            process.terminate()
+            process.kill()
         for process in processes:
             process.join()
 
 
 def _prepare_worker() -> None:
-    # Ctrl-C reaches the whole process group; only the driver decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C, and often SIGTERM, reach the whole process group; only the driver decides what they mean.
+    for signum in SIGNALS:
+        signal.signal(signum, signal.SIG_IGN)
     threadpool_limits(limits=1, user_api="blas")
     threading.Thread(target=_end_with_driver, daemon=True).start()
 

@@ -1,5 +1,6 @@
 """The public names: metric keys, tags, artifact files and links. Dashboards and scripts depend on them."""
 
+from sys import float_info
 from urllib.parse import urlencode, urlsplit
 
 LOSS_TRAIN = "loss/train"
@@ -45,6 +46,10 @@ COMMAND_TAG = "sweep.command"
 QUESTION_TAG = "question.name"
 ASKS_TAG = "question.asks"
 PREDICTS_TAG = "question.predicts"
+FOLDER_TAG = "sweep.folder"
+DRIVER_TAG = "driver"
+RERUN_TAG = "rerun"
+DIGEST_TAG = "result.digest"
 DATA_DIGEST_PARAM = "data.digest"
 
 UI_ADDRESS = "http://127.0.0.1:5000"
@@ -58,7 +63,19 @@ VIEW_TAG_PREFIX = "mlflow.sharedViewState."
 CONFIG_FILE = "config.yaml"
 WEIGHTS_FILE = "weights.npz"
 CURVES_FILE = "curves.parquet"
+JOBS_FILE = "jobs.json"
 TRACEBACK_FILE = "traceback.txt"
+
+LARGEST_FLOAT = float_info.max
+
+
+def infinite(value: float) -> float:
+    """A metric value as it was logged: SQL stores hold infinity as the largest finite number.
+
+    >>> infinite(1.7976931348623157e308), infinite(-1.7976931348623157e308), infinite(0.5)
+    (inf, -inf, 0.5)
+    """
+    return value * 2.0 if abs(value) == LARGEST_FLOAT else value
 
 
 def view_tag(parent_run_id: str, view: str) -> str:

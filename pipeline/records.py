@@ -1,8 +1,11 @@
 """What MLflow will hold of one run, as plain values: made from a configuration and its result, written elsewhere."""
 
+import hashlib
 import io
 import json
-from collections.abc import Iterable
+import math
+import struct
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +15,7 @@ import yaml
 from pipeline import names
 from pipeline.arithmetic import Array
 from pipeline.config import Config
+from pipeline.drivers import this_driver
 from pipeline.environment import environment_tags
 from pipeline.executors import Failure
 from pipeline.network import Architecture
@@ -51,6 +55,10 @@ class Record:
     metrics: list[tuple[str, float, int]]
     artifacts: dict[str, bytes]
 
+    @property
+    def fingerprint(self) -> str:
+        return self.tags[names.FINGERPRINT_TAG]
+
 
 def record_of(config: Config, outcome: RunResult | Failure, name: str, parent: str | None, times: Times) -> Record:
     """The record of a run that was trained, diverged or not, or of one that raised.
@@ -59,8 +67,10 @@ def record_of(config: Config, outcome: RunResult | Failure, name: str, parent: s
         parent: the run id of the sweep, or None for a run of its own.
     """
     tags = environment_tags() | {names.FINGERPRINT_TAG: fingerprint(config)}
-    if parent is not None:
-        tags = tags | {names.PARENT_TAG: parent}
+    if config.rerun:
+        tags = tags | {names.RERUN_TAG: "true"}
+    # A run without a parent says itself whose it is, so that a later process knows what a killed one has left.
+    tags = tags | ({names.DRIVER_TAG: this_driver()} if parent is None else {names.PARENT_TAG: parent})
     params = config.flattened() | {names.DATA_DIGEST_PARAM: dataset_of(config.data).digest}
     metrics: list[tuple[str, float, int]] = []
     artifacts = {names.CONFIG_FILE: _yaml_of(config)}
@@ -68,9 +78,10 @@ def record_of(config: Config, outcome: RunResult | Failure, name: str, parent: s
         tags = tags | {names.ERROR_TAG: outcome.cause[:TAG_LENGTH]}
         artifacts[names.TRACEBACK_FILE] = outcome.traceback.encode()
     else:
-        tags = tags | _result_tags(outcome)
         metrics = [(key, float(value), int(step)) for key, curve in outcome.curves.items() for step, value in curve]
-        artifacts[names.WEIGHTS_FILE] = _npz_of(named_weights(outcome))
+        weights = named_weights(outcome)
+        tags = tags | _result_tags(outcome) | {names.DIGEST_TAG: result_digest(metrics, weights)}
+        artifacts[names.WEIGHTS_FILE] = _npz_of(weights)
     return Record(
         name=name,
         status="FAILED" if isinstance(outcome, Failure) else "FINISHED",
@@ -90,6 +101,22 @@ def _result_tags(result: RunResult) -> dict[str, str]:
     if result.optimum is not None:
         tags[names.OPTIMUM_TAG] = result.optimum
     return tags
+
+
+def result_digest(metrics: Iterable[tuple[str, float, int]], arrays: Mapping[str, Array]) -> str:
+    """Hash of all numbers of a run, by which ``analysis.audit`` finds what is damaged or missing.
+
+    SHA-256 over the metrics by key and step, each as ``key``, a newline, int64 and float64 little-endian, then over the
+    arrays by name, each as ``name shape``, a newline and its float64 elements, row by row. Stores keep neither the sign
+    of a zero nor the payload of a NaN, so neither counts.
+    """
+    digest = hashlib.sha256()
+    for key, value, step in sorted(metrics, key=lambda metric: (metric[0], metric[2])):
+        digest.update(f"{key}\n".encode() + struct.pack("<qd", step, math.nan if math.isnan(value) else value + 0.0))
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name], "<f8")
+        digest.update(f"{name} {array.shape}\n".encode() + array.tobytes())
+    return digest.hexdigest()
 
 
 def named_weights(result: RunResult) -> dict[str, Array]:

@@ -13,10 +13,21 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
 def main() -> None:
-    """Runs the command line; a user's mistake ends in one line and exit code 1."""
+    """Runs the command line; a user's mistake ends in one line and exit code 1, Ctrl-C in 130, SIGTERM in 143."""
     # Imported here, because worker processes import this module as their main one, and shall not load Hydra.
+    from pipeline.interrupts import Interrupted, interruptible
+
+    try:
+        with interruptible():
+            _run()
+    except Interrupted as interrupted:
+        print(interrupted.message, file=sys.stderr)
+        sys.exit(interrupted.exit_code)
+
+
+def _run() -> None:
     from pipeline.composition import comes_from_hydra, complaint
-    from pipeline.errors import FailedJobsError, InputError
+    from pipeline.errors import FailedJobsError, InputError, StoreLostError
     from pipeline.task import run
 
     wants_traceback = os.environ.get(FULL_ERROR) == "1"
@@ -24,12 +35,17 @@ def main() -> None:
     os.environ[FULL_ERROR] = "1"
     try:
         run()
-    except (InputError, FailedJobsError) as error:
+    except (InputError, FailedJobsError, StoreLostError) as error:
         sys.exit(str(error))
     except Exception as error:
-        if wants_traceback or not comes_from_hydra(error):
+        if wants_traceback:
             raise
-        sys.exit(complaint(error, sys.argv[1:]))
+        if comes_from_hydra(error):
+            sys.exit(complaint(error, sys.argv[1:]))
+        if isinstance(error, OSError) and error.strerror:
+            # A full disk, a folder that is read-only: what the system says of it is all there is to say.
+            sys.exit(f"{error.filename or 'this system'}: {error.strerror}")
+        raise
 
 
 if __name__ == "__main__":

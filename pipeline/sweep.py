@@ -4,6 +4,7 @@ The sweeper hands it to the jobs through an environment variable, so that it rea
 process or in others.
 """
 
+import io
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config import Config
+from pipeline.files_written import write_whole
 
 VARIABLE = "SYMMETRY_LAB_SWEEP"
 NAME_LENGTH = 18
@@ -39,12 +41,14 @@ class Sweep:
         jobs: how many jobs the sweep has.
         swept_keys: keys whose values differ between the jobs.
         folder: where Hydra keeps the sweep.
+        rerun: whether jobs are trained that are tracked already.
     """
 
     parent: str
     jobs: int
     swept_keys: tuple[str, ...]
     folder: str
+    rerun: bool = False
 
     @contextmanager
     def announced(self) -> Iterator[None]:
@@ -56,7 +60,7 @@ class Sweep:
             del os.environ[VARIABLE]
 
     def save_curves(self, runs: Mapping[str, Sequence[tuple[str, float, int]]]) -> None:
-        """Leaves the curves of tracked runs in the sweep's folder, in a file of their own, until all are collected.
+        """Leaves the curves of tracked runs in the sweep's folder, in a file of their own, until all are merged.
 
         Args:
             runs: run id -> (metric key, value, step).
@@ -64,33 +68,22 @@ class Sweep:
         rows = [(run_id, *row) for run_id, metrics in runs.items() for row in metrics]
         columns = zip(*rows, strict=True) if rows else ((), (), (), ())
         run_ids, metrics, values, steps = (list(column) for column in columns)
-        table = pa.table([run_ids, metrics, steps, values], schema=CURVES_SCHEMA)
-        self._curves_folder.mkdir(parents=True, exist_ok=True)
-        file = self._curves_folder / f"{next(iter(runs))}.parquet"
-        partial = file.with_suffix(".part")
-        pq.write_table(table, partial)
-        partial.replace(file)
+        buffer = io.BytesIO()
+        pq.write_table(pa.table([run_ids, metrics, steps, values], schema=CURVES_SCHEMA), buffer)
+        write_whole(self._curves_folder / f"{next(iter(runs))}.parquet", buffer.getvalue())
 
-    def collect_curves(self, target: Path) -> bool:
-        """Moves all saved curves into one file: columns ``run_id``, ``metric``, ``step``, ``value``.
+    def curve_files(self) -> list[Path]:
+        """The files of ``save_curves``, by name."""
+        return sorted(self._curves_folder.glob("*.parquet"))
 
-        One part at a time is in memory.
-
-        Returns:
-            Whether there were any.
-        """
-        parts = sorted(self._curves_folder.glob("*.parquet"))
-        if not parts:
-            return False
-        with pq.ParquetWriter(target, CURVES_SCHEMA) as writer:
-            for part in parts:
-                writer.write_table(pq.read_table(part))
-        shutil.rmtree(self._curves_folder)
-        return True
+    def drop_curves(self) -> None:
+        """Removes them, once they are merged."""
+        shutil.rmtree(self._curves_folder, ignore_errors=True)
 
     @property
     def _curves_folder(self) -> Path:
-        return Path(self.folder) / "curves"
+        # By its run, because two sweeps may be told to use one folder.
+        return Path(self.folder) / f"curves-{self.parent[:8]}"
 
 
 def current_sweep() -> Sweep | None:

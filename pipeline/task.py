@@ -5,6 +5,7 @@ Stock launchers call ``run`` once for every job. The stacked launcher recognises
 
 import logging
 import sys
+from collections.abc import Sequence
 
 import hydra
 from omegaconf import DictConfig
@@ -16,7 +17,7 @@ from pipeline.config import Config
 from pipeline.environment import PROJECT
 from pipeline.errors import InputError, TrainingError
 from pipeline.executors import Failure, train_batch
-from pipeline.stacking import RunResult
+from pipeline.stacking import RunResult, fingerprint
 from pipeline.sweep import current_sweep, run_name
 
 log = logging.getLogger(__name__)
@@ -46,13 +47,18 @@ def _train_and_track(config: Config) -> float:
     sweep = current_sweep()
     tracker = Tracker(config.experiment_name)
     name = run_name(config, sweep.swept_keys if sweep else NAMING_KEYS)
+    if sweep is None and not config.rerun and (tracked := tracker.finished_runs().get(fingerprint(config))):
+        log.info(
+            f"{name}: already tracked as run {tracked.run_id}, loss {tracked.objective:.4g}; rerun=true trains again"
+        )
+        return tracked.objective
     # Products this small gain nothing from BLAS threads, and lose much where other processes compete for the cores.
     with threadpool_limits(limits=1, user_api="blas"):
         trained = train_batch([config])
     (outcome,) = trained.outcomes
     record = record_of(config, outcome, name, sweep.parent if sweep else None, Times(trained.start, trained.end))
-    (run_id,) = tracker.log([record], sweep)
-    line = f"{name}: {one_line_of(outcome)} ({trained.end - trained.start:.1f} s, run {run_id})"
+    run_ids = tracker.log([record], sweep)
+    line = f"{name}: {one_line_of(outcome)} ({trained.end - trained.start:.1f} s, {whereabouts(run_ids, 0)})"
     if isinstance(outcome, Failure):
         log.error(line)
         raise TrainingError(outcome.cause)
@@ -63,6 +69,11 @@ def _train_and_track(config: Config) -> float:
 def objective(result: RunResult) -> float:
     """What a sweeper minimises: the final test loss, or the training loss without a test part."""
     return result.last.get(names.LOSS_TEST, result.last[names.LOSS_TRAIN])
+
+
+def whereabouts(run_ids: Sequence[str] | None, position: int) -> str:
+    """Where a run is tracked, given what the tracker returned for several."""
+    return "waits for the tracking store" if run_ids is None else f"run {run_ids[position]}"
 
 
 def one_line_of(outcome: RunResult | Failure) -> str:

@@ -12,74 +12,91 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlflow import MlflowClient, get_tracking_uri
+from mlflow import get_tracking_uri
 from mlflow.data.numpy_dataset import from_numpy
 from mlflow.entities import DatasetInput, Run
-from mlflow.exceptions import MlflowException
 
 from pipeline import names
 from pipeline.config import Config, DataConfig
+from pipeline.curves import merged_curves
+from pipeline.delivery import PATIENCE, Delivery
+from pipeline.drivers import this_driver
 from pipeline.environment import environment_tags
-from pipeline.errors import InputError
+from pipeline.interrupts import Interrupted, uninterrupted
+from pipeline.journal import Journal
+from pipeline.plan import TrackedRun, TrackedSweep
 from pipeline.records import Record
 from pipeline.stacking import dataset_of
+from pipeline.stores import first_line, opened_store, store_complaints
 from pipeline.sweep import Sweep
+from pipeline.tracked_runs import (
+    begun_sweep,
+    close_leftovers,
+    finished_runs,
+    remove_repeated,
+    searched_runs,
+)
+from pipeline.transactions import writer_for
 from pipeline.views import Child, shared_views, unlisted_views
-from pipeline.writers import writer_for
 
 log = logging.getLogger(__name__)
-
-# Its progress bars would mix with what this project prints; local files need none.
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-# A new database logs a line per table and migration, which says nothing to the user.
-for noisy in ("alembic", "mlflow.store.db.utils"):
-    logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 class Tracker:
     """Writes runs into one MLflow experiment, which is created if it does not exist.
 
     Raises:
-        InputError: the store does not answer, or the experiment is deleted.
+        InputError: the store does not answer, is of another MLflow, or the experiment is deleted.
     """
 
     def __init__(self, experiment_name: str) -> None:
-        try:
-            self._client = MlflowClient()
-            self._experiment_id = self._existing_or_created(experiment_name)
+        with opened_store(experiment_name) as (self._client, self._experiment_id):
             self._writer = writer_for(self._client, self._experiment_id)
-        except InputError:
-            raise
-        except Exception as error:  # MLflow lets errors of its many stores through, each of its own type.
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise InputError(f"MLFLOW_TRACKING_URI: cannot track to {get_tracking_uri()}: {reason}") from None
+        self._delivery = Delivery(self._write, float(os.environ.get("SYMMETRY_LAB_PATIENCE", PATIENCE)))
+        self._sweep: Sweep | None = None
 
-    def _existing_or_created(self, experiment_name: str) -> str:
-        experiment = self._client.get_experiment_by_name(experiment_name)
-        if experiment is None:
-            try:
-                return str(self._client.create_experiment(experiment_name))
-            except MlflowException:
-                # Another process may have created it in between.
-                experiment = self._client.get_experiment_by_name(experiment_name)
-                if experiment is None:
-                    raise
-        if experiment.lifecycle_stage == "deleted":
-            raise InputError(
-                f"experiment_name: {experiment_name!r} is deleted; choose another or restore it with"
-                f" mlflow experiments restore --experiment-id {experiment.experiment_id}"
-            )
-        return str(experiment.experiment_id)
+    def finished_runs(self) -> dict[str, TrackedRun]:
+        """Fingerprint -> the newest finished run of it in the experiment."""
+        with store_complaints():
+            return {run.fingerprint: run for run in finished_runs(self._client, self._experiment_id)}
 
-    @contextmanager
-    def sweep(self, configs: Sequence[Config], swept_keys: Sequence[str], command: str) -> Iterator[str]:
-        """The parent run of a sweep, by its id; closed as FINISHED, FAILED after an error, KILLED after Ctrl-C."""
-        sources = sorted({config.data.name for config in configs})
-        note = f"{len(configs)} runs over {', '.join(swept_keys) or 'nothing'}, on {', '.join(sources)}."
+    def begun_sweep(self, fingerprints: Sequence[str]) -> TrackedSweep | None:
+        """The sweep that one with these jobs continues, if there is one."""
+        with store_complaints():
+            return begun_sweep(self._client, self._experiment_id, fingerprints)
+
+    def deliver_waiting(self, begun: TrackedSweep) -> None:
+        """Tracks what an earlier start of the sweep could not, because the store was gone.
+
+        Raises:
+            StoreLostError: the store does not take it now either.
+        """
+        sweep = self._sweep = Sweep(begun.run_id, len(begun.fingerprints), (), str(Path(begun.folder).absolute()))
+        self._delivery.finish(_journal(sweep))
+
+    def open_sweep(
+        self,
+        begun: TrackedSweep | None,
+        fingerprints: Sequence[str],
+        configs: Sequence[Config],
+        swept_keys: Sequence[str],
+        command: str,
+        folder: str,
+    ) -> str:
+        """Begins a sweep or continues one; returns the id of its parent run, which is RUNNING then.
+
+        Args:
+            begun: the sweep to continue, or None.
+            fingerprints: those of all its jobs, in the order of their numbers.
+            folder: where Hydra keeps the sweep.
+        """
+        sources = ", ".join(sorted({config.data.name for config in configs}))
         tags = environment_tags() | {
-            names.SWEEP_TAG: str(len(configs)),
+            names.SWEEP_TAG: str(len(fingerprints)),
             names.COMMAND_TAG: command,
-            names.NOTE_TAG: note,
+            names.FOLDER_TAG: folder,
+            names.DRIVER_TAG: this_driver(),
+            names.NOTE_TAG: f"{len(fingerprints)} runs over {', '.join(swept_keys) or 'nothing'}, on {sources}.",
         }
         if (question := configs[0].question) is not None:
             tags |= {
@@ -87,32 +104,84 @@ class Tracker:
                 names.ASKS_TAG: question.asks,
                 names.PREDICTS_TAG: question.predicts,
             }
-        name = f"sweep of {len(configs)}"
-        run_id = str(self._client.create_run(self._experiment_id, tags=tags, run_name=name).info.run_id)
+        with store_complaints():
+            closed = close_leftovers(self._client, self._experiment_id, begun.run_id if begun else None)
+            if closed:
+                log.info(f"{closed} runs of processes that are gone were still open, and are closed")
+            if begun is None:
+                name = f"sweep of {len(fingerprints)}"
+                parent = str(self._client.create_run(self._experiment_id, tags=tags, run_name=name).info.run_id)
+                self._client.log_inputs(parent, [_dataset_input(config) for config in _distinct_data(configs)])
+            else:
+                parent = begun.run_id
+                self._client.update_run(parent, status="RUNNING", name=f"sweep of {len(fingerprints)}")
+                for key, value in tags.items():
+                    self._client.set_tag(parent, key, value)
+            if begun is None or begun.fingerprints != tuple(fingerprints):
+                self._client.log_text(parent, json.dumps({"fingerprints": list(fingerprints)}), names.JOBS_FILE)
+        return parent
+
+    @contextmanager
+    def closing_sweep(self, parent: str) -> Iterator[None]:
+        """Closes the parent run in the end: FINISHED, FAILED after an error, KILLED after Ctrl-C or SIGTERM."""
         status = "FAILED"
         try:
-            self._client.log_inputs(run_id, [_dataset_input(config) for config in _distinct_data(configs)])
-            yield run_id
+            yield
             status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"
             raise
         finally:
-            self._client.set_terminated(run_id, status)
+            try:
+                with uninterrupted():
+                    self._writer.end(parent, status)
+            except Interrupted:
+                pass
+            except Exception as error:  # Whatever the store raises must not hide why the sweep ends.
+                log.warning(f"The sweep's run {parent} is not closed as {status}: {first_line(error)}")
 
-    def log(self, records: Sequence[Record], sweep: Sweep | None) -> list[str]:
-        """Tracks runs and returns their ids; the curves of a sweep's runs also go into its folder."""
+    def log(self, records: Sequence[Record], sweep: Sweep | None) -> list[str] | None:
+        """Tracks runs and returns their ids, or None where the store takes none now: then they wait on disk.
+
+        Raises:
+            StoreLostError: the store takes none, and no sweep's folder is there to keep them.
+        """
+        self._sweep = sweep
+        return self._delivery.bring(records, None if sweep is None else _journal(sweep))
+
+    def _write(self, records: Sequence[Record]) -> list[str]:
         run_ids = self._writer.write(records)
-        if sweep is not None and records:
-            sweep.save_curves({run_id: record.metrics for run_id, record in zip(run_ids, records, strict=True)})
+        if self._sweep is not None and records:
+            metrics = {run_id: record.metrics for run_id, record in zip(run_ids, records, strict=True)}
+            try:
+                self._sweep.save_curves(metrics)
+            except OSError as error:
+                # The store has them too, from where they are read at the end, though slower.
+                log.debug(f"curves not saved: {error}")
         return run_ids
 
-    def log_curves(self, sweep: Sweep) -> None:
-        """Stores the curves of a whole sweep as one artifact: reading them run by run takes minutes."""
+    def finish_sweep(self, sweep: Sweep) -> list[Run]:
+        """Brings what waits on disk, takes out what two processes tracked at once, stores all curves in one artifact.
+
+        Reading curves run by run takes minutes, so the report reads the artifact.
+
+        Returns:
+            The runs of the sweep, of any status.
+
+        Raises:
+            StoreLostError: results still wait on disk.
+        """
+        self._sweep = sweep
+        self._delivery.finish(_journal(sweep))
+        remove_repeated(self._client, self._experiment_id, sweep.parent)
+        runs = self.runs_of(sweep.parent)
+        finished = [run for run in runs if run.info.status == "FINISHED"]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / names.CURVES_FILE
-            if sweep.collect_curves(path):
+            if merged_curves(self._client, sweep, finished, path):
                 self._client.log_artifact(sweep.parent, str(path))
+        sweep.drop_curves()
+        return runs
 
     def describe_sweep(self, run_id: str, conclusion: str) -> None:
         """Puts the conclusion into the descriptions of the parent run and the experiment."""
@@ -133,22 +202,28 @@ class Tracker:
             for key, value in (views | unlisted_views(known | views)).items():
                 self._client.set_experiment_tag(self._experiment_id, key, value)
         except Exception as error:  # Each store raises its own types.
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            log.warning(f"The views in the MLflow UI were not prepared: {reason}")
+            log.warning(f"The views in the MLflow UI were not prepared: {first_line(error)}")
             return {}
         return names.view_links(self._experiment_id, parent, names.ui_address(get_tracking_uri()))
 
     def runs_of(self, parent: str) -> list[Run]:
         """All runs of a sweep."""
-        filter_string = f"tags.`{names.PARENT_TAG}` = '{parent}'"
-        runs: list[Run] = []
-        token = None
-        while True:
-            page = self._client.search_runs([self._experiment_id], filter_string, max_results=1000, page_token=token)
-            runs += page
-            token = page.token
-            if not token:
-                return runs
+        return list(searched_runs(self._client, self._experiment_id, f"tags.`{names.PARENT_TAG}` = '{parent}'"))
+
+    def runs_with(self, fingerprints: Sequence[str]) -> list[Run]:
+        """The finished runs with these fingerprints, whichever sweep they belong to."""
+        wanted = set(fingerprints)
+        runs = searched_runs(self._client, self._experiment_id, "attributes.status = 'FINISHED'")
+        newest = {run.data.tags.get(names.FINGERPRINT_TAG): run for run in sorted(runs, key=_age)}
+        return [run for fingerprint, run in newest.items() if fingerprint in wanted]
+
+
+def _age(run: Run) -> tuple[int, str]:
+    return run.info.start_time, run.info.run_id
+
+
+def _journal(sweep: Sweep) -> Journal:
+    return Journal(Path(sweep.folder) / f"waiting-{sweep.parent[:8]}")
 
 
 def _distinct_data(configs: Sequence[Config]) -> list[DataConfig]:

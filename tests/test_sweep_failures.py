@@ -27,7 +27,10 @@ def test_a_job_that_raises_fails_alone(tmp_path: Path) -> None:
     assert "1 of 3 jobs failed" in completed.stderr
     assert "seed=1" in completed.stderr
     assert "ZeroDivisionError: seed 1 is broken" in completed.stderr
-    assert len(completed.stderr.splitlines()) == 1
+    assert len(completed.stderr.splitlines()) == 2
+    log = completed.stderr.rpartition("(log: ")[2].strip().rstrip(")")
+    assert "seed 1 is broken" in Path(log).read_text(encoding="utf-8")
+    assert "#1: " in completed.stdout
 
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     experiment = client.get_experiment_by_name("symmetry")

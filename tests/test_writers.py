@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from pipeline import writers
+from pipeline import stores
 from pipeline.records import Record
-from pipeline.writers import OneTransaction, PublicCalls, writer_for
+from pipeline.transactions import OneTransaction, writer_for
+from pipeline.writers import PublicCalls
 
 Store = tuple[MlflowClient, str]
 
@@ -25,13 +26,17 @@ def new_store(tmp_path: Path) -> Callable[[str], Store]:
     return made
 
 
-def record(number: int) -> Record:
+def record(number: int, fingerprint: str = "") -> Record:
     return Record(
         name=f"run {number} ä'\"",
         status="FAILED" if number == 2 else "FINISHED",
         start_time=1_700_000_000_000 + number,
         end_time=1_700_000_000_500 + number,
-        tags={"fingerprint": f"{number:032x}", "mlflow.source.name": "pipeline.run", "mlflow.parentRunId": "parent"},
+        tags={
+            "fingerprint": fingerprint or f"{number:032x}",
+            "mlflow.source.name": "pipeline.run",
+            "mlflow.parentRunId": "parent",
+        },
         params={"seed": str(number), "model.hidden_units": "[32, 16]", "empty": ""},
         metrics=[
             ("loss/train", 1.0 / (number + 1), 0),
@@ -83,7 +88,7 @@ def test_both_ways_leave_the_same_rows_in_all_tables_and_the_same_files(
     public_ids = PublicCalls(*new_store("public")).write(RECORDS)
     writer = writer_for(*new_store("bulk"))
     assert isinstance(writer, OneTransaction)
-    bulk_ids = writer.write(RECORDS) + writer.write(RECORDS[:1])
+    bulk_ids = writer.write(RECORDS) + writer.write([record(0, fingerprint="f" * 32)])
     assert len(set(bulk_ids)) == 5
     rows = rows_of(tmp_path, "bulk", bulk_ids)
     public_rows = rows_of(tmp_path, "public", public_ids)
@@ -131,7 +136,7 @@ def test_rows_that_differ_from_the_public_ones_are_noticed_and_rolled_back(
 def test_an_unknown_schema_or_another_store_takes_the_public_calls(
     new_store: Callable[[str], Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writers, "KNOWN_REVISIONS", {"another"})
+    monkeypatch.setattr(stores, "KNOWN_REVISIONS", {"another"})
     assert isinstance(writer_for(*new_store("unknown")), PublicCalls)
 
 

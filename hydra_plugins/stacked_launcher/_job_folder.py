@@ -141,16 +141,16 @@ class StackedJob(JobReturn):
     def __init__(self, folders: JobFolders, number: int, overrides: Sequence[str], task_name: str) -> None:
         super().__init__(overrides=overrides, working_dir=str(Path.cwd()), task_name=task_name)
         self._folders = folders
-        self._number = number
+        self.number = number
         self._folder: JobFolder | None = None
 
     def compose(self) -> DictConfig:
         """The whole configuration of the job, which becomes Hydra's current one."""
-        return self._folders.compose(self._number, self.overrides or [])
+        return self._folders.compose(self.number, self.overrides or [])
 
     def create_folder(self) -> None:
         """Writes the folder of the job."""
-        self._folder = self._folders.create(self._number, self.overrides or [])
+        self._folder = self._folders.create(self.number, self.overrides or [])
 
     def append_log(self, logger: str, level: int, message: str) -> None:
         """Writes one line into the job's log."""

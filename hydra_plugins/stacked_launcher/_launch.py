@@ -5,7 +5,7 @@ This process writes the job folders, calls the callbacks, and tracks finished ru
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from math import ceil
 from pathlib import Path
@@ -17,16 +17,17 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig
 
 from hydra_plugins.stacked_launcher._job_folder import JobFolders, StackedJob
-from hydra_plugins.stacked_launcher._progress import progress_of
+from hydra_plugins.stacked_launcher._progress import Progress, progress_of
 from pipeline.cache_fit import runs_per_batch
 from pipeline.cached_composition import CachedComposition, checked_configs
 from pipeline.config import Config
 from pipeline.errors import TrainingError
 from pipeline.executors import Batch, Executor, Failure, Trained, cores, executor_for
+from pipeline.interrupts import Interrupted, uninterrupted
 from pipeline.records import Times, record_of
 from pipeline.stacking import RunResult, stack_key
 from pipeline.sweep import current_sweep, run_name, varying_keys
-from pipeline.task import objective, one_line_of, run
+from pipeline.task import objective, one_line_of, run, whereabouts
 from pipeline.tracking import Tracker
 
 log = logging.getLogger(__name__)
@@ -38,16 +39,16 @@ def launch_stacked(
     hydra_context: HydraContext,
     master: DictConfig,
     job_overrides: Sequence[Sequence[str]],
-    first_job: int,
-    expected: Sequence[Config] | None,
+    numbers: Sequence[int],
+    configs: Sequence[Config] | None,
 ) -> list[JobReturn]:
     """Runs jobs of ``pipeline.task.run`` as stacks, and returns what each returned in their order.
 
     Args:
         master: the composed configuration of the multirun.
         job_overrides: the overrides of each job.
-        first_job: number of the first job in the sweep.
-        expected: the checked configurations of the jobs, if somebody has them.
+        numbers: the number of each job in the sweep.
+        configs: the checked configurations of the jobs, if somebody has them.
     """
     hydra = master.hydra
     setup_globals()
@@ -57,11 +58,11 @@ def launch_stacked(
     folders = JobFolders(composition, str(hydra.sweep.dir))
     jobs = [
         StackedJob(folders, number, overrides, hydra.job.name)
-        for number, overrides in enumerate(job_overrides, start=first_job)
+        for number, overrides in zip(numbers, job_overrides, strict=True)
     ]
     current = HydraConfig.instance().cfg
     try:
-        _Launch(jobs, expected or checked_configs(composition, job_overrides), hydra_context.callbacks).run()
+        _Launch(jobs, configs or checked_configs(composition, job_overrides), hydra_context.callbacks).run()
     finally:
         HydraConfig.instance().cfg = current
     return [*jobs]
@@ -103,21 +104,31 @@ class _Launch:
         log.info(f"Training {len(self._jobs)} jobs in {len(batches)} batches on {workers} cores")
         remaining = iter(batches)
         with closing(executor_for(workers)) as executor, progress_of(len(self._jobs)) as progress:
-            while True:
-                while executor.has_room() and (batch := next(remaining, None)):
-                    self._submit(executor, batch)
-                done = [
-                    (job, outcome, trained)
-                    for batch_done, trained in executor.completed()
-                    for job, outcome in zip(batch_done.jobs, trained.outcomes, strict=True)
-                ]
-                if not done:
-                    return
-                for first in range(0, len(done), RUNS_PER_TRANSACTION):
-                    self._track(done[first : first + RUNS_PER_TRANSACTION])
-                for job, outcome, _ in done:
-                    self._end(self._jobs[job], outcome)
-                    progress.count(outcome)
+            try:
+                while True:
+                    while executor.has_room() and (batch := next(remaining, None)):
+                        self._submit(executor, batch)
+                    if not executor.wait():
+                        return
+                    with uninterrupted():
+                        self._finish(executor.done(), progress)
+            except Interrupted:
+                with uninterrupted():
+                    self._finish(executor.done(), progress)
+                raise
+
+    def _finish(self, done: Iterable[tuple[Batch, Trained]], progress: Progress) -> None:
+        """Tracks what is trained, and tells everybody."""
+        outcomes = [
+            (job, outcome, trained)
+            for batch, trained in done
+            for job, outcome in zip(batch.jobs, trained.outcomes, strict=True)
+        ]
+        for first in range(0, len(outcomes), RUNS_PER_TRANSACTION):
+            self._track(outcomes[first : first + RUNS_PER_TRANSACTION])
+        for job, outcome, _ in outcomes:
+            self._end(self._jobs[job], outcome)
+            progress.count(outcome)
 
     def _submit(self, executor: Executor, batch: Sequence[int]) -> None:
         for job in batch:
@@ -141,12 +152,12 @@ class _Launch:
                 for job, outcome, trained in members
             ]
             run_ids = tracker.log(records, self._sweep)
-            for (job, outcome, _), record, run_id in zip(members, records, run_ids, strict=True):
-                line = f"{record.name}: {one_line_of(outcome)} (run {run_id})"
+            for position, ((job, outcome, _), record) in enumerate(zip(members, records, strict=True)):
+                line = f"{record.name}: {one_line_of(outcome)} ({whereabouts(run_ids, position)})"
                 level = logging.ERROR if isinstance(outcome, Failure) else logging.INFO
                 self._jobs[job].append_log(run.__module__, level, line)
                 if isinstance(outcome, Failure):
-                    log.error(f"#{job}: {line}")
+                    log.error(f"#{self._jobs[job].number}: {line}")
 
     def _end(self, job: StackedJob, outcome: RunResult | Failure) -> None:
         job.complete(TrainingError(outcome.cause) if isinstance(outcome, Failure) else objective(outcome))

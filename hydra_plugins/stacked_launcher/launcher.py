@@ -31,11 +31,11 @@ class StackedLauncher(BasicLauncher):
 
     def __init__(self) -> None:
         super().__init__()
-        self._expected: Sequence[Any] | None = None
+        self._expected: tuple[Sequence[int], Sequence[Any]] | None = None
 
-    def expect(self, configs: Sequence[Any]) -> None:
-        """Takes the checked configurations of all jobs from a sweeper, which spares composing them again."""
-        self._expected = configs
+    def expect(self, numbers: Sequence[int], configs: Sequence[Any]) -> None:
+        """Takes numbers and checked configurations of the jobs launched next from a sweeper that knows them."""
+        self._expected = numbers, configs
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Runs the jobs, and returns what each returned in their order; a job that raised is among them as failed."""
@@ -47,7 +47,6 @@ class StackedLauncher(BasicLauncher):
             return super().launch(job_overrides, initial_job_idx)
         from hydra_plugins.stacked_launcher._launch import launch_stacked
 
-        expected = None
-        if self._expected is not None:
-            expected = self._expected[initial_job_idx : initial_job_idx + len(job_overrides)]
-        return launch_stacked(self.hydra_context, self.config, job_overrides, initial_job_idx, expected)
+        expected, self._expected = self._expected, None
+        numbers, configs = expected or (range(initial_job_idx, initial_job_idx + len(job_overrides)), None)
+        return launch_stacked(self.hydra_context, self.config, job_overrides, numbers, configs)

@@ -1,34 +1,41 @@
-"""A sweep that is checked as a whole before its first job, and tracked as one parent run.
+"""A sweep that is checked as a whole before its first job, tracked as one parent run, and goes on where it stopped.
 
 Hydra's own sweeper would find a wrong value in job 37 after 36 jobs were trained. Only the sweeper sees all jobs of a
-multirun under every launcher, so this is also where the parent run opens and closes.
+multirun under every launcher, so this is also where it is decided which jobs are to train, and where the parent run
+opens and closes.
 """
 
 import logging
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from pipeline.cached_composition import CachedComposition, checked_configs
 from pipeline.config import Config
 from pipeline.errors import FailedJobsError, InputError, TrainingError
+from pipeline.files_written import write_whole
+from pipeline.interrupts import Interrupted
+from pipeline.plan import Job, batches, consecutive, fingerprints_of, plan_of, sweep_folder
 from pipeline.sweep import Sweep, varying_keys
 
 log = logging.getLogger(__name__)
 
+FOLDER_KEY = "hydra.sweep.dir"
+
 
 @runtime_checkable
-class TakesConfigs(Protocol):
-    """A launcher that needs not compose and check all jobs again."""
+class TakesJobs(Protocol):
+    """A launcher that needs not compose and check all jobs again, and whose jobs need not be numbered consecutively."""
 
-    def expect(self, configs: Sequence[Config]) -> None:
-        """Takes the checked configurations of all jobs, in their order."""
+    def expect(self, numbers: Sequence[int], configs: Sequence[Config]) -> None:
+        """Takes numbers and checked configurations of the jobs that are launched next, in their order."""
         ...
 
 
@@ -36,65 +43,111 @@ def run_sweep(
     hydra_context: HydraContext,
     master: DictConfig,
     launcher: Launcher,
-    batches: Sequence[Sequence[Sequence[str]]],
+    jobs: Sequence[Sequence[str]],
+    max_batch_size: int | None,
     arguments: Sequence[str],
 ) -> list[Sequence[JobReturn]]:
-    """Checks, launches and tracks all jobs of a sweep, and returns what the launcher returned for each batch.
+    """Checks, launches and tracks the jobs of a sweep that are not tracked yet.
 
     Args:
         master: the composed configuration of the multirun.
-        batches: the overrides of each job, in the groups in which they are launched.
+        jobs: the overrides of each job.
+        max_batch_size: how many jobs are launched together at the most.
         arguments: the overrides on the command line.
+
+    Returns:
+        What the launcher returned for each batch of the jobs trained.
     """
-    jobs = [overrides for batch in batches for overrides in batch]
     configs = checked_configs(CachedComposition(hydra_context.config_loader, master), jobs)
-    experiment_name = _common("experiment_name", [config.experiment_name for config in configs])
+    experiment_name = str(_common("experiment_name", [config.experiment_name for config in configs]))
+    rerun = bool(_common("rerun", [config.rerun for config in configs]))
     _common("experiment", [config.question.name if config.question else "none" for config in configs])
-    if isinstance(launcher, TakesConfigs):
-        launcher.expect(configs)
-    folder = Path(master.hydra.sweep.dir).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(master, folder / "multirun.yaml")
 
     # Importing MLflow takes seconds, and a wrong key should not have to wait for it.
     from pipeline.summary import best_first, conclusion_of, sweep_summary
     from pipeline.tracking import Tracker
 
     tracker = Tracker(experiment_name)
+    fingerprints = fingerprints_of(configs)
+    begun = None if rerun else tracker.begun_sweep(fingerprints)
+    if begun is not None:
+        tracker.deliver_waiting(begun)
+    plan = plan_of(jobs, configs, fingerprints, begun, {} if rerun else tracker.finished_runs())
     swept_keys = varying_keys(jobs)
     command = shlex.join(["python", "-m", "pipeline.run", "-m", *arguments])
-    log.info(f"{len(jobs)} jobs over {', '.join(swept_keys) or 'nothing'}")
+    log.info(f"{plan} (over {', '.join(swept_keys) or 'nothing'})")
     returns: list[Sequence[JobReturn]] = []
-    with tracker.sweep(configs, swept_keys, command) as parent:
-        sweep = Sweep(parent, len(jobs), swept_keys, str(folder))
-        with sweep.announced():
-            first_job = 0
-            for batch in batches:
-                returns.append(launcher.launch(batch, initial_job_idx=first_job))
-                first_job += len(batch)
-        tracker.log_curves(sweep)
-        failed = [job for batch in returns for job in batch if job.status == JobStatus.FAILED]
-        if failed:
-            raise FailedJobsError(
-                f"{len(failed)} of {len(jobs)} jobs failed: "
-                + "; ".join(f"{' '.join(job.overrides or [])} ({_cause(job)})" for job in failed)
-            )
-    runs = tracker.runs_of(parent)
-    tracker.describe_sweep(parent, conclusion_of(runs))
-    links = tracker.share_views(parent, swept_keys, best_first(runs))
-    log.info(sweep_summary(runs, experiment_name, links))
+    parent = begun.run_id if begun else None
+    if plan.remaining or (begun is not None and not begun.finished):
+        is_chosen = any(override.startswith(f"{FOLDER_KEY}=") for override in master.hydra.overrides.hydra)
+        folder = sweep_folder(Path(master.hydra.sweep.dir), begun, is_chosen=is_chosen)
+        _use_folder(master, folder)
+        parent = tracker.open_sweep(begun, plan.fingerprints, configs, swept_keys, command, str(folder))
+        sweep = Sweep(parent, len(plan.jobs), swept_keys, str(folder.absolute()))
+        try:
+            with tracker.closing_sweep(parent):
+                with sweep.announced():
+                    returns = list(_launched(launcher, plan.remaining, max_batch_size))
+                runs = tracker.finish_sweep(sweep)
+                _require_success(returns)
+        except Interrupted as interrupted:
+            raise Interrupted(
+                interrupted.signum, f"{interrupted}. What was trained is tracked; to go on, say again: {command}"
+            ) from None
+        tracker.describe_sweep(parent, conclusion_of(runs))
+    links = {}
+    shown = tracker.runs_with(fingerprints)
+    if parent is not None:
+        links = tracker.share_views(parent, swept_keys, best_first(shown))
+    log.info(sweep_summary(shown, experiment_name, links))
     return returns
 
 
-def _common(key: str, values: Sequence[str]) -> str:
+def _common(key: str, values: Sequence[object]) -> object:
     """The value that all jobs share."""
-    different = sorted(set(values))
+    different = set(values)
     if len(different) > 1:
-        raise InputError(f"{key}: expected one for the whole sweep, got {', '.join(different)}")
-    return different[0]
+        raise InputError(f"{key}: expected one for the whole sweep, got {', '.join(sorted(map(str, different)))}")
+    return different.pop()
+
+
+def _use_folder(master: DictConfig, folder: Path) -> None:
+    """Lets all jobs keep their folders in this one, and leaves the configuration of the multirun there."""
+    if str(folder) != str(master.hydra.sweep.dir):
+        quoted = QuotedString(str(folder), Quote.single).with_quotes()
+        with open_dict(master):
+            master.hydra.sweep.dir = str(folder)
+            # From these, every job is composed.
+            master.hydra.overrides.hydra = [*master.hydra.overrides.hydra, f"{FOLDER_KEY}={quoted}"]
+    write_whole(folder / "multirun.yaml", OmegaConf.to_yaml(master).encode())
+
+
+def _launched(launcher: Launcher, jobs: Sequence[Job], max_batch_size: int | None) -> Iterator[Sequence[JobReturn]]:
+    for batch in batches(jobs, max_batch_size):
+        if isinstance(launcher, TakesJobs):
+            launcher.expect([job.number for job in batch], [job.config for job in batch])
+            yield launcher.launch([job.overrides for job in batch], initial_job_idx=batch[0].number)
+        else:
+            for part in consecutive(batch):
+                yield launcher.launch([job.overrides for job in part], initial_job_idx=part[0].number)
+
+
+def _require_success(returns: Sequence[Sequence[JobReturn]]) -> None:
+    """Raises with a line for each failed job: its overrides, its cause, its log."""
+    jobs = [job for batch in returns for job in batch]
+    failed = [job for job in jobs if job.status == JobStatus.FAILED]
+    if failed:
+        lines = [f"  {' '.join(job.overrides or [])}: {_cause(job)} ({_log_file(job)})" for job in failed]
+        raise FailedJobsError("\n".join([f"{len(failed)} of {len(jobs)} jobs failed:", *lines]))
 
 
 def _cause(job: JobReturn) -> str:
     # The public property raises the error instead of returning it.
     error = job._return_value
     return str(error) if isinstance(error, TrainingError) else f"{type(error).__name__}: {error}"
+
+
+def _log_file(job: JobReturn) -> str:
+    assert job.hydra_cfg is not None
+    configured = OmegaConf.select(job.hydra_cfg, "hydra.job_logging.handlers.file.filename")
+    return f"log: {configured}" if configured else "no log file"

@@ -65,7 +65,7 @@ class SymmetrySweeper(BasicSweeper):
         return list(jobs.values())
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
-        """Runs all jobs of the grids that the configuration and the command line span.
+        """Runs the jobs of the grids that the configuration and the command line span and that are not tracked yet.
 
         Returns:
             The job returns of each batch, as Hydra's sweepers do.
@@ -77,8 +77,8 @@ class SymmetrySweeper(BasicSweeper):
         assert self.config is not None
         assert self.hydra_context is not None
         assert self.launcher is not None
-        batches = list(self.split_overrides_to_chunks(self._jobs(arguments), self.max_batch_size))
+        jobs = self._jobs(arguments)
 
         from hydra_plugins.symmetry_sweeper._sweep import run_sweep
 
-        return run_sweep(self.hydra_context, self.config, self.launcher, batches, arguments)
+        return run_sweep(self.hydra_context, self.config, self.launcher, jobs, self.max_batch_size, arguments)

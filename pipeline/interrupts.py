@@ -1,0 +1,81 @@
+"""Ctrl-C and SIGTERM as one exception, which never tears apart what must be done as a whole."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+PATIENCE = 3.0
+"""Seconds for which a signal waits at the most: a tracking server that hangs must not keep the user."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """The user or the system asked this process to stop.
+
+    Args:
+        signum: the signal.
+        message: what was reached, and how to go on.
+    """
+
+    def __init__(self, signum: int, message: str = "") -> None:
+        self.signum = signum
+        self.message = message or f"Stopped by {signal.Signals(signum).name}"
+        super().__init__(self.message)
+
+    @property
+    def exit_code(self) -> int:
+        """128 + the signal, as shells have it: 130 after Ctrl-C, 143 after SIGTERM."""
+        return 128 + self.signum
+
+
+class _State:
+    """What the handlers know; there is one set of handlers in a process."""
+
+    depth = 0
+    pending: int | None = None
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """A context, in the main thread, in which Ctrl-C and SIGTERM raise ``Interrupted``."""
+    before = {signum: signal.signal(signum, _raise_or_wait) for signum in SIGNALS}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """A context that a first signal does not interrupt: ``Interrupted`` is raised when it ends.
+
+    A second signal, or ``PATIENCE`` seconds after the first, raises it at once.
+    """
+    _State.depth += 1
+    try:
+        yield
+    finally:
+        _State.depth -= 1
+        if _State.depth == 0 and _State.pending is not None:
+            signum, _State.pending = _State.pending, None
+            _set_alarm(0.0)
+            raise Interrupted(signum)
+
+
+def _raise_or_wait(signum: int, frame: FrameType | None) -> None:
+    if _State.depth and _State.pending is None:
+        _State.pending = signum
+        _set_alarm(PATIENCE)
+        return
+    # Raised once: whoever catches it cleans up, and must not meet it again at the end of the context.
+    first, _State.pending = _State.pending or signum, None
+    _set_alarm(0.0)
+    raise Interrupted(first)
+
+
+def _set_alarm(seconds: float) -> None:
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, _raise_or_wait)
+        signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -1,0 +1,150 @@
+"""Opens the tracking store: a local database is made whole or not at all, and only if this MLflow knows its schema."""
+
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+from mlflow import MlflowClient, get_tracking_uri
+from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+from mlflow.store.db.utils import _get_latest_schema_revision, _initialize_tables, create_sqlalchemy_engine
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from mlflow.utils.file_utils import ExclusiveFileLock
+from sqlalchemy.engine import make_url
+
+from pipeline.errors import InputError
+
+# MLflow's progress bars would mix with what this project prints; local files need none.
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# A lost server is told and tried again by ``pipeline.delivery``; MLflow's own 7 tries would keep silent for minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+# A new database logs a line per table and migration, and a busy one a traceback; both are told in other words here.
+for noisy in ("alembic", "mlflow.store.db.utils"):
+    logging.getLogger(noisy).setLevel(logging.CRITICAL)
+
+KNOWN_REVISIONS = {"dc11669786a5"}
+"""Schema revisions (MLflow 3.17) of which this project knows the rows."""
+
+
+def first_line(error: BaseException) -> str:
+    """The message of an error from one of MLflow's many stores, in one line."""
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+@contextmanager
+def store_complaints() -> Iterator[None]:
+    """Turns whatever a store raises, each its own types, into an ``InputError`` that names the store."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"MLFLOW_TRACKING_URI: cannot track to {get_tracking_uri()}: {first_line(error)}") from None
+
+
+@contextmanager
+def opened_store(experiment_name: str) -> Iterator[tuple[MlflowClient, str]]:
+    """The client and the id of the experiment, which is created if it does not exist.
+
+    Within the context no other process of this project opens the same local database, because MLflow's own setting up
+    fails when several do it at once.
+
+    Raises:
+        InputError: the store does not answer, is of another MLflow, or the experiment is deleted.
+    """
+    with store_complaints():
+        path = database_path(get_tracking_uri())
+        with _alone(path):
+            if path is not None:
+                _require_schema(path)
+            client = MlflowClient()
+            yield client, _experiment_id(client, experiment_name)
+
+
+def database_path(uri: str) -> Path | None:
+    """The file of a local SQLite store, or None for any other store."""
+    if not uri.startswith("sqlite:"):
+        return None
+    database = make_url(uri).database
+    return Path(database) if database and database != ":memory:" else None
+
+
+def local_store(client: MlflowClient, experiment_id: str) -> SqlAlchemyStore | None:
+    """The store behind a client if it is SQLite with local artifacts and a known schema; else None."""
+    store = client._tracking_client.store
+    if not isinstance(store, SqlAlchemyStore) or store.engine.dialect.name != "sqlite":
+        return None
+    location = str(client.get_experiment(experiment_id).artifact_location)
+    path = database_path(str(store.engine.url))
+    if not isinstance(get_artifact_repository(location), LocalArtifactRepository) or path is None:
+        return None
+    return store if set(_revisions(path)) <= KNOWN_REVISIONS else None
+
+
+def _alone(path: Path | None) -> ExclusiveFileLock | nullcontext[None]:
+    if path is None or os.name == "nt":
+        return nullcontext()
+    return ExclusiveFileLock(f"{path}.lock")
+
+
+def _require_schema(path: Path) -> None:
+    """Makes a new database, or refuses one of another MLflow (MLflow itself would migrate an older one unasked)."""
+    if not path.exists() or path.stat().st_size == 0:
+        _create_database(path)
+        return
+    found, expected = _revisions(path), _get_latest_schema_revision()  # type: ignore[no-untyped-call]
+    if found == [expected]:
+        return
+    if not found:
+        raise InputError(f"MLFLOW_TRACKING_URI: {path} is a database, but not one of MLflow; name another file")
+    raise InputError(
+        f"MLFLOW_TRACKING_URI: {path} is of another version of MLflow (schema {', '.join(found)}, this one has"
+        f" {expected}); make a copy of it, then: mlflow db upgrade sqlite:///{path}"
+        " (if that does not know the schema, the database is newer: pip install --upgrade mlflow)"
+    )
+
+
+def _revisions(path: Path) -> list[str]:
+    """The schema revisions written in a database; empty where it is not MLflow's."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        has_table = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+        rows = connection.execute("SELECT version_num FROM alembic_version").fetchall() if has_table else []
+    finally:
+        connection.close()
+    return sorted(str(row[0]) for row in rows)
+
+
+def _create_database(path: Path) -> None:
+    """A database with all tables, under its name only when it is complete: a kill in between leaves no half of one."""
+    partial = path.with_name(f"{path.name}.part")
+    partial.unlink(missing_ok=True)
+    engine = create_sqlalchemy_engine(f"sqlite:///{partial}")  # type: ignore[no-untyped-call]
+    try:
+        _initialize_tables(engine)  # type: ignore[no-untyped-call]
+    finally:
+        engine.dispose()
+    partial.replace(path)
+
+
+def _experiment_id(client: MlflowClient, name: str) -> str:
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        try:
+            return str(client.create_experiment(name))
+        except MlflowException:
+            # Another process, on another machine perhaps, may have created it in between.
+            experiment = client.get_experiment_by_name(name)
+            if experiment is None:
+                raise
+    if experiment.lifecycle_stage == "deleted":
+        raise InputError(
+            f"experiment_name: {name!r} is deleted; choose another or restore it with"
+            f" mlflow experiments restore --experiment-id {experiment.experiment_id}"
+        )
+    return str(experiment.experiment_id)
