@@ -14,12 +14,14 @@ class Claim(NamedTuple):
     """A statement of the source text and what the tracked runs say of it.
 
     Attributes:
-        identity: the paragraph of the source ("2b").
+        identity: the paragraph of the source ("2b"), or the number of a prepared question's own statement.
         arithmetic: of the runs that decide it; empty where it does not matter.
         statement: in words.
         prediction: what the number should be.
         measured: the number with its meaning, in words.
         number: the measured number furthest from the prediction; NaN where nothing was tested.
+        low: lower end of its 95 % interval over seeds; NaN where it has none.
+        high: upper end.
         verdict: one of the four.
         runs: how many runs decided it.
         steps: how many measured (run, step) pairs.
@@ -40,6 +42,8 @@ class Claim(NamedTuple):
     widths: str = ""
     worst_run: str = ""
     command: str = ""
+    low: float = np.nan
+    high: float = np.nan
 
 
 def widths_of(runs: pd.DataFrame) -> str:

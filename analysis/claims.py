@@ -36,7 +36,7 @@ def claims_of(tables: Tables) -> list[Claim]:
     return [*claims, optimum_claim(tables)]
 
 
-def claims_table(claims: list[Claim]) -> pd.DataFrame:
+def claims_table(claims: Sequence[Claim]) -> pd.DataFrame:
     """The claims as a frame, one row each, for ``claims.csv``."""
     return pd.DataFrame(claims, columns=Claim._fields)
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from analysis.answer import Answer
 from analysis.claim import EXACTLY, FAILS, NOT_TESTED, WITHIN, Claim
 from analysis.derivation import gradient_check
 from analysis.intervals import RESAMPLES
@@ -22,12 +23,13 @@ class Shown(NamedTuple):
     """One figure on the page, or the reason why it is missing.
 
     Attributes:
+        number: of a general figure, or a letter of a figure that only this question has.
         svg: the picture; empty when it is missing.
         reason: why; empty when it is there.
     """
 
     name: str
-    number: int
+    number: int | str
     title: str
     question: str
     caption: str
@@ -39,13 +41,28 @@ class Shown(NamedTuple):
         return base64.b64encode(self.svg).decode()
 
 
-def rendered_page(tables: Tables, claims: Sequence[Claim], figures: Sequence[Shown]) -> str:
-    """The page as HTML. Texts from params, tags and file names are escaped; nothing is loaded from elsewhere."""
+def rendered_page(
+    tables: Tables,
+    claims: Sequence[Claim],
+    figures: Sequence[Shown],
+    answer: Answer | None = None,
+    own_figures: Sequence[Shown] = (),
+) -> str:
+    """The page as HTML. Texts from params, tags and file names are escaped; nothing is loaded from elsewhere.
+
+    Args:
+        claims: the general ones.
+        figures: the general ones.
+        answer: of the prepared question; it comes first, then ``own_figures``.
+    """
     environment = Environment(loader=PackageLoader("analysis"), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("report.html").render(
         experiment_name=tables.experiment_name,
-        lead=lead(tables, claims),
+        question=tables.question,
+        lead=lead(tables, claims, answer),
         notes=tables.notes,
+        answer=answer,
+        own_figures=own_figures,
         claims=claims,
         verdict_class=VERDICT_CLASS,
         has_blas=any(claim.arithmetic == "blas" for claim in claims),
@@ -60,19 +77,21 @@ def rendered_page(tables: Tables, claims: Sequence[Claim], figures: Sequence[Sho
     )
 
 
-def lead(tables: Tables, claims: Sequence[Claim]) -> str:
-    """The conclusion in two sentences; also the first line of the descriptions in MLflow."""
+def lead(tables: Tables, claims: Sequence[Claim], answer: Answer | None = None) -> str:
+    """The conclusion in two or three sentences; also the first line of the descriptions in MLflow."""
+    diverged = int(tables.runs["diverged"].sum())
+    runs = f"{len(tables.runs)} finished runs, {f'of which {diverged}' if diverged else 'none of which'} diverged."
+    if answer is not None:
+        return f"{answer.conclusion} {runs}"
     counts = {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in VERDICT_CLASS}
     phrases = {EXACTLY: "hold exactly", WITHIN: "hold within tolerance", FAILS: "fail", NOT_TESTED: "are not tested"}
     verdicts = ", ".join(f"{count} {phrases[verdict]}" for verdict, count in counts.items() if count)
-    diverged = int(tables.runs["diverged"].sum())
     failed = [f"{claim.identity}{' (blas)' if claim.arithmetic == 'blas' else ''}" for claim in claims
               if claim.verdict == FAILS]  # fmt: skip
     return (
         f"Of {len(claims)} statements about symmetry, {verdicts}"
         + (f" ({', '.join(failed)})" if failed else "")
-        + f". {len(tables.runs)} finished runs"
-        + (f", of which {diverged} diverged." if diverged else ", none of which diverged.")
+        + f". {runs}"
     )
 
 

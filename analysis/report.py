@@ -1,6 +1,9 @@
 """Command line: claims, figures and a page, from the tracked runs.
 
 python -m analysis.report [--experiment NAME] [--output DIR] [--only FIGURE ...]
+
+The page of a prepared question begins with its own verdicts and figures; then come the general statements that its runs
+decide and the general figures that fit. Every report also renews a page that links all reports in the output folder.
 """
 
 import argparse
@@ -16,9 +19,12 @@ import yaml
 from analysis.claims import claims_of, claims_table
 from analysis.errors import ReportError
 from analysis.figures import FIGURES, Drawing, NotShownError
+from analysis.figures.drawing import FIGURES_OF_QUESTIONS, Draw
 from analysis.figures.style import house_style
+from analysis.index import write_entry, write_index
 from analysis.page import Shown, lead, rendered_page
 from analysis.publishing import publish
+from analysis.questions import ANSWERS
 from analysis.runs import load_tables
 from analysis.tables import Tables
 
@@ -38,29 +44,43 @@ def write_report(experiment_name: str, output: Path, only: Sequence[str] = ()) -
         ReportError: there is nothing to report on.
     """
     tables = load_tables(experiment_name)
+    answering = ANSWERS.get(tables.question.name) if tables.question else None
+    own = FIGURES_OF_QUESTIONS.get(tables.question.name, {}) if tables.question else {}
+    general = FIGURES if answering is None or answering.figures is None else answering.figures
+    drawable = {**own, **FIGURES}
+    if unknown := [name for name in only if name not in drawable]:
+        raise ReportError(f"--only: expected some of {', '.join(drawable)}, got {', '.join(unknown)}")
     folder = output / experiment_name
     folder.mkdir(parents=True, exist_ok=True)
     with house_style():
-        shown = [_shown(name, tables, folder) for name in only or FIGURES]
-    for figure in shown:
+        shown = {name: _shown(name, drawable[name], tables, folder) for name in only or [*own, *general]}
+    for figure in shown.values():
         if figure.reason:
             print(f"{figure.name} is not shown: {figure.reason}")
-    written = [folder / f"{figure.name}.{ending}" for figure in shown if figure.svg for ending in ("png", "svg", "csv")]
+    written = [folder / f"{name}.{ending}" for name in shown if shown[name].svg for ending in ("png", "svg", "csv")]
     if only:
         return written
-    claims = claims_of(tables)
-    claims_table(claims).to_csv(folder / CLAIMS_FILE, index=False)
-    page = rendered_page(tables, claims, sorted(shown, key=lambda figure: figure.number))
+    claims, answer = claims_of(tables), None
+    own_figures = sorted((shown[name] for name in own), key=lambda figure: figure.number)
+    figures = sorted((shown[name] for name in general), key=lambda figure: figure.number)
+    if answering is not None:
+        answer = answering.function(tables)
+        claims = [claim for claim in claims if claim.runs]
+        figures = [figure for figure in figures if figure.svg]
+    claims_table([*(answer.claims if answer else ()), *claims]).to_csv(folder / CLAIMS_FILE, index=False)
+    page = rendered_page(tables, claims, figures, answer, own_figures)
     (folder / PAGE_FILE).write_text(page, encoding="utf-8")
-    publish(tables, folder / PAGE_FILE, lead(tables, claims))
-    return [*written, folder / CLAIMS_FILE, folder / PAGE_FILE]
+    conclusion = lead(tables, claims, answer)
+    publish(tables, folder / PAGE_FILE, conclusion)
+    entry = write_entry(folder, tables, conclusion)
+    return [*written, folder / CLAIMS_FILE, folder / PAGE_FILE, entry, write_index(output)]
 
 
-def _shown(name: str, tables: Tables, folder: Path) -> Shown:
+def _shown(name: str, draw: Draw, tables: Tables, folder: Path) -> Shown:
     """Draws one figure and writes its three files."""
     words = yaml.safe_load((files("analysis") / "captions" / f"{name}.yaml").read_text(encoding="utf-8"))
     try:
-        drawing = FIGURES[name](tables)
+        drawing = draw(tables)
     except (NotShownError, ReportError) as error:
         return Shown(name, words["number"], words["title"], words["question"], "", b"", str(error))
     svg = _saved(drawing, name, folder)
@@ -86,9 +106,6 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("reports"), help="folder to write into (default: reports)")
     parser.add_argument("--only", nargs="+", default=[], metavar="FIGURE", help=f"some of: {', '.join(FIGURES)}")
     arguments = parser.parse_args()
-    unknown = [name for name in arguments.only if name not in FIGURES]
-    if unknown:
-        sys.exit(f"--only: expected some of {', '.join(FIGURES)}, got {', '.join(unknown)}")
     # MLflow would retry a server that does not answer for minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")

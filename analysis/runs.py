@@ -14,7 +14,7 @@ from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
 
 from analysis.errors import ReportError
-from analysis.tables import Tables, Weights
+from analysis.tables import Question, Tables, Weights
 from pipeline import names
 
 # Its progress bars would mix with what this project prints; local files need none.
@@ -60,10 +60,19 @@ def load_tables(experiment_name: str) -> Tables:
         curves=curves,
         weights=lambda run_id: _load_weights(client, run_id),
         parent=newest,
+        question=_question(by_age),
         commands=[run.data.tags[names.COMMAND_TAG] for run in by_age if names.COMMAND_TAG in run.data.tags],
         views=_views(experiment, newest),
         notes=notes,
     )
+
+
+def _question(parents: list[Run]) -> Question | None:
+    """That of the newest sweep that has one; sweeps without one may add runs to it."""
+    for tags in (parent.data.tags for parent in reversed(parents)):
+        if names.QUESTION_TAG in tags:
+            return Question(*(tags[key] for key in (names.QUESTION_TAG, names.ASKS_TAG, names.PREDICTS_TAG)))
+    return None
 
 
 def _views(experiment: Experiment, parent: str | None) -> dict[str, str]:

@@ -2,11 +2,26 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 Weights = dict[str, np.ndarray]
+
+
+class Question(NamedTuple):
+    """What a prepared sweep asks.
+
+    Attributes:
+        name: that of its module in ``analysis.questions`` and of its file in ``conf/experiment``.
+        asks: the question in one sentence.
+        predicts: the statement under test.
+    """
+
+    name: str
+    asks: str
+    predicts: str
 
 
 @dataclass(frozen=True)
@@ -22,6 +37,7 @@ class Tables:
         weights: run id -> arrays ``initial_weights1`` (fan_in, fan_out), ``final_weights1``, ``initial_biases1``, ...
         experiment_id: its id.
         parent: run id of the newest sweep, or None.
+        question: what the newest sweep of a prepared question asks, or None.
         commands: the commands of the sweeps, oldest first.
         views: label -> link of the prepared views of the newest sweep in the MLflow UI.
         notes: sentences about what is missing or was read another way; the page shows them first.
@@ -33,6 +49,7 @@ class Tables:
     weights: Callable[[str], Weights]
     experiment_id: str = ""
     parent: str | None = None
+    question: Question | None = None
     commands: list[str] = field(default_factory=list)
     views: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

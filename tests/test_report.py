@@ -125,7 +125,8 @@ def test_regenerating_gives_the_same_bytes(store: MlflowClient, tmp_path: Path) 
     assert left.keys() == right.keys()
     assert [name for name in left if left[name] != right[name]] == []
     endings = {Path(name).suffix for name in left}
-    assert endings == {".png", ".svg", ".csv", ".html"}
+    assert endings == {".png", ".svg", ".csv", ".html", ".json"}
+    assert (first / "index.html").read_bytes() == (second / "index.html").read_bytes()
 
 
 def test_the_report_is_attached_to_the_parent_and_describes_it(store: MlflowClient, tmp_path: Path) -> None:
@@ -190,9 +191,10 @@ def test_reports_that_cannot_be_made_say_what_to_do(tmp_path: Path) -> None:
         return completed.stderr
 
     assert "mlflow.db does not exist" in told()
-    assert "--only: expected some of" in told("--only", "nothing")
     assert list(tmp_path.iterdir()) == []
     assert command("pipeline.run", "training.steps=1", folder=tmp_path).returncode == 0
+    assert "--only: expected some of" in told("--only", "nothing")
+    assert not (tmp_path / "reports").exists()
     assert "no experiment 'absent' here; there are: Default, symmetry" in told("--experiment", "absent")
     assert "has no finished run" in told("--experiment", "Default")
     silent = told(MLFLOW_TRACKING_URI="http://127.0.0.1:9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")

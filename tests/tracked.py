@@ -81,7 +81,7 @@ def with_value(tables: Tables, run_id: str, metric: str, step: int, value: float
     place = (curves["run_id"] == run_id) & (curves["metric"] == metric) & (curves["step"] == step)
     assert place.sum() == 1
     curves.loc[place, "value"] = value
-    return Tables(tables.experiment_name, tables.runs, curves, tables.weights, notes=[])
+    return replace(tables, curves=curves)
 
 
 def with_entries(tables: Tables, run_id: str, changes: Mapping[str, Any]) -> Tables:

@@ -33,9 +33,22 @@ class NotShownError(Exception):
 
 Draw = Callable[[Tables], Drawing]
 FIGURES: dict[str, Draw] = {}
+"""Figures for every experiment."""
+FIGURES_OF_QUESTIONS: dict[str, dict[str, Draw]] = {}
+"""Figures of a prepared question: question -> name -> function."""
 
 
 def figure(draw: Draw) -> Draw:
     """Registers a figure under its function name."""
     FIGURES[draw.__name__] = draw
     return draw
+
+
+def figure_of(question: str) -> Callable[[Draw], Draw]:
+    """Registers a figure under its function name, for experiments that were made by a prepared question."""
+
+    def register(draw: Draw) -> Draw:
+        FIGURES_OF_QUESTIONS.setdefault(question, {})[draw.__name__] = draw
+        return draw
+
+    return register
