@@ -5,12 +5,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import mlflow
 import pytest
 from hydra import compose, initialize
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 
+from analysis.runs import load_tables
 from pipeline.cached_composition import CachedComposition, checked_configs
 from pipeline.config import Config
 from pipeline.stacking import fingerprint
@@ -90,9 +92,17 @@ def test_a_prepared_question_is_whole_and_its_small_sweep_is_part_of_the_large_o
     assert {fingerprint(config) for config in small} < {fingerprint(config) for config in large}
 
 
-def test_a_large_sweep_is_tracked_with_its_question(tmp_path: Path) -> None:
+def test_a_large_sweep_is_tracked_with_its_question(tmp_path: Path, tracking_to: None) -> None:
     few = ["model.hidden_units=[2]", "training.steps=2", "data.limit=50"]
     completed = command("pipeline.run", "-m", "experiment=rounding", "size=large", *few, folder=tmp_path)
     assert completed.returncode == 0, completed.stderr
     assert completed.stderr == ""
-    assert "3 jobs over arithmetic, dtype" in completed.stdout
+    assert "3 to train (over arithmetic, dtype)" in completed.stdout
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    tables = load_tables("rounding")
+    assert len(tables.runs) == 3
+    assert tables.question is not None
+    asked = configs("experiment=rounding")[0].question
+    assert asked is not None
+    assert tuple(tables.question) == (asked.name, asked.asks, asked.predicts)
+    assert not {"question", "size"} & {str(column).partition(".")[0] for column in tables.runs}
