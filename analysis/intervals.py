@@ -28,22 +28,24 @@ def mean_with_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
     mean = values.mean(axis=0)
     if len(values) == 1:
         return mean, mean, mean
-    interval = bootstrap(
-        (values,),
-        np.mean,
-        axis=0,
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
+    # SciPy also computes the standard error, whose squares overflow for the last values of runs that diverge.
+    with np.errstate(over="ignore", invalid="ignore"):
+        interval = bootstrap(
+            (values,),
+            np.mean,
+            axis=0,
+            n_resamples=RESAMPLES,
+            confidence_level=CONFIDENCE,
+            method="percentile",
+            rng=np.random.default_rng(0),
+        ).confidence_interval
     return mean, interval.low, interval.high
 
 
 def aggregated(data: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:
     """Mean and interval of ``value`` over the runs of each group, at each step.
 
-    A diverged run has no value after its divergence; the mean is then over the runs that are left.
+    A diverged run has no finite value after its divergence; the mean is then over the runs that are left.
 
     Args:
         data: columns ``run_id``, ``step``, ``value`` and those in ``by``.
@@ -53,7 +55,7 @@ def aggregated(data: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFram
     """
     parts = []
     group: Any
-    for group, rows in data.groupby(list(by), sort=True):
+    for group, rows in data[np.isfinite(data[value])].groupby(list(by), sort=True, observed=True):
         matrix = rows.pivot(index="run_id", columns="step", values=value)
         # Steps at which the same runs are left share one call; without divergence that is all of them.
         for present, steps in matrix.T.groupby(matrix.notna().T.apply(tuple, axis=1)):
@@ -62,7 +64,9 @@ def aggregated(data: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFram
             for column, key in zip(by, group, strict=True):
                 part[column] = key
             parts.append(part)
-    return pd.concat(parts, ignore_index=True).sort_values([*by, "step"], ignore_index=True)
+    # A constant column has lost its type, and with it the order of its categories.
+    table = pd.concat(parts, ignore_index=True).astype({column: data[column].dtype for column in by})
+    return table.sort_values([*by, "step"], ignore_index=True)
 
 
 def means_with_intervals(samples: Sequence[np.ndarray]) -> np.ndarray:

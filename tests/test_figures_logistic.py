@@ -11,8 +11,8 @@ from matplotlib.colors import to_hex
 from analysis.figures.arrivals import OUTCOMES
 from analysis.figures.drawing import Drawing
 from analysis.figures.logistic import SEED_LINE, SPREAD, logistic_optimum
-from analysis.figures.scatter import number
 from analysis.figures.style import PALETTE
+from analysis.figures.words import number
 from analysis.tables import Tables
 from pipeline import names
 from pipeline.optimum import ATTAINED, SEPARABLE, UNDECIDED

@@ -12,8 +12,8 @@ from scipy.stats import bootstrap
 
 from analysis.figures.drawing import Drawing, NotShownError
 from analysis.figures.paired import FEWEST_MARKED, MOST_STARTS, SIDE_BY_SIDE, paired_differences
-from analysis.figures.scatter import interval, number
 from analysis.figures.style import PALETTE
+from analysis.figures.words import interval, number
 from analysis.intervals import CONFIDENCE, RESAMPLES
 from analysis.tables import Tables
 from pipeline import names
@@ -107,7 +107,7 @@ def test_the_picture_shows_each_cell_in_the_row_and_column_of_its_starts(drawing
 
 def test_title_axes_and_caption_say_what_is_compared_and_how_much(drawing: Drawing) -> None:
     pooled = f"{RATE} (2 values), seed ({SEEDS} values)"
-    assert f"72 pairs of 48 runs; a cell pools {pooled}; no run diverged" in heading_of(drawing)
+    assert f"72 pairs of 48 runs; no run diverged a cell pools {pooled}" in heading_of(drawing)
     numbers = drawing.numbers
     assert (numbers["pairs"], numbers["runs"], numbers["cells"], numbers["pooled"]) == (72, 48, 12, pooled)
     left, _ = panels_of(drawing)

@@ -8,8 +8,9 @@ from matplotlib.lines import Line2D
 from scipy.stats import bootstrap, spearmanr
 
 from analysis.figures.drawing import Drawing, NotShownError
-from analysis.figures.scatter import MINUS, RATE, distance_and_loss
+from analysis.figures.scatter import distance_and_loss
 from analysis.figures.style import PALETTE
+from analysis.figures.words import MINUS, RATE
 from analysis.intervals import CONFIDENCE, RESAMPLES, rank_correlation
 from analysis.tables import Tables
 from pipeline import names

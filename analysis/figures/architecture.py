@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from analysis.errors import ReportError
+from analysis.figures.words import amount
 from analysis.tables import Tables
 from pipeline import names
 
@@ -136,15 +137,6 @@ def layer_table(network: Network) -> pd.DataFrame:
     )
 
 
-def amount(number: int, noun: str) -> str:
-    """A number with its noun.
-
-    >>> amount(1, "unit"), amount(32, "unit")
-    ('1 unit', '32 units')
-    """
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def described(network: Network) -> str:
     """The layers in words.
 
@@ -170,12 +162,3 @@ def layers_left_out(network: Network) -> str:
     if len(layers) > 1:
         return f"layers {layers[0]} to {layers[-1]}"
     return f"layer {layers[0]}" if layers else ""
-
-
-def literal(text: str) -> str:
-    r"""The text as Matplotlib shows it unchanged: a dollar sign would start a formula.
-
-    >>> literal("a$b")
-    'a\\$b'
-    """
-    return text.replace("$", r"\$")

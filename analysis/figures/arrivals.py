@@ -4,10 +4,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.figures.architecture import amount
 from analysis.figures.drawing import NotShownError
-from analysis.figures.pairs import own_and_shared
-from analysis.figures.scatter import RATE, distinguishing, labelled, param_texts
+from analysis.figures.words import RATE, amount, distinguishing, labelled, own_and_shared, param_texts, start_labels
 from analysis.tables import Tables
 from pipeline import names
 
@@ -29,7 +27,8 @@ class Problem(NamedTuple):
         outcome: whether there is an optimum, in words.
         metric: what is left is the gap to the optimum where there is one, else the training loss.
         runs: rows of ``Tables.runs``, diverged ones included.
-        left: columns ``run_id``, ``init``, ``learning_rate``, ``step``, ``value`` of runs that did not diverge.
+        left: columns ``run_id``, ``start``, ``init``, ``learning_rate``, ``step``, ``value``, of runs that did not
+            diverge.
         spreads: columns ``learning_rate``, ``seed``, ``step``, ``value`` (largest minus smallest training loss of the
             runs of one seed), ``runs``; only seeds with two starts or more.
     """
@@ -80,13 +79,13 @@ def _with_labels(runs: pd.DataFrame) -> pd.DataFrame:
     Of a run that was repeated with other results (a changed version of the code), only the newest counts.
     """
     texts = param_texts(runs)
-    own, shared = own_and_shared(texts)
+    _, shared = own_and_shared(texts)
     settings = distinguishing(texts, ["data"], [key for key in shared if key not in ("data", "model", RATE, "seed")])
     kinds = runs["optimum"].fillna("").str.partition(":")[0]
     labels = {
         "problem": labelled(texts, ["data", *settings]),
         "outcome": kinds.map(OUTCOMES).fillna(NOT_COMPUTED),
-        "start": labelled(texts, ["init", *distinguishing(texts, ["init"], own)]),
+        "start": start_labels(texts),
     }
     by_age = runs.assign(**labels).sort_values(["start_time", "run_id"])
     return by_age.drop_duplicates(["problem", "start", RATE, "seed"], keep="last")
@@ -98,7 +97,7 @@ def _problem(tables: Tables, runs: pd.DataFrame) -> Problem:
     ended = runs.loc[~runs["diverged"], ["run_id", "init", "start", RATE, "seed"]]
     ended = ended.rename(columns={RATE: "learning_rate"})
     curves = tables.curves[["run_id", "metric", "step", "value"]].merge(ended, on="run_id")
-    left = curves.loc[curves["metric"] == metric, ["run_id", "init", "learning_rate", "step", "value"]]
+    left = curves.loc[curves["metric"] == metric, ["run_id", "start", "init", "learning_rate", "step", "value"]]
     return Problem(label, outcome, metric, runs, left, _spreads(curves[curves["metric"] == names.LOSS_TRAIN]))
 
 

@@ -1,163 +1,240 @@
 """Figures 2 and 3: loss and symmetry over the steps of training."""
 
-from collections.abc import Sequence
+import math
+from textwrap import fill
+from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from analysis.figures.drawing import Drawing, NotShownError, figure
-from analysis.figures.style import SYMMETRIC, axis_with_zero, colours_of, schemes_in, step_axis
+from analysis.figures.style import SYMMETRIC, legend_above, start_styles, step_axis, value_axis
+from analysis.figures.words import (
+    RATE,
+    amount,
+    counted,
+    distinguishing,
+    fate,
+    labelled,
+    literal,
+    loss_unit,
+    own_and_shared,
+    param_texts,
+    start_labels,
+)
 from analysis.intervals import aggregated
 from analysis.tables import Tables
 from pipeline import names
 
-PANEL_KEYS = ("model", "arithmetic", "data", "optimizer", "model.activation", "model.hidden_units")
-MOST_ROWS = 6
-RATE = "optimizer.learning_rate"
+MOST_PANELS, MANY_PANELS, MOST_COLUMNS = 24, 12, 4
+CHARACTERS_AN_INCH = 11
+MOST_UNIT_TICKS = 4
+HIGHEST = 1e3
+"""How far above the other lines one that diverges is shown; it would flatten them."""
+PLACE = ["setting", "learning_rate"]
+LINE = ["start", "init", "metric"]
+COMMAND = "python -m pipeline.run -m model=mlp init=zeros,constant,xavier_uniform"
+
+
+class Lines(NamedTuple):
+    """Means over runs, and how they are arranged.
+
+    Attributes:
+        means: columns ``setting``, ``learning_rate``, ``start``, ``init``, ``metric``, ``step``, ``value``, ``low``,
+            ``high``, ``runs``.
+        runs: the runs with columns ``setting``, ``start`` and ``learning_rate``, diverged ones included.
+        pooled: settings that vary but have no panels of their own; a line is the mean over them, too.
+    """
+
+    means: pd.DataFrame
+    runs: pd.DataFrame
+    pooled: list[str]
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """Values for the captions of both figures."""
+        longest = self.means.groupby([*PLACE, *LINE], observed=True)["runs"].max()
+        pooled = f" A line pools {', '.join(self.pooled)}: there are too many settings for a panel each."
+        return {
+            "runs": len(self.runs),
+            "diverged": int(self.runs["diverged"].sum()),
+            "runs_a_line": counted(longest.tolist()),
+            "pooled": pooled if self.pooled else "",
+        }
 
 
 @figure
 def loss_over_steps(tables: Tables) -> Drawing:
-    """Training (solid) and test loss (dotted) over steps by initialisation, a panel per model and learning rate."""
-    metrics = {"train": names.LOSS_TRAIN, "test": names.LOSS_TEST}
-    means = _means(tables, {part: metric for part, metric in metrics.items() if metric in tables.runs})
-    canvas, panels = _grid(means, height=2.4)
-    for (row, rate), axes in panels.items():
-        panel = means[(means["row"] == row) & (means[RATE] == rate)]
-        for (scheme, part), line in panel.groupby(["init", "metric"], sort=True):
-            _line(axes, line, str(scheme), dotted=part == "test", band=part == "train")
+    """Training (solid) and test loss (dotted) over steps by initialisation, a panel per setting and learning rate."""
+    parts = {"training": names.LOSS_TRAIN, "test": names.LOSS_TEST}
+    lines = _lines(tables, tables.runs, parts)
+    highest = _highest(lines, parts)
+    styles = start_styles(lines.runs)
+    canvas, panels = _grid(_cut(lines, highest), {f"mean loss of an example{loss_unit(tables.runs)}": 2.4})
+    for (axes,), means in panels:
+        for (start, _, part), line in means.groupby(LINE, observed=True):
+            _draw(axes, line, styles[str(start)], dotted=part == "test")
+    for (axes,), _ in panels:
+        _value_axis(axes, lines.means["value"], highest)
         step_axis(axes)
-        axes.set_yscale("log")
-    for axes in _first_column(panels):
-        axes.set_ylabel("mean loss of an example [nats]")
-    _legend(canvas, means, [("training", "-"), ("test", ":")] if "test" in set(means["metric"]) else [])
-    end = tables.runs[~tables.runs["diverged"]].groupby(["model", "init"])[names.LOSS_TRAIN].min()
-    numbers = _counts(tables, means) | {"conclusion": _loss_conclusion(end)}
-    return Drawing(canvas, means, numbers)
+    dashes = {"training": "-", "test": ":"} if "test" in set(lines.means["metric"]) else {}
+    legend_above(canvas, styles | {part: {"color": "0.4", "ls": dash} for part, dash in dashes.items()})
+    ended = tables.runs[~tables.runs["diverged"]].groupby(["model", "init"])[names.LOSS_TRAIN].min()
+    return Drawing(canvas, lines.means, lines.numbers | _cut_words(highest) | {"conclusion": _lowest(ended)})
 
 
 @figure
 def symmetry_over_steps(tables: Tables) -> Drawing:
-    """Mean distance between hidden units (above) and number of distinct units (below) over steps."""
-    if names.DISTANCE not in tables.runs or tables.runs[names.DISTANCE].isna().all():
-        raise NotShownError("no run has hidden units to compare; add model=mlp to the sweep")
+    """Mean distance between hidden units (above) and number of distinct units (below) over steps.
+
+    Raises:
+        NotShownError: no run has hidden units.
+    """
+    hidden = tables.runs[[len(widths) > 0 for widths in tables.runs["model.hidden_units"]]]
+    if hidden.empty:
+        raise NotShownError(f"no run has hidden units to compare; {COMMAND}")
     parts = {"distance": names.DISTANCE, "distinct units": names.DISTINCT_UNITS}
-    means = _means(tables, parts)
-    rows = list(dict.fromkeys(means["row"]))
-    doubled = means.assign(row=means["row"] + "\n" + means["metric"])
-    order = [f"{row}\n{part}" for row in rows for part in parts]
-    canvas, panels = _grid(doubled, height=2.0, order=order)
-    for (row, rate), axes in panels.items():
-        panel = doubled[(doubled["row"] == row) & (doubled[RATE] == rate)]
-        for scheme, line in panel.groupby("init", sort=True):
-            _line(axes, line, str(scheme))
-        step_axis(axes)
-        if row.endswith("\ndistance"):
-            axis_with_zero(axes)
-        else:
-            axes.set_yscale("log", base=2)
-            axes.set_ylim(0.8, None)
-            axes.yaxis.set_major_formatter("{x:g}")
-    for axes, row in zip(_first_column(panels), order, strict=True):
-        axes.set_ylabel("mean distance" if row.endswith("\ndistance") else "distinct units")
-    _legend(canvas, means, [])
-    symmetric = tables.runs[tables.runs["init"].isin(SYMMETRIC) & tables.runs[names.DISTANCE].notna()]
-    numbers = _counts(tables, means) | {
-        "symmetric_runs": len(symmetric),
-        "largest_symmetric": float(symmetric[names.DISTANCE].max()) if len(symmetric) else float("nan"),
-    }
-    return Drawing(canvas, means, numbers)
+    lines = _lines(tables, hidden, parts)
+    highest = _highest(lines, {"distance": names.DISTANCE})
+    distances = lines.means.loc[lines.means["metric"] == "distance", "value"]
+    styles = start_styles(lines.runs)
+    canvas, panels = _grid(_cut(lines, highest), {"mean distance\nbetween units": 2.0, "distinct\nunits": 1.2})
+    for both, means in panels:
+        for axes, part in zip(both, parts, strict=True):
+            for (start, _, _), line in means[means["metric"] == part].groupby(LINE, observed=True):
+                _draw(axes, line, styles[str(start)])
+    units = _unit_ticks(lines.means)
+    for (above, below), _ in panels:
+        _value_axis(above, distances, highest)
+        step_axis(above)
+        below.set_yscale("log", base=2)
+        below.set_ylim(0.8, None)
+        below.set_yticks(units, [f"{count:g}" for count in units], minor=False)
+        below.minorticks_off()
+    legend_above(canvas, styles)
+    symmetric = hidden[hidden["init"].isin(SYMMETRIC) & ~hidden["diverged"]]
+    words = (
+        f" The largest final distance in any of the {amount(len(symmetric), 'run')} from zeros or a constant is"
+        f" {symmetric[names.DISTANCE].max():.3g}."
+    )
+    largest = {"largest_symmetric": words if len(symmetric) else ""}
+    return Drawing(canvas, lines.means, lines.numbers | _cut_words(highest) | largest)
 
 
-def _means(tables: Tables, metrics: dict[str, str]) -> pd.DataFrame:
-    """Means and intervals of some metrics: columns ``row``, learning rate, ``init``, ``metric``, ``step``, ``value``,
-    ``low``, ``high``, ``runs``."""
-    labels = _row_labels(tables.runs)
-    parts = [
-        aggregated(curve.assign(row=curve["run_id"].map(labels)), "value", by=["row", RATE, "init"]).assign(metric=part)
-        for part, metric in metrics.items()
-        if len(curve := tables.curve(metric)[["run_id", RATE, "init", "step", "value"]])
-    ]
-    return pd.concat(parts, ignore_index=True)
-
-
-def _row_labels(runs: pd.DataFrame) -> "pd.Series[str]":
-    """Run id -> the row of panels that it belongs to: the model and what else the runs compare, six rows at most."""
-    varying = [key for key in PANEL_KEYS if key == "model" or runs[key].nunique() > 1]
-    # A key that already follows from the others (logistic regression has no hidden units) needs no row of its own.
-    while len(varying) > 1 and (
-        runs.groupby(varying[:-1])[varying[-1]].nunique().max() == 1 or len(runs[varying].drop_duplicates()) > MOST_ROWS
-    ):
+def _lines(tables: Tables, runs: pd.DataFrame, metrics: dict[str, str]) -> Lines:
+    """Means and intervals of metrics over all runs that share start, learning rate and setting."""
+    texts = param_texts(runs)
+    _, shared = own_and_shared(texts)
+    varying = distinguishing(texts, ["model"], [key for key in shared if key not in ("model", RATE, "seed")])
+    pooled: list[str] = []
+    while varying and len(texts[["model", RATE, *varying]].drop_duplicates()) > MOST_PANELS:
+        pooled.append(f"{varying[-1]} ({amount(texts[varying[-1]].nunique(), 'value')})")
         varying.pop()
-    texts = runs[varying].map(str).agg(", ".join, axis=1)
-    return pd.Series(texts.to_numpy(), index=runs["run_id"])
+    setting = labelled(texts, ["model", *varying])
+    known = runs.rename(columns={RATE: "learning_rate"}).assign(setting=setting, start=start_labels(texts))
+    columns = known[["run_id", *PLACE, "start", "init"]]
+    parts = [
+        aggregated(curve.merge(columns, on="run_id"), "value", by=[*PLACE, "start", "init"]).assign(metric=part)
+        for part, metric in metrics.items()
+        if len(curve := tables.curves.loc[tables.curves["metric"] == metric, ["run_id", "step", "value"]])
+    ]
+    means = pd.concat(parts, ignore_index=True)
+    return Lines(means[[*PLACE, *LINE, "step", "value", "low", "high", "runs"]], known, pooled)
 
 
-def _grid(
-    means: pd.DataFrame, height: float, order: Sequence[str] | None = None
-) -> tuple[Figure, dict[tuple[str, float], Axes]]:
-    rows = order or sorted(set(means["row"]))
-    rates = sorted(set(means[RATE]))
-    canvas = Figure(figsize=(min(11.0, 2.2 + 2.9 * len(rates)), 0.9 + height * len(rows)), layout="constrained")
-    grid = canvas.subplots(len(rows), len(rates), sharex=True, sharey="row", squeeze=False)
-    panels = {}
-    for row, line in zip(rows, grid, strict=True):
-        for rate, axes in zip(rates, line, strict=True):
-            panels[row, rate] = axes
-            axes.set_title(f"{row.splitlines()[0]}, learning rate {rate:g}".replace("$", r"\$"))
-    for axes in grid[-1]:
-        axes.set_xlabel("step")
+def _grid(lines: Lines, heights: dict[str, float]) -> tuple[Figure, list[tuple[list[Axes], pd.DataFrame]]]:
+    """A panel per setting and learning rate, with the means to draw into it.
+
+    A setting fills a row where all have the same few learning rates; otherwise panels follow each other.
+
+    Args:
+        heights: label and inches of the axes below each other in a panel. All panels share the scales of each.
+    """
+    places = lines.means[PLACE].drop_duplicates().sort_values(PLACE)
+    rates = places["learning_rate"].nunique()
+    complete = len(places) == rates * places["setting"].nunique() and 1 < rates <= MOST_COLUMNS
+    columns = rates if complete else min(len(places), MOST_COLUMNS if len(places) <= MANY_PANELS else 6)
+    rows = -(-len(places) // columns)
+    size = min(11.0, 2.6 + 2.8 * columns), 0.9 + (0.5 + sum(heights.values())) * rows
+    canvas = Figure(figsize=size, layout="constrained")
+    cells = canvas.add_gridspec(rows * len(heights), columns, height_ratios=[*heights.values()] * rows)
+    panels: list[tuple[list[Axes], pd.DataFrame]] = []
+    for index, (setting, rate) in enumerate(places.itertuples(index=False, name=None)):
+        row, column = divmod(index, columns)
+        stacked: list[Axes] = []
+        for part, label in enumerate(heights):
+            first = panels[0][0] if panels else stacked
+            shared = {"sharex": first[0] if first else None, "sharey": first[part] if panels else None}
+            axes = canvas.add_subplot(cells[row * len(heights) + part, column], **shared)
+            lowest = part == len(heights) - 1 and index + columns >= len(places)
+            axes.tick_params(labelleft=column == 0, labelbottom=lowest, labelsize=9 if columns <= MOST_COLUMNS else 7.5)
+            axes.set(xlabel="step" if lowest else "", ylabel=label if column == 0 else "")
+            stacked.append(axes)
+        here, trained = (
+            table[(table["setting"] == setting) & (table["learning_rate"] == rate)]
+            for table in (lines.means, lines.runs)
+        )
+        fitting = int(CHARACTERS_AN_INCH * size[0] / columns)
+        title = f"{setting}, learning rate {rate:g}"
+        if len(title) > fitting:
+            title = f"{fill(str(setting), fitting)}\nlearning rate {rate:g}"
+        stacked[0].set_title(literal(f"{title}\n{fate(trained['diverged'])}"))
+        panels.append((stacked, here))
     return canvas, panels
 
 
-def _first_column(panels: dict[tuple[str, float], Axes]) -> list[Axes]:
-    first = min(rate for _, rate in panels)
-    return [axes for (_, rate), axes in panels.items() if rate == first]
+def _unit_ticks(means: pd.DataFrame) -> list[float]:
+    """Numbers of distinct units for the axis: those in which the lines end, or the ends of their range."""
+    counts = means[means["metric"] == "distinct units"]
+    last = counts.groupby([*PLACE, *LINE], observed=True)["value"].last()
+    ticks = sorted({1.0, *last})
+    return ticks if len(ticks) <= MOST_UNIT_TICKS else [1.0, ticks[-1]]
 
 
-def _line(axes: Axes, line: pd.DataFrame, scheme: str, dotted: bool = False, band: bool = True) -> None:
-    colour = colours_of([scheme])[scheme]
-    # Symmetric starts are drawn first and wider, constant over zeros, so that lines on top leave the others visible.
-    width = 2.6 if scheme in SYMMETRIC and not dotted else 1.3
-    style = ":" if dotted else "--" if scheme == "constant" else "-"
-    axes.plot(
-        line["step"],
-        line["value"],
-        style,
-        color=colour,
-        lw=width,
-        zorder={"zeros": 2.0, "constant": 2.5}.get(scheme, 3.0),
-    )
-    if band:
-        axes.fill_between(line["step"], line["low"], line["high"], color=colour, alpha=0.2, lw=0)
+def _highest(lines: Lines, parts: dict[str, str]) -> float:
+    """Where the axis of values ends: far above what runs start from, and end at if they do not diverge."""
+    values = lines.means[lines.means["metric"].isin(parts)]
+    first = values.loc[values["step"] == 0, "value"].max()
+    last = lines.runs.loc[~lines.runs["diverged"], [metric for metric in parts.values() if metric in lines.runs]]
+    highest = HIGHEST * max(first, last.to_numpy(float, na_value=0.0).max(initial=0.0))
+    return highest if highest < values["value"].max() else math.inf
 
 
-def _legend(canvas: Figure, means: pd.DataFrame, styles: Sequence[tuple[str, str]]) -> None:
-    schemes = schemes_in(means["init"])
-    lines = [
-        Line2D([], [], color=colour, lw=2.6 if scheme in SYMMETRIC else 1.3, ls="--" if scheme == "constant" else "-")
-        for scheme, colour in colours_of(schemes).items()
-    ]
-    lines += [Line2D([], [], color="0.4", ls=style) for _, style in styles]
-    labels = [scheme.replace("$", r"\$") for scheme in schemes] + [label for label, _ in styles]
-    canvas.legend(lines, labels, loc="outside upper center", ncols=min(len(labels), 8), handlelength=2.4)
+def _value_axis(axes: Axes, values: "pd.Series[float]", highest: float) -> None:
+    value_axis(axes, values.clip(upper=highest))
+    if highest < math.inf:
+        axes.set_ylim(None, highest)
 
 
-def _counts(tables: Tables, means: pd.DataFrame) -> dict[str, object]:
-    runs = means.groupby(["row", RATE, "init"])["runs"].max()
-    each = f"{runs.min()}" if runs.min() == runs.max() else f"{runs.min()} to {runs.max()}"
-    shown = tables.runs
-    return {"runs": len(shown), "runs_a_line": each, "diverged": int(shown["diverged"].sum())}
+def _cut(lines: Lines, highest: float) -> Lines:
+    """The same lines without what would overflow when it is drawn: they leave the panel all the same."""
+    columns = ["value", "low", "high"]
+    return lines._replace(means=lines.means.assign(**lines.means[columns].clip(upper=10.0 * highest)))
 
 
-def _loss_conclusion(best: "pd.Series[float]") -> str:
-    """The best final training loss of each start of the networks and of the spread of logistic regression."""
-    models = best.unstack("init")
-    sentences = []
-    for model, losses in models.iterrows():
-        known = losses.dropna().sort_values()
-        listed = ", ".join(f"{scheme} {loss:.3g}" for scheme, loss in known.items())
-        sentences.append(f"{model}: {listed}")
-    return "; ".join(sentences)
+def _cut_words(highest: float) -> dict[str, str]:
+    """What the caption says of an axis that does not show all values."""
+    return {"cut": f", or leave the panel at the top, above {highest:.2g}" if highest < math.inf else ""}
+
+
+def _draw(axes: Axes, line: pd.DataFrame, style: dict[str, Any], dotted: bool = False) -> None:
+    """A mean with its interval; a dotted one is thin and without."""
+    look = style | {"ls": ":", "lw": 1.3} if dotted else style
+    axes.plot(line["step"], line["value"], **look)
+    if not dotted:
+        axes.fill_between(line["step"], line["low"], line["high"], color=style["color"], alpha=0.2, lw=0)
+
+
+def _lowest(losses: "pd.Series[float]") -> str:
+    """The lowest loss of each model's initialisations, in words.
+
+    Args:
+        losses: by model and initialisation.
+    """
+    parts = []
+    for model, of_model in losses.reset_index().groupby("model", sort=True):
+        best = of_model.sort_values(names.LOSS_TRAIN)
+        listed = (f"{init} {loss:.3g}" for init, loss in zip(best["init"], best[names.LOSS_TRAIN], strict=True))
+        parts.append(f"{model}: {', '.join(listed)}")
+    return "; ".join(parts)

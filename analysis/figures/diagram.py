@@ -9,14 +9,13 @@ from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
 from analysis.figures.architecture import (
     Network,
-    amount,
     described,
     layer_table,
     layers_left_out,
-    literal,
     tracked_networks,
 )
 from analysis.figures.drawing import Drawing, NotShownError, figure
+from analysis.figures.words import amount, literal
 from analysis.tables import Tables
 
 FORWARD = "0.2"

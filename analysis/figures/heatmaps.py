@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from analysis.figures.architecture import amount
 from analysis.figures.drawing import Drawing, NotShownError, figure
-from analysis.figures.scatter import (
+from analysis.figures.style import plain_log_ticks
+from analysis.figures.words import (
     RATE,
+    amount,
     counted,
     distinguishing,
     final_metric,
@@ -23,7 +24,6 @@ from analysis.figures.scatter import (
     loss_label,
     param_texts,
     part_of,
-    plain_log_ticks,
     usable,
 )
 from analysis.intervals import means_with_intervals
@@ -37,7 +37,7 @@ SMALLEST_LOSS = 1e-12
 """Where the logarithmic colours end; a loss of 0 has none of its own."""
 LABEL_WIDTH = 28
 """Characters of a row's label in one line."""
-TEXT_SIZE = 8.0
+TEXT_SIZE = 9.0
 
 
 class Quantity(NamedTuple):
@@ -152,7 +152,7 @@ def _grid(rows: Sequence[int], quantities: int, rates: int, longest: int) -> tup
         longest: characters of the longest row label.
     """
     columns = quantities if rates <= SIDE_BY_SIDE else 1
-    heights = [0.42 * count + 0.5 for count in rows for _ in range(quantities // columns)]
+    heights = [0.5 * count + 0.5 for count in rows for _ in range(quantities // columns)]
     labels = 0.4 + 0.08 * longest
     width = min(11.0, labels + columns * max(3.2, 1.35 * rates))
     canvas = Figure(figsize=(width, sum(heights) + 1.2 + 0.7 * (quantities // columns)), layout="constrained")

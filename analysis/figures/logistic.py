@@ -1,27 +1,35 @@
 """Figure 8: logistic regression arrives at one place from every start."""
 
-import math
 from collections.abc import Sequence
 from textwrap import fill
 from typing import Any
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.lines import Line2D
 
-from analysis.figures.architecture import amount
 from analysis.figures.arrivals import Problem, logistic_problems
 from analysis.figures.drawing import Drawing, figure
-from analysis.figures.scatter import RATE, counted, literal, loss_label, number, plain_log_ticks
-from analysis.figures.style import SYMMETRIC, axis_with_zero, colours_of, schemes_in, step_axis
+from analysis.figures.style import legend_above, start_styles, step_axis, value_axis
+from analysis.figures.words import RATE, amount, counted, fate, literal, loss_label, loss_unit, number
 from analysis.intervals import aggregated
 from analysis.tables import Tables
 from pipeline import names
 
 SPREAD = "spread between starts"
-COLUMNS = ["problem", "optimum", "quantity", "learning_rate", "init", "seed", "step", "value", "low", "high", "runs"]
-MOST_TICKS = 6
+COLUMNS = [
+    "problem",
+    "optimum",
+    "quantity",
+    "learning_rate",
+    "start",
+    "init",
+    "seed",
+    "step",
+    "value",
+    "low",
+    "high",
+    "runs",
+]
 NOISE = (
     "With {batch} examples a step, the noise of the batches can keep the upper lines from falling further; the runs of"
     " one seed share it."
@@ -43,15 +51,16 @@ def logistic_optimum(tables: Tables) -> Drawing:
     rates = max(len(problem.rates) for problem in problems)
     width = min(11.0, 3.4 + 2.5 * rates)
     canvas = Figure(figsize=(width, 0.5 + 5.3 * len(problems)), layout="constrained")
+    styles = start_styles(pd.concat([problem.runs for problem in problems]))
     parts = []
     for subfigure, problem in zip(canvas.subfigures(len(problems), squeeze=False)[:, 0], problems, strict=True):
         data = _table(problem)
-        _panels(subfigure, problem, data)
+        _panels(subfigure, problem, data, styles)
         heading = "\n".join(fill(line, int(13 * width)) for line in (_counts(problem), problem.outcome))
         subfigure.suptitle(literal(heading), fontsize="medium")
         parts += [data] if len(data) else []
-    _legend(canvas, schemes_in(init for problem in problems for init in problem.left["init"]), width)
     data = pd.concat(parts, ignore_index=True)
+    legend_above(canvas, styles | {"one seed (lower panels)": SEED_LINE})
     return Drawing(canvas, data, _numbers(problems, data))
 
 
@@ -60,24 +69,25 @@ def _table(problem: Problem) -> pd.DataFrame:
     if problem.left.empty:
         return pd.DataFrame(columns=COLUMNS)
     left = problem.left.assign(value=problem.left["value"].clip(lower=0.0))
-    lines = aggregated(left, "value", by=["learning_rate", "init"]).assign(quantity=problem.metric)
+    lines = aggregated(left, "value", by=["learning_rate", "start", "init"]).assign(quantity=problem.metric)
     spreads = problem.spreads.assign(quantity=SPREAD)
     both = pd.concat([lines, spreads] if len(spreads) else [lines], ignore_index=True)
     return both.assign(problem=problem.label, optimum=problem.outcome).reindex(columns=COLUMNS)
 
 
-def _panels(subfigure: SubFigure, problem: Problem, data: pd.DataFrame) -> None:
+def _panels(subfigure: SubFigure, problem: Problem, data: pd.DataFrame, styles: dict[str, dict[str, Any]]) -> None:
     """Two rows of panels, a column per learning rate."""
     grid = subfigure.subplots(2, len(problem.rates), sharex=True, sharey="row", squeeze=False)
     grid[0, 0].set_ylabel(_left_label(problem))
-    grid[1, 0].set_ylabel(f"spread of the training\nloss between starts{_unit(problem)}")
+    grid[1, 0].set_ylabel(f"spread of the training\nloss between starts{loss_unit(problem.runs)}")
     is_spread = data["quantity"] == SPREAD
     for rate, above, below in zip(problem.rates, *grid, strict=True):
-        above.set_title(f"learning rate {rate:g}\n{_fate(problem.runs.loc[problem.runs[RATE] == rate, 'diverged'])}")
+        above.set_title(f"learning rate {rate:g}\n{fate(problem.runs.loc[problem.runs[RATE] == rate, 'diverged'])}")
         at_rate = data["learning_rate"] == rate
-        for scheme, line in data[at_rate & ~is_spread].groupby("init", sort=True):
-            above.plot(line["step"], line["value"], **_line_style(str(scheme)))
-            above.fill_between(line["step"], line["low"], line["high"], **_band_style(str(scheme)))
+        for start, line in data[at_rate & ~is_spread].groupby("start", sort=True):
+            style = styles[str(start)]
+            above.plot(line["step"], line["value"], **style)
+            above.fill_between(line["step"], line["low"], line["high"], color=style["color"], alpha=0.2, lw=0)
         for _, line in data[at_rate & is_spread].groupby("seed", sort=True):
             below.plot(line["step"], line["value"], **SEED_LINE)
         if above.lines and not below.lines:
@@ -86,68 +96,20 @@ def _panels(subfigure: SubFigure, problem: Problem, data: pd.DataFrame) -> None:
         step_axis(below)
     for row, shown in zip(grid, (data[~is_spread], data[is_spread]), strict=True):
         for axes in row:
-            _value_axis(axes, shown["value"])
+            value_axis(axes, shown["value"])
     subfigure.align_ylabels(grid[:, 0])
-
-
-def _value_axis(axes: Axes, values: "pd.Series[float]") -> None:
-    """Logarithmic; if there are exact zeros, linear from 0 to the decade below the smallest other value."""
-    positive = values[values > 0.0]
-    if len(positive) == len(values):
-        axes.set_yscale("log")
-        if values.max() < 100.0 * values.min():
-            plain_log_ticks(axes.yaxis, values.min(), values.max())
-        return
-    first, last = (
-        (math.floor(math.log10(end)) for end in (positive.min(), positive.max())) if len(positive) else (-6, 0)
-    )
-    axis_with_zero(axes, 10.0**first)
-    # Its own ticks would be one a decade, and there may be fifteen.
-    axes.set_yticks([0.0, *(10.0**power for power in range(last, first - 1, -(1 + (last - first) // MOST_TICKS)))])
-
-
-def _line_style(scheme: str) -> dict[str, Any]:
-    """Symmetric starts are wide and below, a constant dashed over zeros: lines on top leave them visible."""
-    return {
-        "color": colours_of([scheme])[scheme],
-        "lw": 2.6 if scheme in SYMMETRIC else 1.3,
-        "ls": "--" if scheme == "constant" else "-",
-        "zorder": {"zeros": 2.0, "constant": 2.5}.get(scheme, 3.0),
-    }
-
-
-def _band_style(scheme: str) -> dict[str, Any]:
-    return {"color": colours_of([scheme])[scheme], "alpha": 0.2, "lw": 0}
-
-
-def _legend(canvas: Figure, schemes: Sequence[str], width: float) -> None:
-    lines = [Line2D([], [], **_line_style(scheme)) for scheme in schemes] + [Line2D([], [], **SEED_LINE)]
-    labels = [*map(literal, schemes), "one seed (lower panels)"]
-    canvas.legend(lines, labels, loc="outside upper center", ncols=min(len(labels), int(0.8 * width)), handlelength=2.4)
-
-
-def _unit(problem: Problem) -> str:
-    return " [nats]" if loss_label(problem.runs, names.LOSS_TRAIN).endswith("[nats]") else ""
 
 
 def _left_label(problem: Problem) -> str:
     """What is left, as the label of an axis."""
     if problem.metric == names.OPTIMUM_GAP:
-        return f"gap to the optimum{_unit(problem)}"
+        return f"gap to the optimum{loss_unit(problem.runs)}"
     return loss_label(problem.runs, names.LOSS_TRAIN)
 
 
 def _counts(problem: Problem) -> str:
     starts = problem.runs["start"].nunique()
-    return f"{problem.label}: {amount(starts, 'start')}, {_fate(problem.runs['diverged'])}"
-
-
-def _fate(diverged: "pd.Series[bool]") -> str:
-    """How many runs are shown, and how many are not."""
-    if diverged.all():
-        return f"{amount(len(diverged), 'run')}, all diverged"
-    lost = f", {diverged.sum()} more diverged" if diverged.any() else ""
-    return f"{amount(int((~diverged).sum()), 'run')}{lost}"
+    return f"{problem.label}: {amount(starts, 'start')}, {fate(problem.runs['diverged'])}"
 
 
 def _numbers(problems: Sequence[Problem], data: pd.DataFrame) -> dict[str, Any]:

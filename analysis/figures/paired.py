@@ -11,31 +11,32 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.architecture import amount
 from analysis.figures.drawing import Drawing, NotShownError, figure
 from analysis.figures.heatmaps import text_colour, write_lines
-from analysis.figures.pairs import own_and_shared, paired_table
-from analysis.figures.scatter import (
+from analysis.figures.pairs import paired_table
+from analysis.figures.words import (
+    amount,
     counted,
     distinguishing,
     interval,
     literal,
     loss_label,
     number,
+    own_and_shared,
     param_texts,
     part_of,
 )
 from analysis.tables import Tables
 
 MOST_STARTS = 16
-SIDE_BY_SIDE = 8
+SIDE_BY_SIDE = 4
 """With more starts than this, the models go below each other."""
-CHARACTERS_AN_INCH = 21
-"""Of text in 5.5 points, the smallest that can be read."""
+CHARACTERS_AN_INCH = 18
+"""Of text in 6.5 points, the smallest that can be read."""
 FEWEST_MARKED = 6
 """Five pairs can all have one sign by chance with a probability of 2 / 2^5 > 5 %; six cannot (sign test)."""
-ROW_HEIGHT = 0.76
-"""Inches: five lines of text."""
+LINE_HEIGHT, LINES = 0.17, 4
+"""Inches of a line of text, and the lines of a cell without a count of its pairs."""
 LABEL_WIDTH = 17
 """Characters of a start's label in one line."""
 COLOURS = "RdBu_r"
@@ -66,7 +67,8 @@ def paired_differences(tables: Tables) -> Drawing:
         )
     metric = str(shown["metric"].iloc[0])
     same_starts = all(starts[model] == starts[models[0]] for model in models)
-    canvas, grid, width = _grid(sizes, same_starts)
+    counted_apart = bool(shown["diverged"].any()) or shown["pairs"].nunique() > 1
+    canvas, grid, width = _grid(sizes, same_starts, LINE_HEIGHT * (LINES + counted_apart))
     largest = float(shown["mean"].abs().max())
     norm = Normalize(-largest, largest) if largest > 0.0 else Normalize(-1.0, 1.0)
     for axes, model in zip(grid, models, strict=True):
@@ -81,12 +83,12 @@ def paired_differences(tables: Tables) -> Drawing:
     bar.set_label(f"mean difference of the final {loss_label(tables.runs, metric)}; blue: the row's start ends lower")
     numbers = _numbers(tables.runs[tables.runs["model"].isin(models)], shown)
     heading = [
-        "in each cell: mean difference over pairs of runs, [95 % bootstrap interval], how often the row ends lower",
+        "each cell: mean difference over pairs of runs, [95 % bootstrap interval], how often the row ends lower",
         f"bold*: the interval excludes 0, with {FEWEST_MARKED} pairs or more",
-        f"{amount(numbers['pairs'], 'pair')} of {numbers['runs']} runs; a cell pools {numbers['pooled']};"
-        f" {numbers['fate']}",
+        f"{amount(numbers['pairs'], 'pair')} of {numbers['runs']} runs; {numbers['fate']}",
+        f"a cell pools {numbers['pooled']}",
     ]
-    lines = [fill(line, int(11.5 * canvas.get_figwidth())) for line in heading]
+    lines = [fill(line, int(13 * canvas.get_figwidth())) for line in heading]
     canvas.suptitle(literal("\n".join(lines)), fontsize="medium")
     return Drawing(canvas, shown, numbers)
 
@@ -96,19 +98,20 @@ def _starts(panel: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys([*panel["against"], *panel["init"]]))
 
 
-def _grid(sizes: Sequence[int], same_starts: bool) -> tuple[Figure, list[Any], float]:
+def _grid(sizes: Sequence[int], same_starts: bool, height: float) -> tuple[Figure, list[Any], float]:
     """The axes of each model, beside or (with many starts) below each other, and the width of a cell in inches.
 
     Args:
         sizes: starts of each model.
         same_starts: whether all models have the same starts, so that one set of labels is enough.
+        height: of a cell in inches.
     """
     most = max(sizes)
     columns = len(sizes) if most <= SIDE_BY_SIDE else 1
     rows = [most - 1] if most <= SIDE_BY_SIDE else [size - 1 for size in sizes]
     labels = 1.4 if same_starts else 1.3 * columns
-    width = min(11.0, max(7.6, labels + 1.1 * columns * (most - 1)))
-    canvas = Figure(figsize=(width, 2.0 + 1.1 * len(rows) + ROW_HEIGHT * sum(rows)), layout="constrained")
+    width = min(11.0, max(8.2, labels + 1.1 * columns * (most - 1)))
+    canvas = Figure(figsize=(width, 2.0 + 1.1 * len(rows) + height * sum(rows)), layout="constrained")
     ratios = {"height_ratios": rows}
     grid = canvas.subplots(len(rows), columns, squeeze=False, sharey=same_starts, gridspec_kw=ratios)
     return canvas, grid.ravel().tolist(), (width - labels - 0.2 * columns) / columns / (most - 1)

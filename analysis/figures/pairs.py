@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from analysis.figures.scatter import distinguishing, final_metric, labelled, param_texts, usable
+from analysis.figures.words import final_metric, own_and_shared, param_texts, start_labels, usable
 from analysis.intervals import means_with_intervals
 
 COLUMNS = ["model", "init", "against", "metric", "mean", "low", "high", "win_rate", "pairs", "diverged", "missing"]
@@ -27,11 +27,10 @@ def paired_table(runs: pd.DataFrame) -> pd.DataFrame:
     if metric is None:
         return pd.DataFrame(columns=COLUMNS)
     texts = param_texts(runs)
-    own, shared = own_and_shared(texts)
-    starts = labelled(texts, ["init", *distinguishing(texts, ["model", "init"], own)])
+    _, shared = own_and_shared(texts)
     frame = runs[["model", "start_time", "run_id"]].assign(
         setting=texts.groupby(shared, sort=True).ngroup(),
-        start=starts,
+        start=start_labels(texts),
         loss=runs[metric].astype(float).where(usable(runs, metric), np.inf),
     )
     # Of a run that was repeated with other results (a changed version of the code), the newest counts.
@@ -41,13 +40,6 @@ def paired_table(runs: pd.DataFrame) -> pd.DataFrame:
         losses = of_model.pivot(index="setting", columns="start", values="loss").sort_index(axis=1)
         parts.append(_compared(losses).assign(model=str(model), metric=metric))
     return pd.concat(parts, ignore_index=True)[COLUMNS]
-
-
-def own_and_shared(texts: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """The params that belong to an initialisation, and those in which the runs of a pair agree."""
-    keys = [str(key) for key in texts if key != "init"]
-    own = [key for key in keys if key.startswith("init.")]
-    return own, [key for key in keys if key not in own]
 
 
 def _compared(losses: pd.DataFrame) -> pd.DataFrame:

@@ -1,146 +1,34 @@
-"""Figure 7: does breaking the symmetry predict learning? And the words for runs that all comparisons share."""
+"""Figure 7: does breaking the symmetry predict learning?"""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from analysis.figures.architecture import amount
 from analysis.figures.drawing import Drawing, NotShownError, figure
-from analysis.figures.style import colours_of, schemes_in
+from analysis.figures.style import colours_of, plain_log_ticks, schemes_in
+from analysis.figures.words import (
+    MINUS,
+    RATE,
+    amount,
+    distinguishing,
+    final_metric,
+    literal,
+    loss_label,
+    param_texts,
+    part_of,
+    usable,
+)
 from analysis.intervals import rank_correlation
 from analysis.tables import Tables
 from pipeline import names
 
-RATE = "optimizer.learning_rate"
-OPTIONS = ("model", "init", "data", "optimizer", "arithmetic", "dtype")
-"""Params that hold the name of a chosen option; a label shows it without its key."""
-FAMILIES = (*OPTIONS, "training", "seed")
-"""First parts of all params' keys."""
-FINAL = {"loss": (names.LOSS_TEST, names.LOSS_TRAIN), "accuracy": (names.ACCURACY_TEST, names.ACCURACY_TRAIN)}
-MINUS = "\N{MINUS SIGN}"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
-
-
-def param_texts(runs: pd.DataFrame) -> pd.DataFrame:
-    """All params as text: the chosen options first, then their keys by name.
-
-    The digest of the data comes last: it follows from the others unless a data file has changed.
-    """
-    keys = [key for key in map(str, runs) if key.partition(".")[0] in FAMILIES]
-    keys.sort(key=lambda key: (key == names.DATA_DIGEST_PARAM, key not in OPTIONS, key))
-    return runs[keys].map(_text)
-
-
-def _text(value: Any) -> str:
-    """A param's value; numbers that are equal have equal texts (a column with gaps turns 64 into 64.0)."""
-    if isinstance(value, tuple):
-        return "x".join(map(str, value)) or "none"
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "none"
-    if isinstance(value, (bool, np.bool_)):
-        return str(value).lower()
-    return repr(float(value)).removesuffix(".0") if isinstance(value, float) else str(value)
-
-
-def distinguishing(texts: pd.DataFrame, within: Sequence[str], candidates: Sequence[str]) -> list[str]:
-    """The candidate params in which runs differ that agree in ``within`` and in the candidates already taken."""
-    taken: list[str] = []
-    for key in candidates:
-        if (texts.groupby([*within, *taken])[key].nunique() > 1).any():
-            taken.append(key)
-    return taken
-
-
-def labelled(texts: pd.DataFrame, keys: Sequence[str]) -> pd.Series:
-    """One label a run, such as ``perturbed, epsilon=0.1``: an ordered categorical.
-
-    Initialisations are in the order of the palette, numbers in their own.
-    """
-    different = texts[list(keys)].drop_duplicates()
-    order = {scheme: rank for rank, scheme in enumerate(schemes_in(texts["init"]))}
-    ranked = sorted(
-        different.itertuples(index=False, name=None),
-        key=lambda row: [
-            (order[text],) if key == "init" else _natural(text) for key, text in zip(keys, row, strict=True)
-        ],
-    )
-    label_of = {row: _label(keys, row) for row in ranked}
-    labels = [label_of[row] for row in texts[list(keys)].itertuples(index=False, name=None)]
-    categories = list(dict.fromkeys(label_of.values()))
-    return pd.Series(pd.Categorical(labels, categories, ordered=True), index=texts.index)
-
-
-def _natural(text: str) -> tuple[int, float, str]:
-    try:
-        return 0, float(text), ""
-    except ValueError:
-        return 1, 0.0, text
-
-
-def _label(keys: Sequence[str], row: Sequence[str]) -> str:
-    # A key of another option ("none") says nothing about this one.
-    shown = [(key, text) for key, text in zip(keys, row, strict=True) if text != "none" or key.startswith("training.")]
-    return ", ".join(text if key in OPTIONS else f"{key.rpartition('.')[2]}={text}" for key, text in shown)
-
-
-def final_metric(runs: pd.DataFrame, quantity: str) -> str | None:
-    """Key of the final loss or accuracy: of the test part where every run has one, else of the training part."""
-    trained = runs[~runs["diverged"]]
-    found = [key for key in FINAL[quantity] if key in runs and runs[key].notna().any()]
-    return next((key for key in found if trained[key].notna().all()), found[0] if found else None)
-
-
-def usable(runs: pd.DataFrame, metric: str) -> "pd.Series[bool]":
-    """Whether a run counts: it did not diverge, and its final value is a finite number."""
-    return ~runs["diverged"] & np.isfinite(runs[metric].astype(float))
-
-
-def part_of(metric: str) -> str:
-    """``test`` or ``training``: the part of the data that a metric was measured on."""
-    return {"test": "test", "train": "training"}[metric.rpartition("/")[2]]
-
-
-def loss_label(runs: pd.DataFrame, metric: str) -> str:
-    """What a loss is called on an axis; only a cross-entropy has the unit nats."""
-    losses = set(runs["training.loss"].map(_text)) if "training.loss" in runs else set()
-    return f"{part_of(metric)} loss" + (" [nats]" if losses <= {"none", "cross_entropy"} else "")
-
-
-def number(value: float, digits: int = 2) -> str:
-    """A number in few characters, with a true minus sign."""
-    return f"{value:.{digits}g}".replace("-", MINUS)
-
-
-def interval(low: float, high: float) -> str:
-    """The ends of an interval in brackets."""
-    return f"[{number(low)}, {number(high)}]"
-
-
-def counted(counts: Sequence[int]) -> str:
-    """``5``, or ``3 to 5`` where the counts differ."""
-    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
-
-
-def literal(text: object) -> str:
-    """A text that matplotlib draws as it is, also with dollar signs."""
-    return str(text).replace("$", r"\$")
-
-
-def plain_log_ticks(axis: Axis, low: float, high: float) -> None:
-    """Ticks 1, 2, 5, 10 ... on a logarithmic axis that spans too little for powers of ten alone."""
-    if high / low < 1e3:
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axis.set_major_formatter("{x:g}")
-        axis.set_minor_locator(NullLocator())
 
 
 @figure

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import ReportError
-from analysis.figures.architecture import literal
 from analysis.figures.drawing import NotShownError
+from analysis.figures.words import literal
 from analysis.tables import Tables
 from pipeline import names
 

@@ -1,11 +1,19 @@
 """One look for all figures: colours, labels, axes."""
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib as mpl
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullLocator
 
 # One colour per initialisation in every figure. Symmetric starts are black and red; the random ones take seaborn's
 # colour-blind safe hues.
@@ -28,6 +36,11 @@ PALETTE = {
 }
 SYMMETRIC = ("zeros", "constant")
 PIXELS_PER_INCH = 200
+MOST_TICKS = 6
+LIGHTEST = 0.8
+"""How far the lightest start of an initialisation goes to white."""
+HANDLE_INCHES, CHARACTER_INCHES = 0.64, 0.08
+"""Of the legend: its line with the space around it, and a character of its text."""
 SETTINGS = {
     "figure.dpi": 100,
     "savefig.dpi": PIXELS_PER_INCH,
@@ -62,14 +75,77 @@ def colours_of(schemes: Iterable[str]) -> dict[str, str]:
     return {scheme: PALETTE.get(scheme, "#7f7f7f") for scheme in schemes}
 
 
+def start_styles(runs: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Start -> style of its line, in the order of the legend.
+
+    A start has the colour of its initialisation; starts that differ in numbers only become lighter one by one.
+    Symmetric starts are wide and below, a constant dashed over zeros: lines on top leave them visible.
+
+    Args:
+        runs: columns ``start`` (an initialisation with its numbers, an ordered categorical) and ``init``.
+    """
+    starts = runs[["start", "init"]].drop_duplicates().sort_values("start").astype(str)
+    colours = starts["init"].map(colours_of(starts["init"]))
+    families = starts.groupby(colours)["start"]
+    columns = starts["start"], starts["init"], colours, families.cumcount() / families.transform("size")
+    return {
+        start: {
+            "color": _lighter(colour, share),
+            "lw": 2.6 if init in SYMMETRIC else 1.3,
+            "ls": "--" if init == "constant" else "-",
+            "zorder": {"zeros": 2.0, "constant": 2.5}.get(init, 3.0),
+        }
+        for start, init, colour, share in zip(*columns, strict=True)
+    }
+
+
+def _lighter(colour: str, share: float) -> str:
+    """The colour on its way to white."""
+    red, green, blue = (1.0 - (1.0 - part) * (1.0 - LIGHTEST * share) for part in to_rgb(colour))
+    return to_hex((red, green, blue))
+
+
+def legend_above(canvas: Figure, lines: Mapping[str, dict[str, Any]]) -> None:
+    """A legend over all panels: label -> style of its line, in as many columns as the figure has room for."""
+    widths = [HANDLE_INCHES + CHARACTER_INCHES * len(label) for label in lines]
+    room = canvas.get_figwidth()
+    columns = len(lines) if sum(widths) < room else max(1, int(room / max(widths)))
+    handles = [Line2D([], [], **style) for style in lines.values()]
+    labels = [label.replace("$", r"\$") for label in lines]
+    canvas.legend(handles, labels, loc="outside upper center", ncols=columns, handlelength=2.4, columnspacing=1.4)
+
+
 def step_axis(axes: Axes) -> None:
     """A logarithmic axis of steps on which step 0 has a place: it is linear up to step 1."""
     axes.set_xscale("symlog", linthresh=1)
     axes.set_xlim(0, None)
+    axes.xaxis.set_major_formatter("{x:g}")
 
 
-def axis_with_zero(axes: Axes, smallest: float = 1e-6) -> None:
-    """A logarithmic value axis that shows exact zeros: it is linear below ``smallest``, with a faint line at 0."""
-    axes.set_yscale("symlog", linthresh=smallest)
-    axes.set_ylim(-0.4 * smallest, None)
+def value_axis(axes: Axes, values: "pd.Series[float]") -> None:
+    """A logarithmic axis of values that shows exact zeros, with a faint line at 0.
+
+    If there are any, it is linear from 0 to the decade below the smallest other value.
+    """
+    positive = values[values > 0.0]
+    if len(positive) == len(values):
+        axes.set_yscale("log")
+        plain_log_ticks(axes.yaxis, values.min(), values.max())
+        return
+    first, last = (
+        (math.floor(math.log10(end)) for end in (positive.min(), positive.max())) if len(positive) else (-6, 0)
+    )
+    axes.set_yscale("symlog", linthresh=10.0**first)
+    axes.set_ylim(-0.4 * 10.0**first, None)
     axes.axhline(0.0, color="0.85", lw=0.8, zorder=0)
+    # Its own ticks would be one a decade, and there may be fifteen.
+    powers = range(last, first - 1, -(1 + (last - first) // MOST_TICKS))
+    axes.set_yticks([0.0, *(10.0**power for power in powers)])
+
+
+def plain_log_ticks(axis: Axis, low: float, high: float) -> None:
+    """Ticks 1, 2, 5, 10 ... on a logarithmic axis that spans too little for powers of ten alone."""
+    if high / low < 1e3:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_locator(NullLocator())

@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from scipy.spatial.distance import pdist, squareform
 
-from analysis.figures.architecture import amount, literal
 from analysis.figures.drawing import Drawing, NotShownError, figure
 from analysis.figures.starts import COMMAND, Pair, Start, chosen_pair
 from analysis.figures.style import colours_of
+from analysis.figures.words import amount, literal
 from analysis.tables import Tables
 
 MOST_TILES, TILES_A_ROW = 16, 8
