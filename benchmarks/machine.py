@@ -3,14 +3,14 @@
 import os
 import platform
 import time
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
 ONE_XLA_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "jax", "jaxlib", "threadpoolctl")
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "jax", "jaxlib", "hydra-core", "mlflow", "matplotlib")
 
 
 def limit_to(cores: int) -> None:
@@ -36,8 +36,8 @@ def usable_cores() -> int:
 
 
 def description() -> str:
-    """CPU, cores, BLAS and versions, as a Markdown paragraph."""
-    versions = ", ".join(f"{library} {version(library)}" for library in LIBRARIES)
+    """CPU, cores, BLAS and versions of what is installed, as a Markdown paragraph."""
+    versions = ", ".join(f"{library} {known}" for library in LIBRARIES if (known := _version(library)))
     blas = {
         f"{pool['internal_api']} {pool['version']} ({pool.get('architecture', '?')} kernels)"
         for pool in threadpool_info()
@@ -47,6 +47,13 @@ def description() -> str:
         f"Machine: {_cpu_model()}, {usable_cores()} of {os.cpu_count()} cores used; Python {platform.python_version()},"
         f" {versions}; NumPy and SciPy with {', '.join(sorted(blas))}."
     )
+
+
+def _version(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
 
 
 def _cpu_model() -> str:

@@ -108,7 +108,8 @@ def _compiled(
     program = jax.jit(train).lower(*calls[0]).compile()
 
     def call() -> Parameters:
-        trained = jax.block_until_ready([program(*arguments) for arguments in calls])
+        trained = [program(*arguments) for arguments in calls]
+        jax.block_until_ready(trained)
         layers = trained[0] if mapped else jax.tree.map(lambda *runs: np.stack(runs), *trained)
         return [np.asarray(weights) for weights, _ in layers], [np.asarray(biases) for _, biases in layers]
 

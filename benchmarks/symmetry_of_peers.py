@@ -1,11 +1,11 @@
 """At which widths rounding alone breaks the symmetry of equal hidden units, in our trainer and in its peers.
 
-    python -m benchmarks.symmetry_of_peers [--steps 400] [--widths 2,3,4] [--quick]
+    python -m benchmarks.symmetry_of_peers [--steps 1000] [--widths 2,3,4] [--quick]
 
-All hidden units of one tanh layer start with the same weights (0.1) and learn the digits by full-batch gradient
-descent in float64, on one core. In real numbers they stay equal for ever. The spread is the largest difference between
-two hidden units' incoming weights from the same input after the last step; a width has kept its symmetry only if it
-is exactly 0.
+All hidden units of one tanh layer start with the same weights (0.1) and learn 500 digits by full-batch gradient
+descent in float64, on one core, as in ``experiment=rounding``. In real numbers they stay equal for ever. The spread is
+the largest difference between two hidden units' incoming weights from the same input after the last step; a width has
+kept its symmetry only if it is exactly 0.
 """
 
 import argparse
@@ -29,8 +29,8 @@ from benchmarks.workloads import Problem, configuration, problem_of
 WIDTHS = (*range(2, 28), 32, 50, 64, 100)
 QUICK_WIDTHS = (4, 10)
 STACKED = 4
-AGREEMENT_STEPS = 40
-"""Enough for the loss to fall from its plateau, too few for a rounding error to grow into it."""
+AGREEMENT_WIDTH, AGREEMENT_STEPS = 4, 500
+"""Enough steps for the loss to fall from its plateau, too few for a rounding error to grow into it."""
 
 
 class Subject(NamedTuple):
@@ -53,8 +53,8 @@ SUBJECTS = {
 
 def constant_start(width: int) -> Problem:
     """``STACKED`` equal runs of one hidden layer whose units all start equal."""
-    config = configuration("data=digits", "init=constant", "init.value=0.1", f"model.hidden_units=[{width}]")
-    return problem_of(config, STACKED)
+    start = ("init=constant", "init.value=0.1", f"model.hidden_units=[{width}]")
+    return problem_of(configuration("data=digits", "data.limit=500", *start), STACKED)
 
 
 def spread(problem: Problem, subject: Subject, steps: int) -> float:
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.symmetry_of_peers", description=(__doc__ or "").partition("\n")[0]
     )
-    parser.add_argument("--steps", type=int, default=400, help="gradient descent steps")
+    parser.add_argument("--steps", type=int, default=1000, help="gradient descent steps")
     parser.add_argument("--widths", default=",".join(map(str, WIDTHS)), help="numbers of hidden units")
     parser.add_argument("--quick", action="store_true", help="two widths, 40 steps: to see that it works")
     options = parser.parse_args(arguments)
@@ -86,15 +86,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     steps = 40 if options.quick else options.steps
     machine.limit_to(1)
     compared = {name: subject.side for name, subject in SUBJECTS.items()}
-    difference = largest_disagreement(constant_start(widths[0]), compared, AGREEMENT_STEPS)
-    print(f"All sides agree at width {widths[0]}: after {AGREEMENT_STEPS} steps the training losses differ by at most"
-          f" {difference:.0e}.", flush=True)  # fmt: skip
+    difference = largest_disagreement(constant_start(AGREEMENT_WIDTH), compared, AGREEMENT_STEPS)
+    print(f"All sides agree at width {AGREEMENT_WIDTH}: after {AGREEMENT_STEPS} steps the training losses differ by"
+          f" at most {difference:.0e}.", flush=True)  # fmt: skip
     spreads: dict[str, dict[int, float]] = {name: {} for name in SUBJECTS}
     for width in widths:
         problem = constant_start(width)
         for name, subject in SUBJECTS.items():
             spreads[name][width] = spread(problem, subject, steps)
-        print(f"width {width}: " + ", ".join(f"{name} {spreads[name][width]:.1g}" for name in SUBJECTS), flush=True)
+        print(f"width {width}: " + "; ".join(f"{name} {spreads[name][width]:.1g}" for name in SUBJECTS), flush=True)
     print("\n| side | widths that broke | which | largest spread |\n|---|---|---|---|")
     print(*(row(name, values) for name, values in spreads.items()), sep="\n")
     print(f"\n{steps} steps, learning rate {problem.learning_rate:g}, {len(problem.labels)} examples.")

@@ -1,6 +1,6 @@
 """Time per run and training step of our trainer beside JAX, PyTorch and scikit-learn.
 
-    python -m benchmarks.training [--workloads S,M,D,L] [--rounds 7] [--cores 1] [--quick]
+    python -m benchmarks.training [--workloads S,M,D,L] [--rounds 7] [--cores 2] [--quick]
 
 Every side trains the same networks from the same start by the same gradient descent in float64. That is checked
 first. Then all sides take turns, round after round. A side's time is that of many steps minus that of few, so that
@@ -156,10 +156,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--workloads", default=",".join(WORKLOADS), help="which, of S,M,D,L")
     parser.add_argument("--rounds", type=int, default=7, help="how often every side takes its turn")
-    parser.add_argument("--cores", type=int, default=1, help="cores for every side; ours starts a process on each")
-    parser.add_argument("--quick", action="store_true", help="few steps and runs: to see that it works, not to time")
+    parser.add_argument(
+        "--cores", type=int, default=min(2, machine.usable_cores()), help="cores that every side may use"
+    )
+    parser.add_argument("--quick", action="store_true", help="one round of few steps and runs: to see that it works")
     options = parser.parse_args(arguments)
-    chosen = options.workloads.split(",")
+    chosen, rounds = options.workloads.split(","), 1 if options.quick else options.rounds
     if unknown := [name for name in chosen if name not in WORKLOADS]:
         parser.error(f"--workloads: expected some of {', '.join(WORKLOADS)}, got {', '.join(unknown)}")
     machine.limit_to(options.cores)
@@ -175,16 +177,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 difference = largest_disagreement(trained.first(2), compared)
                 print(f"{name}: {workload.text}; {workload.runs} runs. All sides agree: after 3 steps the training"
                       f" losses differ by at most {difference:.0e}.", flush=True)  # fmt: skip
-                measured = timings(workload, trained, compared, options.rounds)
+                measured = timings(workload, trained, compared, rounds)
             steps = trained.configs[0].training.steps
             measured[JAX_COMPILED] = with_compiling(measured[JAX], workload.runs, steps)
             results[name] = measured
             table += rows(name, measured, trained.flops(), peak)
     print(f"\n| | side | µs per run and step [quartiles] | times {EXACT} | share of peak |\n|---|---|---|---|---|")
     print(*table, sep="\n")
-    print("\n| | ratio of times | median [quartiles] | target | met |\n|---|---|---|---|---|")
-    print(*verdicts(results), sep="\n")
-    print(f"\n{options.rounds} rounds{', quick' if options.quick else ''}. Peak: {peak / 1e9:.1f} GFLOP/s."
+    if not options.quick:
+        print("\n| | ratio of times | median [quartiles] | target | met |\n|---|---|---|---|---|")
+        print(*verdicts(results), sep="\n")
+    print(f"\nRounds: {rounds}{', quick' if options.quick else ''}. Peak: {peak / 1e9:.1f} GFLOP/s."
           f" With compiling: {steps} steps a run, one compilation a stack.\n{machine.description()}"
           f" Run on {datetime.now(UTC):%Y-%m-%d}.")  # fmt: skip
 
