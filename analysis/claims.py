@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.claim import DEFAULT_SWEEP, EXACTLY, FAILS, NOT_TESTED, WITHIN, Claim, widths_of
+from analysis.claim import DEFAULT_SWEEP, EXACTLY, FAILS, WITHIN, Claim, widths_of
 from analysis.derivation import gradient_check
 from analysis.learning_claims import optimum_claim, width_claim
 from analysis.tables import Tables
@@ -29,30 +29,16 @@ GRADIENT_TOLERANCE = 1e-6
 
 
 def claims_of(tables: Tables) -> list[Claim]:
-    """All claims, in the order of the source; symmetric statements once per arithmetic that occurs."""
-    claims = [_gradient_claim()]
-    for arithmetic in sorted(set(tables.runs["arithmetic"]), key=["exact", "blas"].index):
-        claims += _hidden_layer_claims(tables, arithmetic)
-    return [*claims, optimum_claim(tables)]
+    """All claims, in the order of the source; those about hidden layers once per arithmetic that occurs."""
+    arithmetics = sorted(set(tables.runs["arithmetic"]), key=["exact", "blas"].index)
+    hidden = [claim for arithmetic in arithmetics for claim in _hidden_layer_claims(tables, arithmetic)]
+    widths = [width_claim(arithmetic, *_starts(tables, arithmetic)) for arithmetic in arithmetics]
+    return [_gradient_claim(), *hidden, optimum_claim(tables), *widths]
 
 
 def claims_table(claims: Sequence[Claim]) -> pd.DataFrame:
     """The claims as a frame, one row each, for ``claims.csv``."""
     return pd.DataFrame(claims, columns=Claim._fields)
-
-
-def conclusion(claims: list[Claim]) -> str:
-    """The table in one line: which statements hold, which fail."""
-    parts = []
-    for verdict in (EXACTLY, WITHIN, FAILS, NOT_TESTED):
-        found = [
-            f"{claim.identity}{' (blas)' if claim.arithmetic == 'blas' else ''}"
-            for claim in claims
-            if claim.verdict == verdict
-        ]
-        if found:
-            parts.append(f"{verdict}: {', '.join(found)}")
-    return "; ".join(parts)
 
 
 def _gradient_claim() -> Claim:
@@ -87,15 +73,25 @@ ZERO = Prediction("exactly 0", "max", lambda number: number == 0.0)
 POSITIVE = Prediction("> 0", "min", lambda number: number > 0.0)
 
 
-def _hidden_layer_claims(tables: Tables, arithmetic: str) -> Iterator[Claim]:
+def _starts(tables: Tables, arithmetic: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The networks from equal and from random weights; dropout and random biases break the symmetry by themselves."""
     runs = tables.runs
-    networks = runs[(runs["model"] == "mlp") & (runs["arithmetic"] == arithmetic) & (runs["model.dropout"] == 0.0)]
-    symmetric = networks[networks["init"].isin(SYMMETRIC)]
+    chosen = (runs["model"] == "mlp") & (runs["arithmetic"] == arithmetic) & (runs["model.dropout"] == 0.0)
+    if "init.bias_scale" in runs:
+        chosen &= runs["init.bias_scale"] == 0.0
+    networks = runs[chosen]
+    return networks[networks["init"].isin(SYMMETRIC)], networks[networks["init"].isin(RANDOM)]
+
+
+def _hidden_layer_claims(tables: Tables, arithmetic: str) -> Iterator[Claim]:
+    symmetric, broken = _starts(tables, arithmetic)
     resting = symmetric[(symmetric["init"] == "zeros") & symmetric["model.activation"].isin(ZERO_AT_ZERO)]
     moving = symmetric.drop(resting.index)
-    broken = networks[networks["init"].isin(RANDOM)]
-    weights = [names.symmetry("distance_max"), names.symmetry("outgoing_distance")]
-    activations, deltas = names.symmetry("activation_spread"), names.symmetry("delta_spread")
+    layers = range(1, 1 + max(map(len, tables.runs["model.hidden_units"])))
+    distances = [names.symmetry(key, layer) for key in ("distance_max", "outgoing_distance") for layer in layers]
+    activations, deltas = (
+        [names.symmetry(key, layer) for layer in layers] for key in ("activation_spread", "delta_spread")
+    )
 
     def decided(
         identity: str,
@@ -109,9 +105,9 @@ def _hidden_layer_claims(tables: Tables, arithmetic: str) -> Iterator[Claim]:
         return _decided(claim, prediction, tables.curves, chosen, metrics, step)
 
     yield decided(
-        "2b", "From equal weights, all hidden activations of an example are equal.", ZERO, symmetric, [activations]
+        "2b", "From equal weights, all hidden activations of an example are equal.", ZERO, symmetric, activations
     )
-    yield decided("2c", "From equal weights, all hidden deltas of an example are equal.", ZERO, symmetric, [deltas])
+    yield decided("2c", "From equal weights, all hidden deltas of an example are equal.", ZERO, symmetric, deltas)
     yield decided(
         "2d", "The deltas of the outputs differ from each other.", POSITIVE, symmetric, [names.OUTPUT_DELTA_SPREAD]
     )
@@ -120,7 +116,7 @@ def _hidden_layer_claims(tables: Tables, arithmetic: str) -> Iterator[Claim]:
         "After one step the hidden units still have equal incoming and outgoing weights.",
         ZERO,
         symmetric,
-        weights,
+        distances,
         step=1,
     )
     yield decided(
@@ -136,13 +132,11 @@ def _hidden_layer_claims(tables: Tables, arithmetic: str) -> Iterator[Claim]:
         "From zeros, with g(0) = 0, no weight moves: neither layer receives a gradient.",
         ZERO,
         resting,
-        [*weights, names.OUTPUT_WEIGHT_SPREAD],
+        [*distances, names.OUTPUT_WEIGHT_SPREAD],
     )
-    yield decided("2f", "All of this holds after every step.", ZERO, symmetric, [activations, deltas, *weights])
-    yield decided(
-        "2g-i", "Random initialisation breaks the symmetry.", POSITIVE, broken, [names.symmetry("distance_min")]
-    )
-    yield width_claim(arithmetic, symmetric, broken)
+    yield decided("2f", "All of this holds after every step.", ZERO, symmetric, [*activations, *deltas, *distances])
+    closest = [names.symmetry("distance_min", layer) for layer in layers]
+    yield decided("2g-i", "Random initialisation breaks the symmetry.", POSITIVE, broken, closest)
 
 
 def _decided(
@@ -165,8 +159,10 @@ def _decided(
     worst = values.iloc[int(place)]
     number = float(worst["value"])
     deciding = runs[runs["run_id"].isin(values["run_id"])]
+    end = "largest" if prediction.worst == "max" else "smallest"
+    measures = dict.fromkeys("spread" if metric.endswith("spread") else "distance" for metric in metrics)
     return claim._replace(
-        measured=f"{'largest' if prediction.worst == 'max' else 'smallest'} value {number:.3g}",
+        measured=f"{end} {' or '.join(measures)} {number:.3g}",
         number=number,
         verdict=EXACTLY if prediction.holds(number) else FAILS,
         runs=len(deciding),

@@ -1,7 +1,8 @@
 """The report as one self-contained HTML page."""
 
 import base64
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -15,7 +16,10 @@ from analysis.tables import Tables
 from pipeline import names
 
 VERDICT_CLASS = {EXACTLY: "exact", WITHIN: "within", FAILS: "fails", NOT_TESTED: "untested"}
-NOT_METHODS = {"run_id", "name", "start_time", "parent", "fingerprint", "diverged", "diverged_step", "environment"}
+NOT_PARAMS = {
+    *("run_id", "name", "start_time", "parent", "fingerprint"),
+    *("diverged", "diverged_step", "environment", "commit"),
+}
 MOST_VALUES = 12
 
 
@@ -70,9 +74,11 @@ def rendered_page(
         figures=figures,
         gradient=gradient_check(),
         methods=methods_of(tables.runs),
+        report_command=report_command(tables),
         resamples=RESAMPLES,
         commands=commands_of(tables),
-        tracking_link=f"{names.UI_ADDRESS}/#/experiments/{tables.experiment_id}",
+        tracking_link=f"{tables.ui_address}/#/experiments/{tables.experiment_id}",
+        is_local=tables.ui_address == names.UI_ADDRESS,
         views=list(tables.views.items()),
     )
 
@@ -95,19 +101,36 @@ def lead(tables: Tables, claims: Sequence[Claim], answer: Answer | None = None) 
     )
 
 
-def methods_of(runs: pd.DataFrame) -> list[tuple[str, str]]:
-    """Every param with the values that occur, then versions, machine and commit."""
-    rows = []
-    for key in sorted(str(column) for column in runs if "/" not in str(column) and column not in NOT_METHODS):
-        values = sorted({_text(value) for value in runs[key] if _text(value)}, key=_natural)
-        if values:
-            more = f", ... ({len(values)} values)" if len(values) > MOST_VALUES else ""
-            rows.append((key, ", ".join(values[:MOST_VALUES]) + more))
-    facts: Mapping[str, set[str]] = {}
-    for environment in runs["environment"]:
-        for key, value in environment.items():
-            facts = {**facts, key: {*facts.get(key, set()), value}}
-    return rows + [(key, ", ".join(sorted(facts[key]))) for key in sorted(facts)]
+def methods_of(runs: pd.DataFrame) -> dict[str, list[tuple[str, str]]]:
+    """What was trained and with what, as heading -> keys with the values that occur: params, versions and machine.
+
+    A commit with a star had changes that were not committed.
+    """
+    params = {
+        str(column): {_text(value) for value in runs[column]} - {""}
+        for column in sorted(map(str, runs))
+        if "/" not in column and column not in NOT_PARAMS
+    }
+    environment: dict[str, set[str]] = {"commit": set(runs["commit"]) - {""}}
+    for facts in runs["environment"]:
+        for key, value in facts.items():
+            environment.setdefault(key, set()).add(value)
+    groups = {
+        "Compared": {key: values for key, values in params.items() if len(values) > 1},
+        "The same in all runs": {key: values for key, values in params.items() if len(values) == 1},
+        "Versions and machine": dict(sorted(environment.items())),
+    }
+    return {
+        heading: [(key, _listed(values)) for key, values in group.items() if values]
+        for heading, group in groups.items()
+        if any(group.values())
+    }
+
+
+def _listed(values: set[str]) -> str:
+    ordered = sorted(values, key=_natural)
+    more = f", ... ({len(ordered)} values)" if len(ordered) > MOST_VALUES else ""
+    return ", ".join(ordered[:MOST_VALUES]) + more
 
 
 def _text(value: Any) -> str:
@@ -123,7 +146,11 @@ def _natural(text: str) -> tuple[float, str]:
         return float("inf"), text
 
 
+def report_command(tables: Tables) -> str:
+    """The command that writes this report again."""
+    return f"python -m analysis.report --experiment {shlex.quote(tables.experiment_name)}"
+
+
 def commands_of(tables: Tables) -> list[str]:
-    """The commands that made the runs, as tracked, and those that draw each part of the report."""
-    report = f"python -m analysis.report --experiment {tables.experiment_name}"
-    return [*tables.commands, report, f"{report} --only FIGURE ...   # some figures only"]
+    """The commands that made the runs, as tracked, and the one that makes the report of them."""
+    return [*tables.commands, report_command(tables)]

@@ -62,6 +62,7 @@ def load_tables(experiment_name: str) -> Tables:
         parent=newest,
         question=_question(by_age),
         commands=[run.data.tags[names.COMMAND_TAG] for run in by_age if names.COMMAND_TAG in run.data.tags],
+        ui_address=names.ui_address(get_tracking_uri()),
         views=_views(experiment, newest),
         notes=notes,
     )

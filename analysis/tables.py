@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from pipeline import names
+
 Weights = dict[str, np.ndarray]
 
 
@@ -39,7 +41,8 @@ class Tables:
         parent: run id of the newest sweep, or None.
         question: what the newest sweep of a prepared question asks, or None.
         commands: the commands of the sweeps, oldest first.
-        views: label -> link of the prepared views of the newest sweep in the MLflow UI.
+        ui_address: where the MLflow UI shows these runs.
+        views: label -> link of the prepared views of the newest sweep in the UI.
         notes: sentences about what is missing or was read another way; the page shows them first.
     """
 
@@ -51,6 +54,7 @@ class Tables:
     parent: str | None = None
     question: Question | None = None
     commands: list[str] = field(default_factory=list)
+    ui_address: str = names.UI_ADDRESS
     views: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 

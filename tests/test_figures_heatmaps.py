@@ -106,7 +106,7 @@ def test_a_diverged_run_leaves_the_mean_and_is_counted(tables: Tables, changes: 
     assert (cell["runs"], cell["diverged"], drawing.numbers["diverged"]) == (3, 1, 1)
     assert cell["mean"] == pytest.approx(runs[names.LOSS_TEST].drop(runs.index[1]).mean(), rel=1e-12)
     assert "1 of 4 diverged" in [text.get_text() for text in panel_of(drawing).texts]
-    title = "64 runs, mean of 4 runs a cell [95 % bootstrap interval]\ndiverged, in no mean: 1 run"
+    title = "64 runs, mean of 4 runs a cell [95 % bootstrap interval]; 1 diverged, in no mean"
     assert drawing.figure.get_suptitle() == title
 
 

@@ -19,6 +19,7 @@ from analysis.figures.words import (
     labelled,
     literal,
     loss_unit,
+    lost,
     own_and_shared,
     param_texts,
     start_labels,
@@ -58,7 +59,6 @@ class Lines(NamedTuple):
         pooled = f" A line pools {', '.join(self.pooled)}: there are too many settings for a panel each."
         return {
             "runs": len(self.runs),
-            "diverged": int(self.runs["diverged"].sum()),
             "runs_a_line": counted(longest.tolist()),
             "pooled": pooled if self.pooled else "",
         }
@@ -81,7 +81,7 @@ def loss_over_steps(tables: Tables) -> Drawing:
     dashes = {"training": "-", "test": ":"} if "test" in set(lines.means["metric"]) else {}
     legend_above(canvas, styles | {part: {"color": "0.4", "ls": dash} for part, dash in dashes.items()})
     ended = tables.runs[~tables.runs["diverged"]].groupby(["model", "init"])[names.LOSS_TRAIN].min()
-    return Drawing(canvas, lines.means, lines.numbers | _cut_words(highest) | {"conclusion": _lowest(ended)})
+    return Drawing(canvas, lines.means, lines.numbers | _lost(lines, highest) | {"conclusion": _lowest(ended)})
 
 
 @figure
@@ -119,7 +119,7 @@ def symmetry_over_steps(tables: Tables) -> Drawing:
         f" {symmetric[names.DISTANCE].max():.3g}."
     )
     largest = {"largest_symmetric": words if len(symmetric) else ""}
-    return Drawing(canvas, lines.means, lines.numbers | _cut_words(highest) | largest)
+    return Drawing(canvas, lines.means, lines.numbers | _lost(lines, highest) | largest)
 
 
 def _lines(tables: Tables, runs: pd.DataFrame, metrics: dict[str, str]) -> Lines:
@@ -213,9 +213,10 @@ def _cut(lines: Lines, highest: float) -> Lines:
     return lines._replace(means=lines.means.assign(**lines.means[columns].clip(upper=10.0 * highest)))
 
 
-def _cut_words(highest: float) -> dict[str, str]:
-    """What the caption says of an axis that does not show all values."""
-    return {"cut": f", or leave the panel at the top, above {highest:.2g}" if highest < math.inf else ""}
+def _lost(lines: Lines, highest: float) -> dict[str, str]:
+    """What the caption says of runs that diverged."""
+    cut = f", or leave the panel at {highest:.2g}" if highest < math.inf else ""
+    return {"lost": lost(int(lines.runs["diverged"].sum()), f"their lines end early{cut}")}
 
 
 def _draw(axes: Axes, line: pd.DataFrame, style: dict[str, Any], dotted: bool = False) -> None:

@@ -22,6 +22,7 @@ from analysis.figures.words import (
     labelled,
     literal,
     loss_label,
+    lost,
     param_texts,
     part_of,
     usable,
@@ -96,12 +97,13 @@ def final_heatmaps(tables: Tables) -> Drawing:
     losses = cells[cells["quantity"] == "loss"]
     diverged = int(losses["diverged"].sum())
     each = "one run a cell" if max(counts) == 1 else f"mean of {counted(counts)} runs a cell [95 % bootstrap interval]"
-    lost = f"diverged, in no mean: {amount(diverged, 'run')}"
-    canvas.suptitle(f"{amount(len(runs), 'run')}, {each}\n{lost}", fontsize="medium")
+    fate = f"{diverged} diverged, in no mean" if diverged else "no run diverged"
+    canvas.suptitle(f"{amount(len(runs), 'run')}, {each}; {fate}", fontsize="medium")
     numbers = {
         "part": part_of(metrics["loss"]),
         "runs": len(runs),
         "diverged": diverged,
+        "lost": lost(diverged, "they are in no mean"),
         "runs_a_cell": counted(counts),
         "best": "; ".join(_best(losses[losses["model"] == model]) for model in rows.index),
     }

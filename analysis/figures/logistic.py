@@ -10,7 +10,7 @@ from matplotlib.figure import Figure, SubFigure
 from analysis.figures.arrivals import Problem, logistic_problems
 from analysis.figures.drawing import Drawing, figure
 from analysis.figures.style import legend_above, start_styles, step_axis, value_axis
-from analysis.figures.words import RATE, amount, counted, fate, literal, loss_label, loss_unit, number
+from analysis.figures.words import RATE, amount, counted, fate, literal, loss_label, loss_unit, lost, number
 from analysis.intervals import aggregated
 from analysis.tables import Tables
 from pipeline import names
@@ -120,6 +120,7 @@ def _numbers(problems: Sequence[Problem], data: pd.DataFrame) -> dict[str, Any]:
     return {
         "runs": len(runs),
         "diverged": int(runs["diverged"].sum()),
+        "lost": lost(int(runs["diverged"].sum()), "they are left out"),
         "runs_a_line": counted(data.loc[data["quantity"] != SPREAD, "runs"].tolist()),
         "runs_a_spread": counted(data.loc[data["quantity"] == SPREAD, "runs"].tolist()),
         "noise": f" {NOISE.format(batch=' or '.join(f'{size:g}' for size in batches))}" if batches else "",

@@ -194,10 +194,18 @@ def _numbers(runs: pd.DataFrame, shown: pd.DataFrame) -> dict[str, Any]:
         "marked": int(_marked(shown).sum()),
         "fewest_marked": FEWEST_MARKED,
         "diverged": diverged,
+        "incomplete": _incomplete(diverged, int(shown["missing"].sum())),
         "fate": f"{diverged} with a diverged run, which loses and is in no mean" if diverged else "no run diverged",
         "missing": int(shown["missing"].sum()),
         "largest": "; ".join(_largest(shown[shown["model"] == model]) for model in models),
     }
+
+
+def _incomplete(diverged: int, missing: int) -> str:
+    """What the caption says of pairs without a difference."""
+    loses = f" {amount(diverged, 'pair')} with a diverged run, which loses to every other and is in no mean."
+    absent = f" {amount(missing, 'pair')} left out, because one of the two runs was not trained or failed."
+    return (loses if diverged else "") + (absent if missing else "")
 
 
 def _largest(panel: pd.DataFrame) -> str:

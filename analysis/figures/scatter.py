@@ -20,6 +20,7 @@ from analysis.figures.words import (
     final_metric,
     literal,
     loss_label,
+    lost,
     param_texts,
     part_of,
     usable,
@@ -63,6 +64,7 @@ def distance_and_loss(tables: Tables) -> Drawing:
         "part": part_of(metric),
         "runs": len(data),
         "diverged": len(measured) - len(kept),
+        "lost": lost(len(measured) - len(kept), "they have no final loss and are left out"),
         "symmetric": len(data) - len(broken),
         "correlation": overall,
         "correlation_without_symmetric": without_symmetric,
@@ -75,8 +77,9 @@ def distance_and_loss(tables: Tables) -> Drawing:
     axes.set_yscale("log")
     plain_log_ticks(axes.yaxis, data["loss"].min(), data["loss"].max())
     axes.set_ylabel(f"final {loss_label(runs, metric)}")
+    more = f"; {numbers['diverged']} more diverged" if numbers["diverged"] else ""
     heading = (
-        f"{amount(len(data), 'network')}, one point each; {numbers['diverged']} more diverged\n"
+        f"{amount(len(data), 'network')}, one point each{more}\n"
         f"rank correlation of distance and loss [95 % interval over runs]: {overall}\n"
         f"without the {numbers['symmetric']} exactly symmetric networks: {without_symmetric}\n{numbers['also']}"
     )

@@ -24,6 +24,7 @@ PALETTE = {
     "duplicated": "#882255",
     "mirrored": "#aa4499",
     "perturbed": "#661100",
+    "constant_layers": "#999933",
     "normal": _HUES[0],
     "xavier_uniform": _HUES[1],
     "he_normal": _HUES[2],

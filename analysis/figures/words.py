@@ -145,6 +145,15 @@ def fate(diverged: "pd.Series[bool]") -> str:
     return f"{amount(int((~diverged).sum()), 'run')}{lost}"
 
 
+def lost(diverged: int, consequence: str) -> str:
+    """What became of the runs that diverged, as a sentence of a caption.
+
+    >>> lost(0, "they are in no mean"), lost(3, "they are in no mean")
+    ('No run diverged.', '3 runs diverged: they are in no mean.')
+    """
+    return f"{amount(diverged, 'run')} diverged: {consequence}." if diverged else "No run diverged."
+
+
 def amount(number: int, noun: str) -> str:
     """A number with its noun.
 
