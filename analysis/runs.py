@@ -1,28 +1,28 @@
-"""Tracked runs as tidy tables, read through MLflow's public API (local sqlite or a tracking server)."""
+"""Tracked runs as tidy tables."""
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from mlflow import MlflowClient, get_tracking_uri
 from mlflow.entities import Experiment, Run
-from mlflow.exceptions import MlflowException
 
 from analysis.errors import ReportError
-from analysis.tables import Question, Tables, Weights
+from analysis.store import (
+    CURVE_COLUMNS,
+    NEXT_STEP,
+    all_runs,
+    curves_artifact,
+    experiment_named,
+    first_line,
+    history_of,
+    jobs_of,
+    reading_store,
+    weights_of,
+)
+from analysis.tables import Question, Tables
 from pipeline import names
-
-# Its progress bars would mix with what this project prints; local files need none.
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-
-PAGE = 1000
-CURVE_COLUMNS = ["run_id", "metric", "step", "value"]
-NEXT_STEP = "train some with: python -m pipeline.run -m"
 
 
 def load_tables(experiment_name: str) -> Tables:
@@ -34,14 +34,9 @@ def load_tables(experiment_name: str) -> Tables:
     Raises:
         ReportError: no such experiment, no finished run, or a store that does not answer.
     """
-    _require_database()
-    try:
-        client = MlflowClient()
-        experiment = _experiment(client, experiment_name)
-        tracked = list(_all_runs(client, experiment))
-    except MlflowException as error:
-        reason = str(error).splitlines()[0]
-        raise ReportError(f"MLFLOW_TRACKING_URI: cannot read {get_tracking_uri()}: {reason}") from None
+    with reading_store() as client:
+        experiment = experiment_named(client, experiment_name)
+        tracked = list(all_runs(client, experiment.experiment_id))
     parents = [run for run in tracked if names.SWEEP_TAG in run.data.tags]
     trained = [run for run in tracked if names.FINGERPRINT_TAG in run.data.tags]
     rows = pd.DataFrame([_row(run) for run in trained if run.info.status == "FINISHED"])
@@ -49,7 +44,7 @@ def load_tables(experiment_name: str) -> Tables:
         raise ReportError(f"--experiment: {experiment_name!r} has no finished run yet; {NEXT_STEP}")
     runs = rows.sort_values(["start_time", "run_id"]).drop_duplicates("fingerprint", keep="last")
     runs = runs.reset_index(drop=True)
-    notes = [*_unfinished_notes(parents, trained)]
+    notes = [*_unfinished_notes(client, parents, trained)]
     curves = _load_curves(client, parents, runs, notes)
     by_age = sorted(parents, key=lambda run: (run.info.start_time, run.info.run_id))
     newest = str(by_age[-1].info.run_id) if by_age else None
@@ -58,7 +53,7 @@ def load_tables(experiment_name: str) -> Tables:
         experiment_id=str(experiment.experiment_id),
         runs=runs,
         curves=curves,
-        weights=lambda run_id: _load_weights(client, run_id),
+        weights=lambda run_id: weights_of(client, run_id),
         parent=newest,
         question=_question(by_age),
         commands=[run.data.tags[names.COMMAND_TAG] for run in by_age if names.COMMAND_TAG in run.data.tags],
@@ -88,34 +83,6 @@ def _views(experiment: Experiment, parent: str | None) -> dict[str, str]:
     }
 
 
-def _require_database() -> None:
-    """Reading must not create an empty database, as MLflow would."""
-    scheme, _, path = get_tracking_uri().partition(":///")
-    if scheme == "sqlite" and not Path(path).exists():
-        raise ReportError(
-            f"no tracked runs here: {path} does not exist; {NEXT_STEP} (or change the folder, or set"
-            " MLFLOW_TRACKING_URI)"
-        )
-
-
-def _experiment(client: MlflowClient, experiment_name: str) -> Experiment:
-    experiment = client.get_experiment_by_name(experiment_name)
-    if experiment is None:
-        existing = ", ".join(sorted(found.name for found in client.search_experiments())) or "none"
-        raise ReportError(f"--experiment: no experiment {experiment_name!r} here; there are: {existing}")
-    return experiment
-
-
-def _all_runs(client: MlflowClient, experiment: Experiment) -> Iterator[Run]:
-    token = None
-    while True:
-        page = client.search_runs([experiment.experiment_id], max_results=PAGE, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
-
-
 def _row(run: Run) -> dict[str, Any]:
     tags = run.data.tags
     diverged_step = tags.get(names.DIVERGED_STEP_TAG)
@@ -143,23 +110,29 @@ def _typed(text: str) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _unfinished_notes(parents: list[Run], trained: list[Run]) -> Iterator[str]:
-    for status in ("FAILED", "KILLED", "RUNNING"):
-        runs = [run for run in trained if run.info.status == status]
+def _unfinished_notes(client: MlflowClient, parents: list[Run], trained: list[Run]) -> Iterator[str]:
+    finished = {run.data.tags[names.FINGERPRINT_TAG] for run in trained if run.info.status == "FINISHED"}
+    for status, verb in (("FAILED", "failed"), ("KILLED", "were killed"), ("RUNNING", "have not ended")):
+        # What was trained again later, and then finished, is not missing.
+        runs = [
+            run for run in trained if run.info.status == status and run.data.tags[names.FINGERPRINT_TAG] not in finished
+        ]
         if runs:
             examples = ", ".join(sorted(run.info.run_name for run in runs)[:3])
-            verb = {"FAILED": "failed", "KILLED": "were killed", "RUNNING": "have not ended"}[status]
             cause = next((run.data.tags[names.ERROR_TAG] for run in runs if names.ERROR_TAG in run.data.tags), "")
             yield f"{len(runs)} runs {verb} and are left out ({examples}{', ...' if len(runs) > 3 else ''})" + (
                 f"; the first cause: {cause}" if cause else ""
             )
-    tracked = pd.Series([run.data.tags.get(names.PARENT_TAG) for run in trained if run.info.status == "FINISHED"])
     for parent in parents:
-        expected, found = int(parent.data.tags[names.SWEEP_TAG]), int((tracked == parent.info.run_id).sum())
-        if found < expected:
+        try:
+            jobs = jobs_of(client, parent.info.run_id)
+        except Exception as error:  # Missing, torn, a server's refusal: each store raises its own types.
+            yield f"Whether the sweep {parent.info.run_name!r} is complete is unknown ({first_line(error)})"
+            continue
+        if not jobs <= finished:
             yield (
-                f"The sweep {parent.info.run_name!r} is {parent.info.status} with {found} of {expected} runs finished:"
-                " this report is partial"
+                f"The sweep {parent.info.run_name!r} is {parent.info.status} with {len(jobs & finished)} of {len(jobs)}"
+                " runs finished: this report is partial"
             )
 
 
@@ -168,45 +141,14 @@ def _load_curves(client: MlflowClient, parents: list[Run], runs: pd.DataFrame, n
     parts = []
     for parent in parents:
         try:
-            parts.append(_curves_artifact(client, parent.info.run_id))
+            parts.append(curves_artifact(client, parent.info.run_id))
         except Exception as error:  # Missing, truncated, not Parquet, a server's refusal: all mean the slow way.
-            reason = (str(error) or type(error).__name__).splitlines()[0]
             notes.append(
                 f"The curves of the sweep {parent.info.run_name!r} were read run by run, because its artifact"
-                f" {names.CURVES_FILE} cannot be read ({reason[:120]})"
+                f" {names.CURVES_FILE} cannot be read ({first_line(error)})"
             )
     covered = {str(run_id) for part in parts for run_id in part["run_id"].unique()}
     metrics = [str(column) for column in runs if "/" in str(column)]
-    histories = [
-        (run_id, metric, point.step, point.value)
-        for run_id in runs["run_id"]
-        if run_id not in covered
-        for metric in metrics
-        for point in client.get_metric_history(run_id, metric)
-    ]
-    if histories:
-        parts.append(pd.DataFrame(histories, columns=CURVE_COLUMNS))
+    parts += [history_of(client, run_id, metrics) for run_id in runs["run_id"] if run_id not in covered]
     curves = pd.concat(parts)
     return curves[curves["run_id"].isin(runs["run_id"])].sort_values(CURVE_COLUMNS[:3], ignore_index=True)
-
-
-def _curves_artifact(client: MlflowClient, run_id: str) -> pd.DataFrame:
-    with tempfile.TemporaryDirectory() as folder:
-        path = client.download_artifacts(run_id, names.CURVES_FILE, folder)
-        return pd.read_parquet(path)[CURVE_COLUMNS]
-
-
-def _load_weights(client: MlflowClient, run_id: str) -> Weights:
-    """Initial and final weights of one run.
-
-    Raises:
-        ReportError: the artifact is missing or broken.
-    """
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            path = client.download_artifacts(run_id, names.WEIGHTS_FILE, folder)
-            with np.load(path, allow_pickle=False) as arrays:
-                return dict(arrays)
-    except Exception as error:  # As above: any failure means that the weights cannot be shown.
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ReportError(f"cannot read {names.WEIGHTS_FILE} of run {run_id}: {reason[:200]}") from None

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import ReportError
-from analysis.runs import CURVE_COLUMNS
+from analysis.store import CURVE_COLUMNS
 from analysis.tables import Tables, Weights
 from pipeline import names
 from pipeline.stacking import dataset_of, train_stack

@@ -1,0 +1,210 @@
+"""Command line: whether the tracking store holds what its sweeps should have left there, number by number.
+
+python -m analysis.audit [--experiment NAME] [--thorough] [--against URI]
+
+Every job of every sweep must be there exactly once, closed, with all its metrics and artifacts unharmed. The numbers of
+a run are hashed anew and compared with the hash that was tracked with it. This module does so with code of its own: an
+auditor that used the writer's would share its mistakes.
+"""
+
+import argparse
+import hashlib
+import os
+import struct
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from analysis.errors import ReportError
+from analysis.store import (
+    all_runs,
+    curves_artifact,
+    experiment_named,
+    first_line,
+    history_of,
+    jobs_of,
+    reading_store,
+    weights_of,
+)
+from analysis.tables import Weights
+from pipeline import names
+
+Points = Sequence[tuple[str, int, float]]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was found in one experiment.
+
+    Attributes:
+        sweeps: how many sweeps.
+        jobs: how many different jobs they have.
+        finished: how many runs are finished, those trained again on purpose included.
+        digests: fingerprint -> hash of all numbers of its finished run, computed from what the store holds.
+        problems: what is not as it should be, a sentence each.
+    """
+
+    sweeps: int
+    jobs: int
+    finished: int
+    digests: Mapping[str, str]
+    problems: Sequence[str]
+
+    def __str__(self) -> str:
+        found = [f"{self.sweeps} sweeps, {self.jobs} jobs, {self.finished} finished runs", *self.problems]
+        return "\n".join([*found, f"{len(self.problems)} problems"])
+
+
+def audit_of(experiment_name: str, *, thorough: bool = False, tracking_uri: str | None = None) -> Audit:
+    """Compares an experiment with what its sweeps should hold.
+
+    Args:
+        thorough: read every metric of every run from the store (30 ms a run), not only from the sweeps' artifacts.
+        tracking_uri: the store; None for the one that MLflow is set to.
+
+    Raises:
+        ReportError: no such experiment, or a store that does not answer.
+    """
+    with reading_store(tracking_uri) as client:
+        runs = list(all_runs(client, experiment_named(client, experiment_name).experiment_id))
+        return _audit_of_runs(client, runs, thorough=thorough)
+
+
+def _audit_of_runs(client: MlflowClient, runs: Sequence[Run], *, thorough: bool) -> Audit:
+    sweeps = [run for run in runs if names.SWEEP_TAG in run.data.tags]
+    trained = [run for run in runs if names.FINGERPRINT_TAG in run.data.tags]
+    finished = [run for run in trained if run.info.status == "FINISHED"]
+    problems: list[str] = []
+    jobs = {sweep.info.run_id: _jobs_of(client, sweep, problems) for sweep in sweeps}
+    problems += _miscounted(sweeps, jobs, finished)
+    problems += [f"{_called(run)} has not ended" for run in runs if run.info.status == "RUNNING"]
+    curves = _curves_of(client, sweeps, problems)
+    digests = {}
+    for run in finished:
+        points = curves.get(run.info.run_id, ())
+        digest, found = _digest_of(client, run, points, thorough=thorough or not points)
+        problems += [f"{_called(run)}: {problem}" for problem in found]
+        digests[run.data.tags[names.FINGERPRINT_TAG]] = digest
+    return Audit(len(sweeps), len(set().union(*jobs.values())), len(finished), digests, problems)
+
+
+def differences(one: Audit, other: Audit) -> list[str]:
+    """What two audits of the same sweeps do not agree in: jobs that only one has, and numbers that differ by a bit."""
+    only = [
+        f"only {where} store has {fingerprint}"
+        for where, these, those in (("this", one.digests, other.digests), ("the other", other.digests, one.digests))
+        for fingerprint in sorted(these.keys() - those.keys())
+    ]
+    both = sorted(one.digests.keys() & other.digests.keys())
+    return only + [f"{each} has other numbers" for each in both if one.digests[each] != other.digests[each]]
+
+
+def _called(run: Run) -> str:
+    return f"{run.info.run_name!r} (run {run.info.run_id})"
+
+
+def _jobs_of(client: MlflowClient, sweep: Run, problems: list[str]) -> set[str]:
+    try:
+        return jobs_of(client, sweep.info.run_id)
+    except Exception as error:  # Missing, torn, refused: each store has its own types.
+        problems.append(f"{_called(sweep)}: no list of its jobs ({first_line(error)})")
+        return set()
+
+
+def _miscounted(sweeps: Sequence[Run], jobs: Mapping[str, set[str]], finished: Sequence[Run]) -> Iterator[str]:
+    """Jobs that are missing though their sweep is finished, and jobs that are there twice."""
+    on_purpose = [run for run in finished if names.RERUN_TAG in run.data.tags]
+    counts = Counter(run.data.tags[names.FINGERPRINT_TAG] for run in finished if run not in on_purpose)
+    there = {run.data.tags[names.FINGERPRINT_TAG] for run in finished}
+    for sweep in sweeps:
+        missing = jobs[sweep.info.run_id] - there
+        if missing:
+            wanted = len(jobs[sweep.info.run_id])
+            yield f"{_called(sweep)} is {sweep.info.status}, and {len(missing)} of its {wanted} jobs are not finished"
+    yield from (
+        f"the job {fingerprint} is finished {count} times" for fingerprint, count in counts.items() if count > 1
+    )
+
+
+def _curves_of(client: MlflowClient, sweeps: Sequence[Run], problems: list[str]) -> dict[str, Points]:
+    """Run id -> (metric, step, value) from the sweeps' artifacts."""
+    parts = []
+    for sweep in sweeps:
+        try:
+            parts.append(curves_artifact(client, sweep.info.run_id))
+        except Exception as error:  # As above.
+            if sweep.info.status == "FINISHED":
+                problems.append(f"{_called(sweep)}: its curves cannot be read ({first_line(error)})")
+    if not parts:
+        return {}
+    return {str(run_id): _points_of(rows) for run_id, rows in pd.concat(parts).groupby("run_id")}
+
+
+def _points_of(rows: pd.DataFrame) -> Points:
+    return list(zip(rows["metric"], rows["step"], rows["value"], strict=True))
+
+
+def _digest_of(client: MlflowClient, run: Run, points: Points, *, thorough: bool) -> tuple[str, list[str]]:
+    """Hash of all numbers of a run, and what is wrong with it."""
+    problems = []
+    if thorough:
+        history = _points_of(history_of(client, run.info.run_id, sorted(run.data.metrics)))
+        if points and _hashed(points, {}) != _hashed(history, {}):
+            problems.append("the sweep's curves are not those of the store")
+        points = history
+    last = {metric: value for metric, _, value in sorted(points, key=lambda point: point[:2])}
+    held = {key: names.infinite(value) for key, value in run.data.metrics.items()}
+    if last.keys() != held.keys() or not all(np.array_equal(last[key], held[key], equal_nan=True) for key in last):
+        problems.append("its last metrics are not the ends of its curves")
+    weights: Weights = {}
+    try:
+        weights = weights_of(client, run.info.run_id)
+    except ReportError as error:
+        problems.append(str(error))
+    digest = _hashed(points, weights)
+    if weights and digest != run.data.tags.get(names.DIGEST_TAG):
+        problems.append("its numbers are not those that were tracked")
+    if names.CONFIG_FILE not in {file.path for file in client.list_artifacts(run.info.run_id)}:
+        problems.append(f"{names.CONFIG_FILE} is missing")
+    return digest, problems
+
+
+def _hashed(points: Points, weights: Weights) -> str:
+    """The hash in the tag ``result.digest``, as ``pipeline.records.result_digest`` describes it."""
+    digest = hashlib.sha256()
+    for metric, step, value in sorted(points, key=lambda point: point[:2]):
+        digest.update(f"{metric}\n".encode() + struct.pack("<qd", step, np.nan if np.isnan(value) else value + 0.0))
+    for name, array in sorted(weights.items()):
+        digest.update(f"{name} {array.shape}\n".encode() + np.asarray(array, "<f8").tobytes())
+    return digest.hexdigest()
+
+
+def main() -> None:
+    """Prints what was found; exit code 1 if anything is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m analysis.audit", description="Audits the tracked runs.")
+    default = os.environ.get("MLFLOW_EXPERIMENT_NAME", "symmetry")
+    parser.add_argument("--experiment", default=default, metavar="NAME", help=f"MLflow experiment (default: {default})")
+    parser.add_argument("--thorough", action="store_true", help="read every metric from the store itself: 30 ms a run")
+    parser.add_argument("--against", metavar="URI", help="another tracking store that should hold the same numbers")
+    arguments = parser.parse_args()
+    try:
+        audit = audit_of(arguments.experiment, thorough=arguments.thorough)
+        print(audit)
+        different = []
+        if arguments.against is not None:
+            other = audit_of(arguments.experiment, thorough=arguments.thorough, tracking_uri=arguments.against)
+            different = differences(audit, other)
+            print("\n".join([*different, f"{len(different)} differences from {arguments.against}"]))
+    except ReportError as error:
+        sys.exit(str(error))
+    sys.exit(1 if audit.problems or different else 0)
+
+
+if __name__ == "__main__":
+    main()

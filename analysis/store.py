@@ -1,0 +1,118 @@
+"""Reads the tracking store through MLflow's public API: a local database or a tracking server."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from mlflow import MlflowClient, get_tracking_uri
+from mlflow.entities import Experiment, Run
+from mlflow.exceptions import MlflowException
+
+from analysis.errors import ReportError
+from analysis.tables import Weights
+from pipeline import names
+
+# Its progress bars would mix with what this project prints; local files need none.
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+PAGE = 1000
+CURVE_COLUMNS = ["run_id", "metric", "step", "value"]
+NEXT_STEP = "train some with: python -m pipeline.run -m"
+
+
+@contextmanager
+def reading_store(tracking_uri: str | None = None) -> Iterator[MlflowClient]:
+    """A client of the store; what goes wrong with it becomes a ``ReportError`` in one line.
+
+    Args:
+        tracking_uri: the store; None for the one that MLflow is set to.
+    """
+    uri = tracking_uri or get_tracking_uri()
+    _require_database(uri)
+    try:
+        yield MlflowClient(uri)
+    except MlflowException as error:
+        raise ReportError(f"MLFLOW_TRACKING_URI: cannot read {uri}: {first_line(error)}") from None
+
+
+def first_line(error: BaseException) -> str:
+    """The message of an error from one of MLflow's many stores, in one line of moderate length."""
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
+
+
+def _require_database(uri: str) -> None:
+    """Reading must not create an empty database, as MLflow would."""
+    scheme, _, path = uri.partition(":///")
+    if scheme == "sqlite" and not Path(path).exists():
+        raise ReportError(
+            f"no tracked runs here: {path} does not exist; {NEXT_STEP} (or change the folder, or set"
+            " MLFLOW_TRACKING_URI)"
+        )
+
+
+def experiment_named(client: MlflowClient, name: str) -> Experiment:
+    """The experiment of that name.
+
+    Raises:
+        ReportError: there is none.
+    """
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        existing = ", ".join(sorted(found.name for found in client.search_experiments())) or "none"
+        raise ReportError(f"--experiment: no experiment {name!r} here; there are: {existing}")
+    return experiment
+
+
+def all_runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
+    """All runs of an experiment that are not deleted, of any status."""
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], max_results=PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def curves_artifact(client: MlflowClient, parent: str) -> pd.DataFrame:
+    """The curves of all runs of a sweep, from its artifact; it raises whatever the store does where there is none."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = client.download_artifacts(parent, names.CURVES_FILE, folder)
+        return pd.read_parquet(path)[CURVE_COLUMNS]
+
+
+def history_of(client: MlflowClient, run_id: str, metrics: list[str]) -> pd.DataFrame:
+    """The curves of one run from the store, a call for each metric."""
+    points = [
+        (run_id, metric, point.step, names.infinite(point.value))
+        for metric in metrics
+        for point in client.get_metric_history(run_id, metric)
+    ]
+    return pd.DataFrame(points, columns=CURVE_COLUMNS)
+
+
+def jobs_of(client: MlflowClient, parent: str) -> set[str]:
+    """Fingerprints of the jobs of a sweep, from the list that it leaves before it trains; raises as the store does."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(client.download_artifacts(parent, names.JOBS_FILE, folder))
+        return set(json.loads(path.read_text(encoding="utf-8"))["fingerprints"])
+
+
+def weights_of(client: MlflowClient, run_id: str) -> Weights:
+    """Initial and final weights of one run.
+
+    Raises:
+        ReportError: the artifact is missing or broken.
+    """
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = client.download_artifacts(run_id, names.WEIGHTS_FILE, folder)
+            with np.load(path, allow_pickle=False) as arrays:
+                return dict(arrays)
+    except Exception as error:  # As above: any failure means that the weights cannot be read.
+        raise ReportError(f"cannot read {names.WEIGHTS_FILE} of run {run_id}: {first_line(error)}") from None

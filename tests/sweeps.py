@@ -1,0 +1,83 @@
+"""Sweeps as real processes that tests kill, starve and start again, and the audit of what they leave."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from analysis.audit import Audit, audit_of, differences
+from tests.command_line import PROJECT, command
+
+SWEEP = (
+    "-m", "model=mlp", "init=zeros,normal", "optimizer.learning_rate=0.1,1e300", "seed=range(4)", "data=iris",
+    "model.hidden_units=[3],[4],[5],[6]", "training.steps=300", "training.batch_size=16", "training.measure_at=8",
+)  # fmt: skip
+JOBS = 64
+"""Four stacks of 16 runs, half of which diverge."""
+
+
+def clean_environment(**changes: str) -> dict[str, str]:
+    """The caller's environment without its tracking settings."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "HYDRA_", "SYMMETRY_"))}
+    return kept | {"PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"} | changes
+
+
+@contextmanager
+def started(folder: Path, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """A sweep under way, whose output goes to ``output.txt``; its whole process group is killed at the end."""
+    with (folder / "output.txt").open("a", encoding="utf-8") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.run", *(arguments or SWEEP)],
+            cwd=folder,
+            env=clean_environment(**environment),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def wait_for(folder: Path, words: str, process: subprocess.Popen[str], seconds: float = 120.0, times: int = 1) -> bool:
+    """Waits until the output holds these words so many times; False if the process ends before."""
+    deadline = time.monotonic() + seconds
+    while (folder / "output.txt").read_text(encoding="utf-8").count(words) < times:
+        if process.poll() is not None:
+            return False
+        assert time.monotonic() < deadline, (folder / "output.txt").read_text(encoding="utf-8")
+        time.sleep(0.02)
+    return True
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    """Process ids of the workers: children that were spawned to train (one more child only tracks resources)."""
+    children = subprocess.run(
+        ["pgrep", "--parent", str(process.pid), "--full", "spawn_main"], capture_output=True, text=True, check=False
+    )
+    return [int(child) for child in children.stdout.split()]
+
+
+def completed(folder: Path, *arguments: str, **environment: str) -> str:
+    """Runs a sweep to its end, which must be a good one; returns what it printed."""
+    done = command("pipeline.run", *(arguments or SWEEP), folder=folder, **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def audited(folder: Path, *, jobs: int = JOBS, like: Audit | None = None) -> Audit:
+    """The audit of a store in a folder: no problem, all jobs, and the numbers of an undisturbed sweep."""
+    audit = audit_of("symmetry", thorough=True, tracking_uri=f"sqlite:///{folder}/mlflow.db")
+    assert audit.problems == []
+    assert audit.jobs == audit.finished == jobs
+    if like is not None:
+        assert differences(audit, like) == []
+    return audit
