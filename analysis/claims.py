@@ -5,16 +5,15 @@ alone. Exact arithmetic and plain BLAS products are judged apart: rounding is no
 what it does to them is worth a row.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
 
-import numpy as np
 import pandas as pd
 
-from analysis.claim import DEFAULT_SWEEP, EXACTLY, FAILS, WITHIN, Claim, widths_of
+from analysis.claim import DEFAULT_SWEEP, FAILS, WITHIN, Claim
 from analysis.derivation import gradient_check
 from analysis.learning_claims import optimum_claim, width_claim
 from analysis.tables import Tables
+from analysis.verdicts import POSITIVE, ZERO, Prediction, decided
 from pipeline import names
 
 SYMMETRIC = ("zeros", "constant")
@@ -55,24 +54,6 @@ def _gradient_claim() -> Claim:
     )
 
 
-class Prediction(NamedTuple):
-    """What a claim says about every measured value.
-
-    Attributes:
-        text: in words.
-        worst: "max" or "min", the end of the values that is furthest from the prediction.
-        holds: whether a value agrees.
-    """
-
-    text: str
-    worst: str
-    holds: Callable[[float], bool]
-
-
-ZERO = Prediction("exactly 0", "max", lambda number: number == 0.0)
-POSITIVE = Prediction("> 0", "min", lambda number: number > 0.0)
-
-
 def _starts(tables: Tables, arithmetic: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The networks from equal and from random weights; dropout and random biases break the symmetry by themselves."""
     runs = tables.runs
@@ -93,7 +74,7 @@ def _hidden_layer_claims(tables: Tables, arithmetic: str) -> Iterator[Claim]:
         [names.symmetry(key, layer) for layer in layers] for key in ("activation_spread", "delta_spread")
     )
 
-    def decided(
+    def judged(
         identity: str,
         statement: str,
         prediction: Prediction,
@@ -102,16 +83,20 @@ def _hidden_layer_claims(tables: Tables, arithmetic: str) -> Iterator[Claim]:
         step: int | None = None,
     ) -> Claim:
         claim = Claim(identity, arithmetic, statement, prediction.text, command=DEFAULT_SWEEP)
-        return _decided(claim, prediction, tables.curves, chosen, metrics, step)
+        curves = tables.curves
+        values = curves[curves["run_id"].isin(chosen["run_id"]) & curves["metric"].isin(metrics)]
+        measures = dict.fromkeys("spread" if metric.endswith("spread") else "distance" for metric in metrics)
+        at_step = values if step is None else values[values["step"] == step]
+        return decided(claim, prediction, at_step, chosen, " or ".join(measures))
 
-    yield decided(
+    yield judged(
         "2b", "From equal weights, all hidden activations of an example are equal.", ZERO, symmetric, activations
     )
-    yield decided("2c", "From equal weights, all hidden deltas of an example are equal.", ZERO, symmetric, deltas)
-    yield decided(
+    yield judged("2c", "From equal weights, all hidden deltas of an example are equal.", ZERO, symmetric, deltas)
+    yield judged(
         "2d", "The deltas of the outputs differ from each other.", POSITIVE, symmetric, [names.OUTPUT_DELTA_SPREAD]
     )
-    yield decided(
+    yield judged(
         "2e, hidden",
         "After one step the hidden units still have equal incoming and outgoing weights.",
         ZERO,
@@ -119,7 +104,7 @@ def _hidden_layer_claims(tables: Tables, arithmetic: str) -> Iterator[Claim]:
         distances,
         step=1,
     )
-    yield decided(
+    yield judged(
         "2e, outputs",
         "After one step the outgoing weights to different outputs differ.",
         POSITIVE,
@@ -127,47 +112,13 @@ def _hidden_layer_claims(tables: Tables, arithmetic: str) -> Iterator[Claim]:
         [names.OUTPUT_WEIGHT_SPREAD],
         step=1,
     )
-    yield decided(
+    yield judged(
         "2e, a = 0",
         "From zeros, with g(0) = 0, no weight moves: neither layer receives a gradient.",
         ZERO,
         resting,
         [*distances, names.OUTPUT_WEIGHT_SPREAD],
     )
-    yield decided("2f", "All of this holds after every step.", ZERO, symmetric, [*activations, *deltas, *distances])
+    yield judged("2f", "All of this holds after every step.", ZERO, symmetric, [*activations, *deltas, *distances])
     closest = [names.symmetry("distance_min", layer) for layer in layers]
-    yield decided("2g-i", "Random initialisation breaks the symmetry.", POSITIVE, broken, closest)
-
-
-def _decided(
-    claim: Claim,
-    prediction: Prediction,
-    curves: pd.DataFrame,
-    runs: pd.DataFrame,
-    metrics: Sequence[str],
-    step: int | None,
-) -> Claim:
-    """The claim with its verdict, from all finite values of ``metrics`` in ``runs``, at one step or at all."""
-    values = curves[curves["run_id"].isin(runs["run_id"]) & curves["metric"].isin(metrics)]
-    # What a run shows once its numbers overflow says nothing about symmetry; its divergence is reported apart.
-    values = values[np.isfinite(values["value"])]
-    if step is not None:
-        values = values[values["step"] == step]
-    if values.empty:
-        return claim
-    place = values["value"].to_numpy().argmax() if prediction.worst == "max" else values["value"].to_numpy().argmin()
-    worst = values.iloc[int(place)]
-    number = float(worst["value"])
-    deciding = runs[runs["run_id"].isin(values["run_id"])]
-    end = "largest" if prediction.worst == "max" else "smallest"
-    measures = dict.fromkeys("spread" if metric.endswith("spread") else "distance" for metric in metrics)
-    return claim._replace(
-        measured=f"{end} {' or '.join(measures)} {number:.3g}",
-        number=number,
-        verdict=EXACTLY if prediction.holds(number) else FAILS,
-        runs=len(deciding),
-        steps=len(values[["run_id", "step"]].drop_duplicates()),
-        widths=widths_of(deciding),
-        worst_run="" if prediction.holds(number) else str(worst["run_id"]),
-        command="",
-    )
+    yield judged("2g-i", "Random initialisation breaks the symmetry.", POSITIVE, broken, closest)
