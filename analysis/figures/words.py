@@ -140,7 +140,7 @@ def counted(counts: Sequence[int]) -> str:
 def fate(diverged: "pd.Series[bool]") -> str:
     """How many runs are shown, and how many are not."""
     if diverged.all():
-        return f"{amount(len(diverged), 'run')}, all diverged"
+        return f"{amount(len(diverged), 'run')}, {'all ' if len(diverged) > 1 else ''}diverged"
     lost = f", {diverged.sum()} more diverged" if diverged.any() else ""
     return f"{amount(int((~diverged).sum()), 'run')}{lost}"
 
