@@ -90,8 +90,10 @@ def lead(tables: Tables, claims: Sequence[Claim], answer: Answer | None = None) 
     if answer is not None:
         return f"{answer.conclusion} {runs}"
     counts = {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in VERDICT_CLASS}
-    phrases = {EXACTLY: "hold exactly", WITHIN: "hold within tolerance", FAILS: "fail", NOT_TESTED: "are not tested"}
-    verdicts = ", ".join(f"{count} {phrases[verdict]}" for verdict, count in counts.items() if count)
+    of_many = {EXACTLY: "hold exactly", WITHIN: "hold within tolerance", FAILS: "fail", NOT_TESTED: NOT_TESTED}
+    verdicts = ", ".join(
+        f"{count} {verdict if count == 1 else of_many[verdict]}" for verdict, count in counts.items() if count
+    )
     failed = [f"{claim.identity}{' (blas)' if claim.arithmetic == 'blas' else ''}" for claim in claims
               if claim.verdict == FAILS]  # fmt: skip
     return (

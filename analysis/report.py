@@ -33,7 +33,7 @@ CLAIMS_FILE = "claims.csv"
 
 
 def write_report(experiment_name: str, output: Path, only: Sequence[str] = ()) -> list[Path]:
-    """Writes figures (PNG, SVG, CSV), claims and page into ``output`` / experiment name.
+    """Writes figures (PNG, SVG, CSV), claims and page into ``output`` / experiment name (its slashes as underscores).
 
     The page also goes to the newest sweep's parent run in MLflow. With ``only``, just these figures are drawn.
 
@@ -50,7 +50,8 @@ def write_report(experiment_name: str, output: Path, only: Sequence[str] = ()) -
     drawable = {**own, **FIGURES}
     if unknown := [name for name in only if name not in drawable]:
         raise ReportError(f"--only: expected some of {', '.join(drawable)}, got {', '.join(unknown)}")
-    folder = output / experiment_name
+    # A name with slashes is one folder all the same, and none outside the output.
+    folder = output / experiment_name.replace("/", "_").lstrip(".")
     folder.mkdir(parents=True, exist_ok=True)
     with house_style():
         shown = {name: _shown(name, drawable[name], tables, folder) for name in only or [*own, *general]}

@@ -28,8 +28,9 @@ from pipeline import names
 def load_tables(experiment_name: str) -> Tables:
     """The finished runs of an experiment, from all its sweeps and single runs.
 
-    Runs that repeat a fingerprint hold the same numbers, so only the newest counts. Whatever is missing (failed or
-    running runs, interrupted sweeps, unreadable artifacts) becomes a note.
+    Runs that repeat a fingerprint hold the same numbers, so only the newest counts, also of runs with equal params,
+    which differ in what else was measured or in the version of the code. Whatever is missing (failed or running runs,
+    interrupted sweeps, unreadable artifacts) becomes a note.
 
     Raises:
         ReportError: no such experiment, no finished run, or a store that does not answer.
@@ -39,14 +40,15 @@ def load_tables(experiment_name: str) -> Tables:
         tracked = list(all_runs(client, experiment.experiment_id))
     parents = [run for run in tracked if names.SWEEP_TAG in run.data.tags]
     trained = [run for run in tracked if names.FINGERPRINT_TAG in run.data.tags]
-    rows = pd.DataFrame([_row(run) for run in trained if run.info.status == "FINISHED"])
-    if rows.empty:
-        raise ReportError(f"--experiment: {experiment_name!r} has no finished run yet; {NEXT_STEP}")
-    runs = rows.sort_values(["start_time", "run_id"]).drop_duplicates("fingerprint", keep="last")
-    runs = runs.reset_index(drop=True)
-    notes = [*_unfinished_notes(client, parents, trained)]
-    curves = _load_curves(client, parents, runs, notes)
     by_age = sorted(parents, key=lambda run: (run.info.start_time, run.info.run_id))
+    commands = [run.data.tags[names.COMMAND_TAG] for run in by_age if names.COMMAND_TAG in run.data.tags]
+    finished = [run for run in trained if run.info.status == "FINISHED"]
+    if not finished:
+        next_step = f"its sweep may be running, or goes on with: {commands[-1]}" if commands else NEXT_STEP
+        raise ReportError(f"--experiment: {experiment_name!r} has no finished run yet; {next_step}")
+    notes = [*_unfinished_notes(client, parents, trained)]
+    runs = _newest_runs(finished, notes)
+    curves = _load_curves(client, parents, runs, notes)
     newest = str(by_age[-1].info.run_id) if by_age else None
     return Tables(
         experiment_name=experiment_name,
@@ -56,11 +58,26 @@ def load_tables(experiment_name: str) -> Tables:
         weights=lambda run_id: weights_of(client, run_id),
         parent=newest,
         question=_question(by_age),
-        commands=[run.data.tags[names.COMMAND_TAG] for run in by_age if names.COMMAND_TAG in run.data.tags],
+        commands=commands,
         ui_address=names.ui_address(get_tracking_uri()),
         views=_views(experiment, newest),
         notes=notes,
     )
+
+
+def _newest_runs(finished: list[Run], notes: list[str]) -> pd.DataFrame:
+    """The table of runs without those that a newer one repeats."""
+    rows = pd.DataFrame([_row(run) for run in finished]).sort_values(["start_time", "run_id"])
+    runs = rows.drop_duplicates("fingerprint", keep="last")
+    params = sorted({key for run in finished for key in run.data.params} - {"measures"})
+    current = runs.drop_duplicates(params, keep="last")
+    if len(current) < len(runs):
+        notes.append(f"{_runs(len(runs) - len(current))} left out: newer ones have the same params")
+    return current.reset_index(drop=True)
+
+
+def _runs(number: int) -> str:
+    return f"{number} run{'' if number == 1 else 's'}"
 
 
 def _question(parents: list[Run]) -> Question | None:
@@ -112,7 +129,7 @@ def _typed(text: str) -> Any:
 
 def _unfinished_notes(client: MlflowClient, parents: list[Run], trained: list[Run]) -> Iterator[str]:
     finished = {run.data.tags[names.FINGERPRINT_TAG] for run in trained if run.info.status == "FINISHED"}
-    for status, verb in (("FAILED", "failed"), ("KILLED", "were killed"), ("RUNNING", "have not ended")):
+    for status, ended in (("FAILED", "failed"), ("KILLED", "killed"), ("RUNNING", "not ended")):
         # What was trained again later, and then finished, is not missing.
         runs = [
             run for run in trained if run.info.status == status and run.data.tags[names.FINGERPRINT_TAG] not in finished
@@ -120,7 +137,7 @@ def _unfinished_notes(client: MlflowClient, parents: list[Run], trained: list[Ru
         if runs:
             examples = ", ".join(sorted(run.info.run_name for run in runs)[:3])
             cause = next((run.data.tags[names.ERROR_TAG] for run in runs if names.ERROR_TAG in run.data.tags), "")
-            yield f"{len(runs)} runs {verb} and are left out ({examples}{', ...' if len(runs) > 3 else ''})" + (
+            yield f"{_runs(len(runs))} {ended}, left out ({examples}{', ...' if len(runs) > 3 else ''})" + (
                 f"; the first cause: {cause}" if cause else ""
             )
     for parent in parents:
@@ -132,7 +149,7 @@ def _unfinished_notes(client: MlflowClient, parents: list[Run], trained: list[Ru
         if not jobs <= finished:
             yield (
                 f"The sweep {parent.info.run_name!r} is {parent.info.status} with {len(jobs & finished)} of {len(jobs)}"
-                " runs finished: this report is partial"
+                " runs finished: this report is partial; the same command goes on with it"
             )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ import pandas as pd
 from mlflow import MlflowClient, get_tracking_uri
 from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from analysis.errors import ReportError
 from analysis.tables import Weights
@@ -21,6 +23,8 @@ from pipeline import names
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 PAGE = 1000
+PASSWORD = re.compile("//[^/@ ]*@")
+"""With the user's name, in the address of a store."""
 CURVE_COLUMNS = ["run_id", "metric", "step", "value"]
 NEXT_STEP = "train some with: python -m pipeline.run -m"
 
@@ -36,8 +40,10 @@ def reading_store(tracking_uri: str | None = None) -> Iterator[MlflowClient]:
     _require_database(uri)
     try:
         yield MlflowClient(uri)
-    except MlflowException as error:
-        raise ReportError(f"MLFLOW_TRACKING_URI: cannot read {uri}: {first_line(error)}") from None
+    except (MlflowException, SQLAlchemyError) as error:
+        remedy = "; start the server, or correct the address" if uri.startswith("http") else ""
+        line = f"MLFLOW_TRACKING_URI: cannot read {uri}: {first_line(error)}{remedy}"
+        raise ReportError(PASSWORD.sub("//", line)) from None
 
 
 def first_line(error: BaseException) -> str:

@@ -104,6 +104,19 @@ def test_separable_data_do_not_decide_2g_ii() -> None:
     assert "experiment=logistic" in claim.command
 
 
+def test_a_gap_that_still_falls_decides_nothing_and_one_that_stalls_refutes_2g_ii() -> None:
+    setting = {"model": "logistic", "training.l2": 0.01, "training.batch_size": None, "init": "normal"}
+    short = trained_tables([setting])
+    claim = verdict(short, "2g-ii")
+    assert claim.verdict == NOT_TESTED
+    assert "still falls" in claim.measured
+    curve = short.curve(names.OPTIMUM_GAP).sort_values("step")
+    last = curve.iloc[-1]
+    half = curve.loc[curve["step"] <= last["step"] // 2, "value"].iloc[-1]
+    stalled = with_value(short, last["run_id"], names.OPTIMUM_GAP, int(last["step"]), 0.995 * half)
+    assert verdict(stalled, "2g-ii").verdict == FAILS
+
+
 def test_rounding_is_judged_apart() -> None:
     setting = {"init": "constant", "optimizer.learning_rate": 0.5, "training.steps": 600, "training.l2": 0.0}
     widths = [10, 17, 64, 100]

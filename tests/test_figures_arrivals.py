@@ -5,7 +5,7 @@ import pytest
 from analysis.figures.arrivals import MOST_PROBLEMS, MOST_RATES, OUTCOMES, logistic_problems
 from analysis.figures.drawing import NotShownError
 from pipeline import names
-from tests.tracked import trained_tables, with_value
+from tests.tracked import trained_tables
 
 RATE = "optimizer.learning_rate"
 LOGISTIC: dict[str, object] = {"model": "logistic", "training.steps": 3, "training.measure_at": 3}
@@ -26,15 +26,6 @@ def test_problems_that_differ_in_settings_are_not_compared() -> None:
         assert set(problem.spreads["runs"]) == {2}
         of_problem = set(tables.runs.loc[tables.runs["training.l2"] == l2, "run_id"])
         assert set(problem.left["run_id"]) == set(problem.runs["run_id"]) == of_problem
-
-
-def test_of_a_repeated_run_the_newest_counts() -> None:
-    tables = trained_tables([*grid_of(), grid_of()[0]])
-    older, newer = tables.runs["run_id"].iloc[0], tables.runs["run_id"].iloc[-1]
-    for doctored, counts in ((older, False), (newer, True)):
-        (problem,) = logistic_problems(with_value(tables, doctored, names.LOSS_TRAIN, 3, 50.0))
-        assert (problem.spreads["value"].max() > 45.0) == counts
-        assert len(problem.runs) == 4
 
 
 def test_as_many_problems_and_rates_as_have_room_are_shown() -> None:

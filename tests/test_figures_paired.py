@@ -199,15 +199,6 @@ def test_starts_of_one_name_with_other_numbers_are_compared() -> None:
     assert list(drawing.data["pairs"]) == [2]
 
 
-def test_of_a_repeated_run_the_newest_counts() -> None:
-    runs = trained_tables([*short_runs(("zeros", "normal")), *short_runs(("zeros",))])
-    for place, other in ((0, False), (2, True)):
-        doctored = with_entries(runs, runs.runs["run_id"].iloc[place], {names.LOSS_TEST: 100.0})
-        cell = cell_of(paired_differences(doctored), "normal", "zeros")
-        assert cell["pairs"] == 1
-        assert (cell["mean"] < -10.0) == other
-
-
 def test_many_starts_go_below_each_other_with_rows_of_one_height() -> None:
     inits = [scheme for scheme in PALETTE if scheme not in ("mirrored", "duplicated")][: SIDE_BY_SIDE + 1]
     logistic = [run | {"model": "logistic", "model.hidden_units": []} for run in short_runs(inits[:3])]

@@ -12,6 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from analysis.claims import claims_of
+from analysis.errors import ReportError
 from analysis.figures import FIGURES
 from analysis.page import rendered_page
 from analysis.report import write_report
@@ -30,10 +31,14 @@ def store(swept: tuple[Path, str], tmp_path: Path, tracking_to: None) -> MlflowC
     return MlflowClient()
 
 
-def parent_of(client: MlflowClient) -> str:
+def experiment_of(client: MlflowClient) -> str:
     experiment = client.get_experiment_by_name("symmetry")
     assert experiment is not None
-    (parent,) = client.search_runs([experiment.experiment_id], f"tags.`{names.SWEEP_TAG}` != ''")
+    return str(experiment.experiment_id)
+
+
+def parent_of(client: MlflowClient) -> str:
+    (parent,) = client.search_runs([experiment_of(client)], f"tags.`{names.SWEEP_TAG}` != ''")
     return str(parent.info.run_id)
 
 
@@ -105,12 +110,41 @@ def test_failed_and_missing_runs_are_stated_up_front(store: MlflowClient, tmp_pa
     store.set_terminated(parent_of(store), "KILLED")
     tables = load_tables("symmetry")
     assert len(tables.runs) == 7
-    assert any("1 runs failed" in note for note in tables.notes)
+    assert any("1 run failed" in note for note in tables.notes)
     assert any("KILLED with 7 of 8 runs finished" in note for note in tables.notes)
     page = rendered_page(tables, claims_of(tables), [])
     assert "7 of 8 runs finished" in page
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_a_failed_run_that_was_trained_again_is_not_missing(store: MlflowClient) -> None:
+    run = load_tables("symmetry").runs.iloc[0]
+    failed = store.create_run(experiment_of(store), run_name="failed", tags={names.FINGERPRINT_TAG: run["fingerprint"]})
+    store.set_terminated(failed.info.run_id, "FAILED")
+    tables = load_tables("symmetry")
+    assert tables.notes == []
+    assert len(tables.runs) == 8
+
+
+def test_of_runs_with_equal_params_the_newest_counts(store: MlflowClient) -> None:
+    older = load_tables("symmetry").runs.iloc[0]
+    params = [mlflow.entities.Param(key, text) for key, text in store.get_run(older["run_id"]).data.params.items()]
+    newer = store.create_run(experiment_of(store), run_name="newer", tags={names.FINGERPRINT_TAG: "of a later version"})
+    store.log_batch(newer.info.run_id, params=params, metrics=[mlflow.entities.Metric(names.LOSS_TRAIN, 0.5, 0, 0)])
+    store.set_terminated(newer.info.run_id, "FINISHED")
+    tables = load_tables("symmetry")
+    assert tables.notes == ["1 run left out: newer ones have the same params"]
+    assert len(tables.runs) == 8
+    assert newer.info.run_id in set(tables.runs["run_id"])
+    assert not {older["run_id"]} & {*tables.runs["run_id"], *tables.curves["run_id"]}
+
+
+def test_a_sweep_without_a_finished_run_says_how_it_goes_on(store: MlflowClient) -> None:
+    experiment = store.create_experiment("begun")
+    store.create_run(experiment, tags={names.SWEEP_TAG: "8", names.COMMAND_TAG: "python -m pipeline.run -m seed=0,1"})
+    with pytest.raises(ReportError, match=r"no finished run yet; .* goes on with: python -m pipeline\.run -m seed=0,1"):
+        load_tables("begun")
 
 
 def report_bytes(folder: Path) -> dict[str, bytes]:
@@ -122,7 +156,7 @@ def test_regenerating_gives_the_same_bytes(store: MlflowClient, tmp_path: Path) 
     for output in (first, second):
         write_report("symmetry", output)
     left, right = report_bytes(first / "symmetry"), report_bytes(second / "symmetry")
-    assert left.keys() == right.keys()
+    assert left.keys() == right.keys() >= {f"{name}.{ending}" for name in FIGURES for ending in ("csv", "png", "svg")}
     assert [name for name in left if left[name] != right[name]] == []
     endings = {Path(name).suffix for name in left}
     assert endings == {".png", ".svg", ".csv", ".html", ".json"}
@@ -197,5 +231,9 @@ def test_reports_that_cannot_be_made_say_what_to_do(tmp_path: Path) -> None:
     assert not (tmp_path / "reports").exists()
     assert "no experiment 'absent' here; there are: Default, symmetry" in told("--experiment", "absent")
     assert "has no finished run" in told("--experiment", "Default")
-    silent = told(MLFLOW_TRACKING_URI="http://127.0.0.1:9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
-    assert "MLFLOW_TRACKING_URI: cannot read http://127.0.0.1:9" in silent
+    (tmp_path / "broken.db").write_bytes(b"not a database, but long enough to look at " * 100)
+    assert "sqlite:///broken.db: (sqlite3.DatabaseError)" in told(MLFLOW_TRACKING_URI="sqlite:///broken.db")
+    silent = told(MLFLOW_TRACKING_URI="http://me:secret@127.0.0.1:9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
+    assert "MLFLOW_TRACKING_URI: cannot read http://127.0.0.1:9: " in silent
+    assert silent.endswith("start the server, or correct the address\n")
+    assert "secret" not in silent

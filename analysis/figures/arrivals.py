@@ -74,21 +74,16 @@ def logistic_problems(tables: Tables) -> list[Problem]:
 
 
 def _with_labels(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs with columns ``problem``, ``outcome`` and ``start`` (an initialisation with its numbers).
-
-    Of a run that was repeated with other results (a changed version of the code), only the newest counts.
-    """
+    """The runs with columns ``problem``, ``outcome`` and ``start`` (an initialisation with its numbers)."""
     texts = param_texts(runs)
     _, shared = own_and_shared(texts)
     settings = distinguishing(texts, ["data"], [key for key in shared if key not in ("data", "model", RATE, "seed")])
     kinds = runs["optimum"].fillna("").str.partition(":")[0]
-    labels = {
-        "problem": labelled(texts, ["data", *settings]),
-        "outcome": kinds.map(OUTCOMES).fillna(NOT_COMPUTED),
-        "start": start_labels(texts),
-    }
-    by_age = runs.assign(**labels).sort_values(["start_time", "run_id"])
-    return by_age.drop_duplicates(["problem", "start", RATE, "seed"], keep="last")
+    return runs.assign(
+        problem=labelled(texts, ["data", *settings]),
+        outcome=kinds.map(OUTCOMES).fillna(NOT_COMPUTED),
+        start=start_labels(texts),
+    )
 
 
 def _problem(tables: Tables, runs: pd.DataFrame) -> Problem:

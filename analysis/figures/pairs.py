@@ -28,15 +28,13 @@ def paired_table(runs: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=COLUMNS)
     texts = param_texts(runs)
     _, shared = own_and_shared(texts)
-    frame = runs[["model", "start_time", "run_id"]].assign(
+    frame = runs[["model"]].assign(
         setting=texts.groupby(shared, sort=True).ngroup(),
         start=start_labels(texts),
         loss=runs[metric].astype(float).where(usable(runs, metric), np.inf),
     )
-    # Of a run that was repeated with other results (a changed version of the code), the newest counts.
-    newest = frame.sort_values(["start_time", "run_id"]).drop_duplicates(["setting", "start"], keep="last")
     parts = []
-    for model, of_model in newest.groupby("model", sort=True):
+    for model, of_model in frame.groupby("model", sort=True):
         losses = of_model.pivot(index="setting", columns="start", values="loss").sort_index(axis=1)
         parts.append(_compared(losses).assign(model=str(model), metric=metric))
     return pd.concat(parts, ignore_index=True)[COLUMNS]
