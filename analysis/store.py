@@ -117,8 +117,9 @@ def weights_of(client: MlflowClient, run_id: str) -> Weights:
     """
     try:
         with tempfile.TemporaryDirectory() as folder:
-            path = client.download_artifacts(run_id, names.WEIGHTS_FILE, folder)
-            with np.load(path, allow_pickle=False) as arrays:
+            path = Path(client.download_artifacts(run_id, names.WEIGHTS_FILE, folder))
+            # Opened here, because NumPy leaves a file open that it cannot read.
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return dict(arrays)
     except Exception as error:  # As above: any failure means that the weights cannot be read.
         raise ReportError(f"cannot read {names.WEIGHTS_FILE} of run {run_id}: {first_line(error)}") from None

@@ -7,7 +7,9 @@ import mlflow
 import pytest
 from threadpoolctl import threadpool_limits
 
+from analysis.audit import Audit
 from tests.command_line import command
+from tests.sweeps import audited, completed
 
 SWEEP = [
     "-m",
@@ -35,6 +37,14 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     assert completed.returncode == 0, completed.stderr
     assert completed.stderr == ""
     return folder, completed.stdout
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Audit:
+    """What an undisturbed sweep leaves."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    completed(folder)
+    return audited(folder)
 
 
 @pytest.fixture

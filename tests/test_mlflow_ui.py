@@ -71,7 +71,7 @@ def folder(sweep: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) ->
     shutil.copytree(sweep[0], copy)
     with closing(sqlite3.connect(copy / "mlflow.db")) as connection, connection:
         for table, column in (("runs", "artifact_uri"), ("experiments", "artifact_location")):
-            statement = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"  # noqa: S608
+            statement = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"
             connection.execute(statement, (str(sweep[0]), str(copy)))
     completed = command("analysis.report", folder=copy)
     assert completed.returncode == 0, completed.stderr

@@ -17,14 +17,6 @@ FEW = ("-m", "model=logistic", "init=zeros,normal", "optimizer.learning_rate=0.1
        "training.batch_size=16")  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Audit:
-    """What an undisturbed sweep leaves."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    completed(folder)
-    return audited(folder)
-
-
 def parents(folder: Path) -> list[dict[str, str]]:
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
     experiment = client.get_experiment_by_name("symmetry")

@@ -73,7 +73,7 @@ def tracked(folder: Path) -> dict[str, dict[str, object]]:
     with sqlite3.connect(folder / "mlflow.db") as connection:
 
         def pairs(table: str, run: str) -> dict[str, Any]:
-            return dict(connection.execute(f"SELECT key, value FROM {table} WHERE run_uuid = ?", (run,)))  # noqa: S608
+            return dict(connection.execute(f"SELECT key, value FROM {table} WHERE run_uuid = ?", (run,)))
 
         found = {}
         for run, name, status, artifacts in connection.execute("SELECT run_uuid, name, status, artifact_uri FROM runs"):

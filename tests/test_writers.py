@@ -67,7 +67,7 @@ def rows_of(tmp_path: Path, name: str, run_ids: list[str]) -> dict[str, list[str
         assert len(tables) > 50
         volatile = {"experiments"}  # holds the time of its creation
         return {
-            table: sorted(neutral(repr(row)) for row in connection.execute(f'SELECT * FROM "{table}"'))  # noqa: S608
+            table: sorted(neutral(repr(row)) for row in connection.execute(f'SELECT * FROM "{table}"'))
             for table in tables
             if table not in volatile
         }
