@@ -5,7 +5,9 @@ wait in a journal inside the sweep's folder. They are brought again before the n
 at the end for as long as ``patience`` allows. What is left then is brought by the next start of the same sweep.
 """
 
+import errno
 import logging
+import os
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -20,8 +22,30 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
-PATIENCE = 120.0
-"""Seconds for which the end of a sweep waits for a lost store; ``SYMMETRY_LAB_PATIENCE`` sets another number."""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+def patience() -> float:
+    """Seconds for which a sweep waits for a lost store or a full disk, before it gives up."""
+    return float(os.environ.get("SYMMETRY_LAB_PATIENCE", "120"))
+
+
+def with_room(write: Callable[[], Result]) -> Result:
+    """What a write to the disk returns; while the disk is full it is tried again.
+
+    Raises:
+        OSError: anything else went wrong, or it is still full after ``patience`` seconds.
+    """
+    deadline, pause = time.monotonic() + patience(), FIRST_PAUSE
+    while True:
+        try:
+            return write()
+        except OSError as error:
+            if error.errno not in NO_ROOM or time.monotonic() >= deadline:
+                raise
+            log.warning(f"{error.filename}: {error.strerror}; the sweep pauses for {pause:g} s")
+        time.sleep(pause)
+        pause = min(2.0 * pause, LONGEST_PAUSE)
 
 
 class Delivery:
@@ -29,12 +53,10 @@ class Delivery:
 
     Args:
         write: puts records into the store and returns their run ids; it may raise anything.
-        patience: seconds for which ``finish``, or ``bring`` without a journal, tries again.
     """
 
-    def __init__(self, write: Callable[[Sequence[Record]], list[str]], patience: float = PATIENCE) -> None:
+    def __init__(self, write: Callable[[Sequence[Record]], list[str]]) -> None:
         self._write = write
-        self._patience = patience
         self._pause = FIRST_PAUSE
         self._next_try = 0.0
 
@@ -100,7 +122,7 @@ class Delivery:
         self._pause, self._next_try = FIRST_PAUSE, 0.0
 
     def _insisted(self, attempt: Callable[[], Result]) -> Result:
-        deadline = time.monotonic() + self._patience
+        deadline = time.monotonic() + patience()
         while True:
             try:
                 return attempt()

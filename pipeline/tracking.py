@@ -6,7 +6,6 @@ artifacts in ``./mlruns``, which a bare ``mlflow ui`` finds.
 
 import json
 import logging
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from mlflow.entities import DatasetInput, Run
 from pipeline import names
 from pipeline.config import Config, DataConfig
 from pipeline.curves import merged_curves
-from pipeline.delivery import PATIENCE, Delivery
+from pipeline.delivery import Delivery
 from pipeline.drivers import this_driver
 from pipeline.environment import environment_tags
 from pipeline.interrupts import Interrupted, uninterrupted
@@ -52,7 +51,7 @@ class Tracker:
     def __init__(self, experiment_name: str) -> None:
         with opened_store(experiment_name) as (self._client, self._experiment_id):
             self._writer = writer_for(self._client, self._experiment_id)
-        self._delivery = Delivery(self._write, float(os.environ.get("SYMMETRY_LAB_PATIENCE", PATIENCE)))
+        self._delivery = Delivery(self._write)
         self._sweep: Sweep | None = None
 
     def finished_runs(self) -> dict[str, TrackedRun]:

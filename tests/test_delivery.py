@@ -1,5 +1,6 @@
 """Delivery and journal: what a store refuses waits on disk, whole, and arrives once; signals wait for what is whole."""
 
+import errno
 import os
 import signal
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import delivery
-from pipeline.delivery import Delivery
+from pipeline.delivery import Delivery, with_room
 from pipeline.errors import StoreLostError
 from pipeline.interrupts import Interrupted, interruptible, uninterrupted
 from pipeline.journal import Journal
@@ -53,6 +54,7 @@ class Store:
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(delivery, "LONGEST_PAUSE", 0.02)
+    monkeypatch.setenv("SYMMETRY_LAB_PATIENCE", "0.2")
 
 
 def test_a_journal_gives_back_every_bit(tmp_path: Path) -> None:
@@ -104,7 +106,7 @@ def test_before_its_next_try_a_lost_store_is_not_asked(tmp_path: Path, monkeypat
 
 def test_a_store_that_stays_away_is_told_and_the_journal_stays(tmp_path: Path) -> None:
     store, journal = Store(refusals=10**9), Journal(tmp_path)
-    brought = Delivery(store.write, patience=0.1)
+    brought = Delivery(store.write)
     assert brought.bring([record(0)], journal) is None
     with pytest.raises(StoreLostError, match=r"does not answer: no answer$"):
         brought.finish(journal)
@@ -118,6 +120,24 @@ def test_without_a_disk_results_wait_in_memory(tmp_path: Path, caplog: pytest.Lo
     store = Store(refusals=3)
     assert Delivery(store.write).bring([record(0)], Journal(tmp_path / "file" / "waiting")) == ["id 0"]
     assert "training pauses" in caplog.text
+
+
+@pytest.mark.parametrize(("code", "tries"), [(errno.ENOSPC, 3), (errno.EACCES, 1)])
+def test_a_full_disk_is_waited_for_and_nothing_else(code: int, tries: int) -> None:
+    tried: list[int] = []
+
+    def write() -> str:
+        tried.append(code)
+        if len(tried) < 3:
+            raise OSError(code, os.strerror(code), "file")
+        return "written"
+
+    if code == errno.ENOSPC:
+        assert with_room(write) == "written"
+    else:
+        with pytest.raises(PermissionError):
+            with_room(write)
+    assert len(tried) == tries
 
 
 def test_an_interrupted_write_waits_in_the_journal(tmp_path: Path) -> None:

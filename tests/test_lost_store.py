@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -73,14 +73,11 @@ def test_a_server_that_is_killed_and_comes_back_misses_nothing(tmp_path: Path, u
 def test_results_for_a_server_that_stays_away_wait_for_the_next_start(tmp_path: Path, undisturbed: Audit) -> None:
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
-    with started(tmp_path, "seed=0") as nobody:
-        nobody.kill()
-    with server(tmp_path, port):
-        process_context = started(tmp_path, MLFLOW_TRACKING_URI=uri, SYMMETRY_LAB_PATIENCE="2")
-        process = process_context.__enter__()
-        assert wait_for(tmp_path, "jobs: best loss", process)
-    assert process.wait(timeout=120) == 1
-    process_context.__exit__(None, None, None)
+    with ExitStack() as sweep:
+        with server(tmp_path, port):
+            process = sweep.enter_context(started(tmp_path, MLFLOW_TRACKING_URI=uri, SYMMETRY_LAB_PATIENCE="2"))
+            assert wait_for(tmp_path, "jobs: best loss", process)
+        assert process.wait(timeout=120) == 1
     output = (tmp_path / "output.txt").read_text(encoding="utf-8")
     assert "the tracking store does not answer" in output
     assert "to go on, say again: python -m pipeline.run -m" in output
@@ -120,6 +117,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     )
     if mounted.returncode:
         pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
+    # What the sweep says is not on the full disk.
+    (tmp_path / "output.txt").touch()
+    (place / "output.txt").symlink_to(tmp_path / "output.txt")
     yield place
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
@@ -141,6 +141,7 @@ def test_a_full_disk_pauses_the_sweep_until_there_is_room(small_disk: Path, undi
         assert process.poll() is None
         filler.unlink()
         assert process.wait(timeout=120) == 0, (small_disk / "output.txt").read_text(encoding="utf-8")
+    assert "Traceback" not in (small_disk / "output.txt").read_text(encoding="utf-8")
     audited(small_disk, like=undisturbed)
 
 

@@ -6,7 +6,7 @@ This process writes the job folders, calls the callbacks, and tracks finished ru
 
 import logging
 from collections.abc import Iterable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from math import ceil
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from hydra_plugins.stacked_launcher._progress import Progress, progress_of
 from pipeline.cache_fit import runs_per_batch
 from pipeline.cached_composition import CachedComposition, checked_configs
 from pipeline.config import Config
+from pipeline.delivery import with_room
 from pipeline.errors import TrainingError
 from pipeline.executors import Batch, Executor, Failure, Trained, cores, executor_for
 from pipeline.interrupts import Interrupted, uninterrupted
@@ -132,7 +133,7 @@ class _Launch:
 
     def _submit(self, executor: Executor, batch: Sequence[int]) -> None:
         for job in batch:
-            self._jobs[job].create_folder()
+            with_room(self._jobs[job].create_folder)
             if self._callbacks.callbacks:
                 self._callbacks.on_job_start(config=self._jobs[job].compose(), task_function=run.__wrapped__)
         executor.submit(Batch(tuple(batch), tuple(self._configs[job] for job in batch)))
@@ -155,7 +156,8 @@ class _Launch:
             for position, ((job, outcome, _), record) in enumerate(zip(members, records, strict=True)):
                 line = f"{record.name}: {one_line_of(outcome)} ({whereabouts(run_ids, position)})"
                 level = logging.ERROR if isinstance(outcome, Failure) else logging.INFO
-                self._jobs[job].append_log(run.__module__, level, line)
+                with suppress(OSError):  # A full disk; the line stands in the log of the sweep too.
+                    self._jobs[job].append_log(run.__module__, level, line)
                 if isinstance(outcome, Failure):
                     log.error(f"#{self._jobs[job].number}: {line}")
 
