@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 EXACTLY, WITHIN, FAILS, NOT_TESTED = "holds exactly", "holds within tolerance", "fails", "not tested by these runs"
+MOST_WIDTHS = 12
 DEFAULT_SWEEP = "python -m pipeline.run -m"
 LOGISTIC_SWEEP = "python -m pipeline.run -m experiment=logistic"
 
@@ -47,5 +48,6 @@ class Claim(NamedTuple):
 
 
 def widths_of(runs: pd.DataFrame) -> str:
-    """The widths of the first hidden layer that occur, ascending, as text."""
-    return ", ".join(str(width) for width in sorted({units[0] for units in runs["model.hidden_units"] if units}))
+    """The widths of the first hidden layer that occur, ascending, as text; many of them as a range."""
+    widths = sorted({units[0] for units in runs["model.hidden_units"] if units})
+    return f"{widths[0]} to {widths[-1]}" if len(widths) > MOST_WIDTHS else ", ".join(map(str, widths))

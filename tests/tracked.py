@@ -102,3 +102,22 @@ def without_weights(tables: Tables, *run_ids: str) -> Tables:
         return tables.weights(run_id)
 
     return replace(tables, weights=weights)
+
+
+def made_up_tables(runs: Iterable[tuple[Mapping[str, Any], Mapping[str, Mapping[int, float]]]]) -> Tables:
+    """Tables of runs that nobody trained: for each its changes of the configuration, and its curves.
+
+    Args:
+        runs: overrides as in ``configuration``, and metric key -> step -> value.
+    """
+    rows, curves = [], []
+    for number, (changes, measured) in enumerate(runs):
+        run_id = f"run{number:03d}"
+        last = {metric: curve[max(curve)] for metric, curve in measured.items()}
+        identity = {"run_id": run_id, "name": run_id, "start_time": number, "parent": "parent"}
+        fate = {"diverged": False, "diverged_step": None, "optimum": None, "environment": {}, "commit": "0" * 40}
+        rows.append(identity | fate | {"fingerprint": f"{number:032x}"} | configuration(changes).flattened() | last)
+        curves += [(run_id, metric, step, value) for metric, curve in measured.items() for step, value in curve.items()]
+    return Tables(
+        "tests", pd.DataFrame(rows), pd.DataFrame(curves, columns=CURVE_COLUMNS), {}.__getitem__, parent="parent"
+    )
