@@ -83,8 +83,7 @@ def _hidden_layer_claims(tables: Tables, arithmetic: str) -> Iterator[Claim]:
         step: int | None = None,
     ) -> Claim:
         claim = Claim(identity, arithmetic, statement, prediction.text, command=DEFAULT_SWEEP)
-        curves = tables.curves
-        values = curves[curves["run_id"].isin(chosen["run_id"]) & curves["metric"].isin(metrics)]
+        values = tables.values(chosen, metrics)
         measures = dict.fromkeys("spread" if metric.endswith("spread") else "distance" for metric in metrics)
         at_step = values if step is None else values[values["step"] == step]
         return decided(claim, prediction, at_step, chosen, " or ".join(measures))

@@ -1,6 +1,6 @@
 """What every claim and figure is made from: the tidy tables of one experiment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -62,3 +62,7 @@ class Tables:
         """The measured values of one metric joined with the run's params: columns ``step``, ``value`` and those of
         ``runs``."""
         return self.curves[self.curves["metric"] == metric].merge(self.runs, on="run_id")
+
+    def values(self, runs: pd.DataFrame, metrics: Collection[str]) -> pd.DataFrame:
+        """The measured values of some metrics in some runs: rows of ``curves``."""
+        return self.curves[self.curves["run_id"].isin(runs["run_id"]) & self.curves["metric"].isin(list(metrics))]

@@ -1,6 +1,6 @@
 """Verdicts of statements about every measured number: the one furthest from the prediction decides."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +39,7 @@ def decided(
         met: the verdict where the prediction holds.
     """
     # What a run shows once its numbers overflow says nothing about symmetry; its divergence is reported apart.
-    values = values[np.isfinite(values["value"])]
+    values = values[np.isfinite(values["value"].astype(float))]
     if values.empty:
         return claim
     place = values["value"].to_numpy().argmax() if prediction.worst == "max" else values["value"].to_numpy().argmin()
@@ -57,3 +57,13 @@ def decided(
         worst_run="" if prediction.holds(number) else str(worst["run_id"]),
         command="",
     )
+
+
+def failures(claims: Sequence[Claim]) -> str:
+    """The sentence that begins a conclusion where a prediction fails; empty where none does.
+
+    >>> failures([Claim("1", "", "", "", verdict=FAILS), Claim("2", "", "", ""), Claim("3", "", "", "", verdict=FAILS)])
+    'Predictions that fail: 1, 3. '
+    """
+    failed = [claim.identity for claim in claims if claim.verdict == FAILS]
+    return f"Predictions that fail: {', '.join(failed)}. " if failed else ""
