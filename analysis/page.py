@@ -30,6 +30,7 @@ class Shown(NamedTuple):
         number: of a general figure, or a letter of a figure that only this question has.
         svg: the picture; empty when it is missing.
         reason: why; empty when it is there.
+        command: makes runs that can show it.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Shown(NamedTuple):
     caption: str
     svg: bytes
     reason: str
+    command: str = ""
 
     @property
     def image(self) -> str:

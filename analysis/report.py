@@ -57,7 +57,8 @@ def write_report(experiment_name: str, output: Path, only: Sequence[str] = ()) -
         shown = {name: _shown(name, drawable[name], tables, folder) for name in only or [*own, *general]}
     for figure in shown.values():
         if figure.reason:
-            print(f"{figure.name} is not shown: {figure.reason}")
+            remedy = f"; try {figure.command}" if figure.command else ""
+            print(f"{figure.name} is not shown: {figure.reason}{remedy}")
     written = [folder / f"{name}.{ending}" for name in shown if shown[name].svg for ending in ("png", "svg", "csv")]
     if only:
         return written
@@ -82,7 +83,9 @@ def _shown(name: str, draw: Draw, tables: Tables, folder: Path) -> Shown:
     words = yaml.safe_load((files("analysis") / "captions" / f"{name}.yaml").read_text(encoding="utf-8"))
     try:
         drawing = draw(tables)
-    except (NotShownError, ReportError) as error:
+    except NotShownError as error:
+        return Shown(name, words["number"], words["title"], words["question"], "", b"", error.reason, error.command)
+    except ReportError as error:
         return Shown(name, words["number"], words["title"], words["question"], "", b"", str(error))
     svg = _saved(drawing, name, folder)
     caption = words["caption"].format(**drawing.numbers).strip()

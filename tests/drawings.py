@@ -11,10 +11,10 @@ from analysis.tables import Tables
 
 
 def texts_of(drawing: Drawing) -> list[str]:
-    """All texts inside axes, their titles, and the title of the figure."""
+    """All texts inside axes, their titles, and the titles of the figure and its parts."""
     texts = [text.get_text() for axes in drawing.figure.axes for text in axes.texts]
     titles = [axes.get_title(place) for axes in drawing.figure.axes for place in ("left", "center")]
-    return [*texts, *titles, drawing.figure.get_suptitle()]
+    return [*texts, *titles, *(part.get_suptitle() for part in (drawing.figure, *drawing.figure.subfigs))]
 
 
 def panels_of(drawing: Drawing) -> list[Axes]:

@@ -54,21 +54,22 @@ def logistic_problems(tables: Tables) -> list[Problem]:
     """
     runs = tables.runs[tables.runs["model"] == "logistic"]
     if runs.empty:
-        raise NotShownError(f"no run is a logistic regression; {COMMAND}")
+        raise NotShownError("no run is a logistic regression", COMMAND)
     if runs["diverged"].all():
         raise NotShownError(
-            f"every logistic regression diverged ({amount(len(runs), 'run')}); {COMMAND}"
-            " optimizer.learning_rate=0.01,0.1"
+            f"every logistic regression diverged ({amount(len(runs), 'run')})",
+            f"{COMMAND} optimizer.learning_rate=0.01,0.1",
         )
     runs = _with_labels(runs)
     problems = [_problem(tables, part) for _, part in runs.groupby(["problem", "outcome"], observed=True, sort=True)]
     if all(problem.spreads.empty for problem in problems):
-        raise NotShownError(f"no two logistic regressions differ in nothing but their initialisation; {COMMAND}")
+        raise NotShownError("no two logistic regressions differ in nothing but their initialisation", COMMAND)
     rates = max(len(problem.rates) for problem in problems)
     if len(problems) > MOST_PROBLEMS or rates > MOST_RATES:
         raise NotShownError(
             f"{amount(len(problems), 'problem')} by {amount(rates, 'learning rate')}, where {MOST_PROBLEMS} by"
-            f" {MOST_RATES} have room; compare fewer: python -m pipeline.run -m experiment_name=NAME model=logistic ..."
+            f" {MOST_RATES} have room",
+            "python -m pipeline.run -m experiment_name=NAME model=logistic ...",
         )
     return problems
 

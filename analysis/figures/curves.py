@@ -93,7 +93,7 @@ def symmetry_over_steps(tables: Tables) -> Drawing:
     """
     hidden = tables.runs[[len(widths) > 0 for widths in tables.runs["model.hidden_units"]]]
     if hidden.empty:
-        raise NotShownError(f"no run has hidden units to compare; {COMMAND}")
+        raise NotShownError("no run has hidden units to compare", COMMAND)
     parts = {"distance": names.DISTANCE, "distinct units": names.DISTINCT_UNITS}
     lines = _lines(tables, hidden, parts)
     highest = _highest(lines, {"distance": names.DISTANCE})

@@ -59,7 +59,7 @@ def network_diagram(tables: Tables) -> Drawing:
     """
     tracked = tracked_networks(tables)
     if not tracked:
-        raise NotShownError("no finished run with readable weights; train some with: python -m pipeline.run -m")
+        raise NotShownError("no finished run has readable weights", "python -m pipeline.run -m")
     candidates = [network for network in tracked if network.last > 1] or list(tracked)
     network = min(candidates, key=lambda each: (-tracked[each], sum(each.weights), each))
     dropped = f" Dropout, which zeroes hidden x with probability {network.dropout:g}, is not drawn."

@@ -28,7 +28,17 @@ class Drawing(NamedTuple):
 
 
 class NotShownError(Exception):
-    """These runs cannot make this figure; the message says what would."""
+    """These runs cannot make this figure; the message says why, and which command makes runs that can.
+
+    Attributes:
+        reason: why.
+        command: the command; empty where the reason says it all.
+    """
+
+    def __init__(self, reason: str, command: str = "") -> None:
+        super().__init__(f"{reason}; try {command}" if command else reason)
+        self.reason = reason
+        self.command = command
 
 
 Draw = Callable[[Tables], Drawing]

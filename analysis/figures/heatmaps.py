@@ -68,15 +68,16 @@ def final_heatmaps(tables: Tables) -> Drawing:
     metrics = {name: key for name in ("loss", "accuracy") if (key := final_metric(runs, name)) is not None}
     if "loss" not in metrics:
         if runs["diverged"].any():
-            raise NotShownError("every run diverged; python -m pipeline.run -m optimizer.learning_rate=0.01,0.1")
-        raise NotShownError("no run has a final loss; python -m pipeline.run -m")
+            raise NotShownError("every run diverged", "python -m pipeline.run -m optimizer.learning_rate=0.01,0.1")
+        raise NotShownError("no run has a final loss", "python -m pipeline.run -m")
     cells = pd.concat([_cells(runs, name, key) for name, key in metrics.items()], ignore_index=True)
     rows = cells.groupby("model", sort=True)["row"].nunique()
     rates = sorted(set(runs[RATE]))
     if rows.max() > MOST_ROWS or len(rates) > MOST_RATES:
         raise NotShownError(
             f"{amount(int(rows.max()), 'row')} by {len(rates)} learning rates, where {MOST_ROWS} by {MOST_RATES} have"
-            " room; sweep over fewer values: python -m pipeline.run -m experiment_name=NAME ..."
+            " room",
+            "python -m pipeline.run -m experiment_name=NAME ...",
         )
     quantities = [_quantity(runs, cells, name, key) for name, key in metrics.items()]
     longest = min(LABEL_WIDTH, int(cells["row"].map(len).max()))

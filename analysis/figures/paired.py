@@ -48,11 +48,11 @@ def paired_differences(tables: Tables) -> Drawing:
     """Mean difference of the final loss between two starts that share seed and settings, a triangle per model."""
     pairs = paired_table(tables.runs)
     if not (pairs["pairs"] > 0).any():
-        raise NotShownError(f"no two runs differ in nothing but their initialisation; {COMMAND}")
+        raise NotShownError("no two runs differ in nothing but their initialisation", COMMAND)
     if pairs["mean"].isna().all():
         raise NotShownError(
-            "every two runs that differ in nothing but their initialisation include a diverged one;"
-            f" {COMMAND} optimizer.learning_rate=0.01,0.1"
+            "every two runs that differ in nothing but their initialisation include a diverged one",
+            f"{COMMAND} optimizer.learning_rate=0.01,0.1",
         )
     found = pairs.groupby("model")["pairs"].transform("sum") > 0
     shown = pairs[found].reset_index(drop=True)
@@ -62,8 +62,8 @@ def paired_differences(tables: Tables) -> Drawing:
     most = max(sizes)
     if most > MOST_STARTS:
         raise NotShownError(
-            f"{most} initialisations, where {MOST_STARTS} have room; compare fewer:"
-            " python -m pipeline.run -m experiment_name=NAME init=..."
+            f"{most} initialisations, where {MOST_STARTS} have room",
+            "python -m pipeline.run -m experiment_name=NAME init=...",
         )
     metric = str(shown["metric"].iloc[0])
     same_starts = all(starts[model] == starts[models[0]] for model in models)
@@ -86,7 +86,8 @@ def paired_differences(tables: Tables) -> Drawing:
         "each cell: mean difference over pairs of runs, [95 % bootstrap interval], how often the row ends lower",
         f"bold*: the interval excludes 0, with {FEWEST_MARKED} pairs or more",
         f"{amount(numbers['pairs'], 'pair')} of {numbers['runs']} runs; {numbers['fate']}",
-        f"a cell pools {numbers['pooled']}",
+        # Between two params, not inside one, may a line break.
+        f"a cell pools {numbers['pooled']}".replace(" (", "\xa0(").replace(" value", "\xa0value"),
     ]
     lines = [fill(line, int(13 * canvas.get_figwidth())) for line in heading]
     canvas.suptitle(literal("\n".join(lines)), fontsize="medium")

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
 from analysis.figures.drawing import Drawing, NotShownError, figure
-from analysis.figures.style import colours_of, plain_log_ticks, schemes_in
+from analysis.figures.style import colours_of, plain_log_ticks, schemes_in, ticks_with_zero
 from analysis.figures.words import (
     MINUS,
     RATE,
@@ -41,15 +41,15 @@ def distance_and_loss(tables: Tables) -> Drawing:
     measured = runs[runs["diverged"] | distances.notna()]
     if measured.empty:
         raise NotShownError(
-            "no run has hidden units whose distance was measured; python -m pipeline.run -m model=mlp"
-            " init=zeros,constant,xavier_uniform"
+            "no run has hidden units whose distance was measured",
+            "python -m pipeline.run -m model=mlp init=zeros,constant,xavier_uniform",
         )
     metric = final_metric(measured, "loss")
     kept = measured[usable(measured, metric) & np.isfinite(distances)[measured.index]] if metric else measured[:0]
     if metric is None or kept.empty:
         raise NotShownError(
-            f"every network diverged ({amount(len(measured), 'run')});"
-            " python -m pipeline.run -m model=mlp optimizer.learning_rate=0.01,0.1"
+            f"every network diverged ({amount(len(measured), 'run')})",
+            "python -m pipeline.run -m model=mlp optimizer.learning_rate=0.01,0.1",
         )
     keys = ["init", RATE, "seed", names.DISTANCE, metric]
     data = kept[[*keys, "run_id"]].assign(metric=metric).sort_values([*keys, "run_id"], ignore_index=True)
@@ -134,4 +134,5 @@ def _distance_axis(axes: Axes, distances: np.ndarray) -> None:
     # The linear part takes a tenth of the axis, however many decades the rest spans.
     axes.set_xscale("symlog", linthresh=smallest, linscale=max(1.0, 0.1 * math.log10(largest / smallest)))
     axes.set_xlim(-0.4 * smallest, largest * (largest / smallest) ** 0.05)
+    ticks_with_zero(axes.xaxis, smallest, largest)
     axes.axvline(0.0, color="0.85", lw=0.8, zorder=0)

@@ -103,7 +103,7 @@ def chosen_pair(tables: Tables) -> Pair:
     runs = tables.runs
     hidden = runs[[len(widths) > 0 for widths in runs["model.hidden_units"]]]
     if hidden.empty:
-        raise NotShownError(f"no run has hidden units; train some with: {COMMAND}")
+        raise NotShownError("no run has hidden units", COMMAND)
     usable = _with_order(hidden[~hidden["diverged"].astype(bool)])
     random = usable[~usable["init"].isin(SYMMETRIC)]
     metric = names.LOSS_TEST if random.get(names.LOSS_TEST, pd.Series()).notna().any() else names.LOSS_TRAIN
@@ -118,7 +118,8 @@ def chosen_pair(tables: Tables) -> Pair:
             return Pair(_start(tables, partner, "symmetric"), _start(tables, best, kind), metric)
     raise NotShownError(
         "no run from constant or zero weights shares model, data, learning rate and seed with one from random weights"
-        f" (diverged runs do not count); train such a pair with: {COMMAND}"
+        " (diverged runs do not count)",
+        COMMAND,
     )
 
 
@@ -136,7 +137,7 @@ def _start(tables: Tables, run: "pd.Series[Any]", kind: str) -> Start:
     try:
         arrays = tables.weights(run["run_id"])
     except ReportError as error:
-        raise NotShownError(f"{error}; train it again with: {COMMAND} rerun=true") from None
+        raise NotShownError(str(error), f"{COMMAND} rerun=true") from None
     incoming, distinct = {}, {}
     for moment, prefix in MOMENTS.items():
         incoming[moment] = arrays[f"{prefix}_weights1"]

@@ -133,15 +133,29 @@ def value_axis(axes: Axes, values: "pd.Series[float]") -> None:
         axes.set_yscale("log")
         plain_log_ticks(axes.yaxis, values.min(), values.max())
         return
-    first, last = (
-        (math.floor(math.log10(end)) for end in (positive.min(), positive.max())) if len(positive) else (-6, 0)
-    )
-    axes.set_yscale("symlog", linthresh=10.0**first)
-    axes.set_ylim(-0.4 * 10.0**first, None)
+    smallest, largest = (positive.min(), positive.max()) if len(positive) else (1e-6, 1.0)
+    linear = 10.0 ** math.floor(math.log10(smallest))
+    axes.set_yscale("symlog", linthresh=linear)
+    axes.set_ylim(-0.4 * linear, None)
     axes.axhline(0.0, color="0.85", lw=0.8, zorder=0)
-    # Its own ticks would be one a decade, and there may be fifteen.
-    powers = range(last, first - 1, -(1 + (last - first) // MOST_TICKS))
-    axes.set_yticks([0.0, *(10.0**power for power in powers)])
+    ticks_with_zero(axes.yaxis, linear, largest)
+
+
+def ticks_with_zero(axis: Axis, linear: float, largest: float) -> None:
+    """Ticks at 0 and at some powers of ten; at 1, 2 and 5, too, where there are few.
+
+    Args:
+        linear: a power of ten, below which the axis is linear.
+        largest: value that is shown.
+    """
+    first, last = round(math.log10(linear)), math.floor(math.log10(largest))
+    # Matplotlib would set one a decade, and there may be fifteen.
+    powers = [10.0**power for power in range(last, first - 1, -(1 + (last - first) // MOST_TICKS))]
+    if last - first < 2:
+        ticks = sorted(tick for power in powers for tick in (power, 2 * power, 5 * power) if tick <= largest)
+        axis.set_ticks([0.0, *ticks], [f"{tick:g}" for tick in (0.0, *ticks)])
+    else:
+        axis.set_ticks([0.0, *powers])
 
 
 def plain_log_ticks(axis: Axis, low: float, high: float) -> None:

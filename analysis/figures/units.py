@@ -12,6 +12,7 @@ from matplotlib.collections import PatchCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 from scipy.spatial.distance import pdist, squareform
 
 from analysis.figures.drawing import Drawing, NotShownError, figure
@@ -38,9 +39,12 @@ def incoming_weights(tables: Tables) -> Drawing:
     """
     pair = chosen_pair(tables)
     shown = min(pair.units, MOST_TILES)
-    canvas = Figure(figsize=(10.5, 2.0 + 1.3 * math.ceil(shown / TILES_A_ROW)), layout="constrained")
+    canvas = Figure(figsize=(10.5, 2.1 + 1.3 * math.ceil(shown / TILES_A_ROW)), layout="constrained")
     side = _image_side(pair)
-    for start, column in zip(pair.starts, canvas.subplots(2, 2, squeeze=False).T, strict=True):
+    for start, half in zip(pair.starts, canvas.subfigures(1, 2, squeeze=False)[0], strict=True):
+        text, style = _head(pair, start)
+        half.suptitle(text, **style)
+        column = half.subplots(2, 1)
         largest = max(np.abs(weights).max() for weights in start.incoming.values()) or 1.0
         scale = Normalize(-largest, largest)
         for (moment, weights), axes in zip(start.incoming.items(), column, strict=True):
@@ -53,11 +57,11 @@ def incoming_weights(tables: Tables) -> Drawing:
             zero = "" if weights.any() else ", all weights exactly 0"
             distinct = f"{start.distinct[moment]} of {amount(pair.units, 'unit')} distinct"
             axes.set_title(f"{_when(moment, pair)}: {distinct}{zero}")
-        _head(column[0], pair, start, x=0.5, height=24)
         colours = ScalarMappable(scale, BETWEEN_TILES)
-        bar = canvas.colorbar(colours, ax=list(column), location="bottom", aspect=35, shrink=0.7)
+        bar = half.colorbar(colours, ax=list(column), location="bottom", aspect=35, shrink=0.7)
+        bar.ax.xaxis.set_major_locator(MaxNLocator(5, symmetric=True))
         bar.set_label("weight" if side else "weight (height and colour of a bar)")
-    canvas.suptitle(f"{_shared_settings(pair, shown)}\n", size=10)
+    canvas.suptitle(_shared_settings(pair, shown), size=10)
     frames = []
     for start in pair.starts:
         for moment, weights in start.incoming.items():
@@ -84,7 +88,7 @@ def distance_matrices(tables: Tables) -> Drawing:
     """
     pair = chosen_pair(tables)
     if pair.units == 1:
-        raise NotShownError(f"a single hidden unit has no pairs; train wider layers with: {COMMAND}")
+        raise NotShownError("a single hidden unit has no pairs", COMMAND)
     shown = min(pair.units, MOST_IN_MATRIX)
     distances = {
         (start.kind, moment): pdist(weights.T) for start in pair.starts for moment, weights in start.incoming.items()
@@ -102,7 +106,11 @@ def distance_matrices(tables: Tables) -> Drawing:
         first, second = np.triu_indices(shown, k=1)
         frames.append(_rows(start, moment, unit_a=first + 1, unit_b=second + 1, distance=matrix[first, second]))
     for start, axes in zip(pair.starts, panels[::2], strict=True):
-        _head(axes, pair, start, x=1.04, height=40)
+        text, style = _head(pair, start)
+        place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom"}
+        head = axes.annotate(text, (1.04, 1.0), (0.0, 40.0), ha="center", **place, **style)
+        # Wider than its axes: the layout would push them apart. An empty line below the title keeps its place.
+        head.set_in_layout(False)
     panels[0].set_ylabel("hidden unit")
     bar = canvas.colorbar(ScalarMappable(scale, ZERO_IS_WHITE), ax=list(panels), shrink=0.75, aspect=25)
     bar.set_label("distance (white: exactly 0)")
@@ -115,14 +123,10 @@ def distance_matrices(tables: Tables) -> Drawing:
     return Drawing(canvas, pd.concat(frames, ignore_index=True), pair.numbers | means | {"shown": shown})
 
 
-def _head(axes: Axes, pair: Pair, start: Start, x: float, height: float) -> None:
-    """Which start the panels below are, in its colour; ``x`` in widths of the axes, ``height`` in points above them."""
+def _head(pair: Pair, start: Start) -> tuple[str, dict[str, Any]]:
+    """Which start the panels below are, as text and its style."""
     text = f"{start.kind} start: {start.scheme}, {pair.loss_name} {start.run[pair.metric]:.3g}"
-    colour = colours_of([start.run["init"]])[start.run["init"]]
-    style: dict[str, Any] = {"ha": "center", "va": "bottom", "weight": "bold", "color": colour, "size": 10.5}
-    head = axes.annotate(text, (x, 1.0), (0.0, height), xycoords="axes fraction", textcoords="offset points", **style)
-    # Wider than its axes: the layout would push them apart. An empty line below the title keeps its place.
-    head.set_in_layout(False)
+    return text, {"weight": "bold", "color": colours_of([start.run["init"]])[start.run["init"]], "size": 10.5}
 
 
 def _shared_settings(pair: Pair, shown: int) -> str:
