@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
+from analysis.audit import audit_of
 from pipeline import names
 from tests.command_line import PROJECT, command
 
@@ -47,3 +48,11 @@ def test_a_job_that_raises_fails_alone(tmp_path: Path) -> None:
     assert failed.data.tags[names.ERROR_TAG] == "ZeroDivisionError: seed 1 is broken"
     artifact = Path(failed.info.artifact_uri.removeprefix("file://")) / names.TRACEBACK_FILE
     assert "raise ZeroDivisionError" in artifact.read_text(encoding="utf-8")
+
+    # Without the defect, the same command trains what had failed, and nothing else.
+    (tmp_path / "sitecustomize.py").unlink()
+    again = command("pipeline.run", *sweep, folder=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "3 jobs: 2 already tracked, 1 to train" in again.stdout
+    audit = audit_of("symmetry", thorough=True, tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+    assert (audit.problems, audit.jobs, audit.finished) == ([], 3, 3)
