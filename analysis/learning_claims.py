@@ -9,16 +9,21 @@ from analysis.claim import DEFAULT_SWEEP, EXACTLY, FAILS, LOGISTIC_SWEEP, WITHIN
 from analysis.tables import Tables
 from pipeline import names
 
-SETTINGS = ["model.hidden_units", "model.activation", "data", "training.loss", "training.l2"]
+SETTINGS = [
+    *("model.hidden_units", "model.activation", "data", "optimizer"),
+    *("training.loss", "training.l2", "training.steps", "training.batch_size"),
+]
 RATE = "optimizer.learning_rate"
 GAP_TOLERANCE = 0.01
+TIE = 0.01
+"""Part of the loss by which two starts must differ: closer, either one unit is enough or nothing was learned."""
 
 
 def width_claim(arithmetic: str, symmetric: pd.DataFrame, broken: pd.DataFrame) -> Claim:
     """2g-iii: the lowest final training loss from symmetric starts against that from random ones.
 
-    Runs are compared within equal settings (width, activation, data, loss); the verdict is that of the setting in which
-    the symmetric starts come closest.
+    Runs are compared within equal settings (width, activation, data, loss, ...); the verdict is that of the setting in
+    which the symmetric starts come closest, among those in which the starts differ.
 
     Args:
         symmetric: rows of ``Tables.runs`` from zeros or a constant.
@@ -37,14 +42,21 @@ def width_claim(arithmetic: str, symmetric: pd.DataFrame, broken: pd.DataFrame) 
     if compared.empty:
         return claim
     margin = best_symmetric["loss"][compared] - best_broken["loss"][compared]
-    closest, number = str(margin.idxmin()), float(margin.min())
-    most_units: Any = symmetric.sort_values(names.DISTINCT_UNITS, kind="stable").iloc[-1]
+    differs = margin.abs() > TIE * best_broken["loss"][compared]
+    decisive = margin[differs] if differs.any() else margin
+    closest, number = str(decisive.idxmin()), float(decisive.min())
+    most_units: Any = symmetric.loc[symmetric[names.DISTINCT_UNITS].idxmax()]
     units = int(most_units[names.DISTINCT_UNITS])
+    measured = (
+        f"best training loss {best_symmetric.loc[closest, 'loss']:.3g} with {units} distinct"
+        f" unit{'s' if units > 1 else ''}, against {best_broken.loc[closest, 'loss']:.3g} from random starts"
+    )
+    if units == 1 and not differs.any():
+        return claim._replace(measured=f"{measured}, which is too close to decide;")
     holds = number > 0.0 and units == 1
     worst_run = str(best_symmetric.loc[closest, "run_id"] if units == 1 else most_units["run_id"])
     return claim._replace(
-        measured=f"best training loss {best_symmetric.loc[closest, 'loss']:.3g} with {units} distinct"
-        f" unit{'s' if units > 1 else ''}, against {best_broken.loc[closest, 'loss']:.3g} from random starts",
+        measured=measured,
         number=number,
         verdict=EXACTLY if holds else FAILS,
         runs=len(symmetric) + len(broken),

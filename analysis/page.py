@@ -93,16 +93,18 @@ def lead(tables: Tables, claims: Sequence[Claim], answer: Answer | None = None) 
         return f"{answer.conclusion} {runs}"
     counts = {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in VERDICT_CLASS}
     of_many = {EXACTLY: "hold exactly", WITHIN: "hold within tolerance", FAILS: "fail", NOT_TESTED: NOT_TESTED}
-    verdicts = ", ".join(
-        f"{count} {verdict if count == 1 else of_many[verdict]}" for verdict, count in counts.items() if count
-    )
-    failed = [f"{claim.identity}{' (blas)' if claim.arithmetic == 'blas' else ''}" for claim in claims
-              if claim.verdict == FAILS]  # fmt: skip
-    return (
-        f"Of {len(claims)} statements about symmetry, {verdicts}"
-        + (f" ({', '.join(failed)})" if failed else "")
-        + f". {runs}"
-    )
+    failed = [
+        f"{claim.identity}{' with blas' if claim.arithmetic == 'blas' else ''}"
+        for claim in claims
+        if claim.verdict == FAILS
+    ]
+    verdicts = [
+        f"{count} {verdict if count == 1 else of_many[verdict]}"
+        + (f" ({', '.join(failed)})" if verdict == FAILS else "")
+        for verdict, count in counts.items()
+        if count
+    ]
+    return f"Of {len(claims)} statements about symmetry, {', '.join(verdicts)}. {runs}"
 
 
 def methods_of(runs: pd.DataFrame) -> dict[str, list[tuple[str, str]]]:

@@ -10,7 +10,7 @@ from analysis.claims import claims_of, claims_table
 from analysis.derivation import gradient_check, negative_log_likelihood
 from analysis.tables import Tables
 from pipeline import names
-from tests.tracked import default_grid, trained_tables, with_value
+from tests.tracked import default_grid, trained_tables, with_entries, with_value
 
 RATE = "optimizer.learning_rate"
 
@@ -84,6 +84,22 @@ def test_a_symmetric_run_that_learns_too_well_flips_2g_iii(tables: Tables) -> No
     runs = tables.runs.copy()
     runs.loc[runs["run_id"] == run_id, names.DISTINCT_UNITS] = 2.0
     assert verdict(replace(tables, runs=runs), "2g-iii").verdict == FAILS
+
+
+@pytest.mark.parametrize(("part", "found"), [(1.02, EXACTLY), (1.005, NOT_TESTED), (0.995, NOT_TESTED), (0.98, FAILS)])
+def test_starts_that_end_alike_do_not_decide_2g_iii(part: float, found: str) -> None:
+    tables = trained_tables([{"init": "constant"}, {"init": "normal"}])
+    constant, random = tables.runs["run_id"]
+    loss = float(tables.runs.loc[tables.runs["run_id"] == random, names.LOSS_TRAIN].item())
+    claim = verdict(with_entries(tables, constant, {names.LOSS_TRAIN: part * loss}), "2g-iii")
+    assert claim.verdict == found
+    assert claim.worst_run == (constant if found == FAILS else "")
+
+
+def test_starts_of_other_settings_do_not_decide_2g_iii() -> None:
+    for key, value in (("training.steps", 10), ("optimizer", "adam"), ("training.batch_size", 16)):
+        tables = trained_tables([{"init": "constant"}, {"init": "normal", key: value}])
+        assert verdict(tables, "2g-iii").verdict == NOT_TESTED
 
 
 def test_claims_without_runs_say_so_and_how_to_test_them() -> None:
