@@ -45,7 +45,7 @@ def width_claim(arithmetic: str, symmetric: pd.DataFrame, broken: pd.DataFrame) 
     differs = margin.abs() > TIE * best_broken["loss"][compared]
     decisive = margin[differs] if differs.any() else margin
     closest, number = str(decisive.idxmin()), float(decisive.min())
-    most_units: Any = symmetric.loc[symmetric[names.DISTINCT_UNITS].idxmax()]
+    most_units: Any = symmetric.sort_values(names.DISTINCT_UNITS, kind="stable", na_position="first").iloc[-1]
     units = int(most_units[names.DISTINCT_UNITS])
     measured = (
         f"best training loss {best_symmetric.loc[closest, 'loss']:.3g} with {units} distinct"

@@ -1,6 +1,7 @@
 """The report as one self-contained HTML page."""
 
 import base64
+import re
 import shlex
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -62,6 +63,7 @@ def rendered_page(
         answer: of the prepared question; it comes first, then ``own_figures``.
     """
     environment = Environment(loader=PackageLoader("analysis"), autoescape=True, undefined=StrictUndefined)
+    environment.filters["unbroken"] = lambda text: re.sub(r"(?<=\de)-(?=\d)", "\N{MINUS SIGN}", text)
     return environment.get_template("report.html").render(
         experiment_name=tables.experiment_name,
         question=tables.question,
