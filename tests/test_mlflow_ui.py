@@ -231,3 +231,17 @@ def test_a_tracking_server_gets_links_to_itself(address: str, client: MlflowClie
     mlflow.set_tracking_uri(address)
     links = Tracker("symmetry").share_views(parent.info.run_id, ("model", "init", "seed"), best_first(children))
     assert links == names.view_links(parent.info.experiment_id, parent.info.run_id, address)
+
+
+def test_the_report_of_a_tracking_server_is_that_of_its_database(address: str, folder: Path, tmp_path: Path) -> None:
+    completed = command("analysis.report", folder=tmp_path, MLFLOW_TRACKING_URI=address)
+    assert completed.returncode == 0, completed.stderr
+    remote, local = tmp_path / "reports" / "symmetry", folder / "reports" / "symmetry"
+    assert sorted(path.name for path in remote.iterdir()) == sorted(path.name for path in local.iterdir())
+    for path in local.iterdir():
+        expected = path.read_bytes()
+        if path.suffix == ".html":
+            expected = expected.replace(names.UI_ADDRESS.encode(), address.encode())
+            expected = expected.replace(b" (<code>mlflow ui</code>, in the same folder)", b"")
+        assert (remote / path.name).read_bytes() == expected, path.name
+    assert address.encode() in (remote / "index.html").read_bytes()
