@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.answer import Answer, question
+from analysis.breaking import APART
 from analysis.claim import EXACTLY, FAILS, NOT_TESTED, WITHIN, Claim, widths_of
 from analysis.figures.words import amount, number
 from analysis.fits import exponential_fit
@@ -22,8 +23,6 @@ FEWEST_POINTS = 4
 FEWEST_STEPS = 100
 """A distance needs so many steps after it has left 0 to show whether it grows."""
 LARGEST_BEND = 0.1
-APART = 0.1
-"""A distance at which units have become different."""
 
 
 def symmetric_networks(tables: Tables) -> pd.DataFrame:
