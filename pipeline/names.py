@@ -30,6 +30,7 @@ def movement(kind: str, layer: int) -> str:
 
 
 WEIGHT_NORM = "weights/norm"
+FREQUENCY_GAP = "predictions/frequency_gap"
 
 DISTANCE = symmetry("distance")
 DISTINCT_UNITS = symmetry("distinct_units")

@@ -92,6 +92,21 @@ def test_layer_moments_are_mean_squares_over_units_and_examples() -> None:
         np.testing.assert_allclose(measured[key], [(values**2).mean()], err_msg=key, **ROUNDING)
 
 
+def test_the_frequency_gap_is_the_largest_difference_between_a_probability_and_a_class_frequency() -> None:
+    labels = np.array([0, 1, 1])
+    logits = np.array([0.5, -0.25]) @ INPUTS.T + 0.125
+    arithmetic, architecture = ARITHMETICS["blas"], Architecture((2, 1), None, bias=True)
+    targets = labels[:, None].astype(float)
+    split = split_of(INPUTS, targets, labels, architecture, arithmetic)
+    parameters = np.array([[0.5, -0.25, 0.125], [0.0, 0.0, np.log(2.0)]])
+    task = Task(architecture, arithmetic, LOSSES["cross_entropy"](1), 0.0, 0, None, (0,), split, split)
+    measured = optional_measurements(["frequency_gap"], Moment(task, parameters, parameters))
+    probabilities = 1.0 / (1.0 + np.exp(-logits))
+    expected = [np.abs(probabilities - 2.0 / 3.0).max(), 0.0]
+    # The second run predicts 2/3 for every example.
+    np.testing.assert_allclose(measured["predictions/frequency_gap"], expected, rtol=1e-14, atol=1e-15)
+
+
 def test_a_run_measures_alike_alone_and_in_a_stack() -> None:
     shared = {"measures": list(MEASURES), "training.steps": 30, "training.measure_at": 5, "data.limit": 200,
               "model.hidden_units": [6, 5], "model.activation": "relu"}  # fmt: skip
