@@ -130,7 +130,7 @@ def close_leftovers(client: MlflowClient, experiment_id: str, continued: str | N
     return len(leftovers)
 
 
-def remove_repeated(client: MlflowClient, experiment_id: str, parent: str) -> int:
+def remove_repeated(client: MlflowClient, experiment_id: str, parent: str) -> list[TrackedRun]:
     """Deletes runs that two processes have tracked at once, or one twice because a server's answer was lost.
 
     Of the finished runs of one fingerprint the oldest stays. Runs that were trained again on purpose are not touched.
@@ -139,16 +139,18 @@ def remove_repeated(client: MlflowClient, experiment_id: str, parent: str) -> in
         parent: the sweep among whose jobs to look.
 
     Returns:
-        How many were deleted.
+        The finished runs of the sweep that stay.
     """
-    runs = [run for run in finished_runs(client, experiment_id) if not run.rerun]
-    own = {run.fingerprint for run in runs if run.parent == parent}
+    runs = finished_runs(client, experiment_id)
+    own = {run.fingerprint for run in runs if run.parent == parent and not run.rerun}
     kept: set[str] = set()
-    repeated = []
+    repeated = set()
     for run in runs:
+        if run.rerun:
+            continue
         if run.fingerprint in kept and run.fingerprint in own:
-            repeated.append(run)
+            repeated.add(run.run_id)
         kept.add(run.fingerprint)
-    for run in repeated:
-        client.delete_run(run.run_id)
-    return len(repeated)
+    for run_id in sorted(repeated):
+        client.delete_run(run_id)
+    return [run for run in runs if run.parent == parent and run.run_id not in repeated]

@@ -159,28 +159,22 @@ class Tracker:
                 log.debug(f"curves not saved: {error}")
         return run_ids
 
-    def finish_sweep(self, sweep: Sweep) -> list[Run]:
+    def finish_sweep(self, sweep: Sweep) -> None:
         """Brings what waits on disk, takes out what two processes tracked at once, stores all curves in one artifact.
 
         Reading curves run by run takes minutes, so the report reads the artifact.
-
-        Returns:
-            The runs of the sweep, of any status.
 
         Raises:
             StoreLostError: results still wait on disk.
         """
         self._sweep = sweep
         self._delivery.finish(_journal(sweep))
-        remove_repeated(self._client, self._experiment_id, sweep.parent)
-        runs = self.runs_of(sweep.parent)
-        finished = [run for run in runs if run.info.status == "FINISHED"]
+        finished = [run.run_id for run in remove_repeated(self._client, self._experiment_id, sweep.parent)]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / names.CURVES_FILE
             if merged_curves(self._client, sweep, finished, path):
                 self._client.log_artifact(sweep.parent, str(path))
         sweep.drop_curves()
-        return runs
 
     def describe_sweep(self, run_id: str, conclusion: str) -> None:
         """Puts the conclusion into the descriptions of the parent run and the experiment."""
@@ -205,16 +199,16 @@ class Tracker:
             return {}
         return names.view_links(self._experiment_id, parent, names.ui_address(get_tracking_uri()))
 
-    def runs_of(self, parent: str) -> list[Run]:
-        """All runs of a sweep."""
-        return list(searched_runs(self._client, self._experiment_id, f"tags.`{names.PARENT_TAG}` = '{parent}'"))
-
     def runs_with(self, fingerprints: Sequence[str]) -> list[Run]:
         """The finished runs with these fingerprints, whichever sweep they belong to."""
         wanted = set(fingerprints)
-        runs = searched_runs(self._client, self._experiment_id, "attributes.status = 'FINISHED'")
-        newest = {run.data.tags.get(names.FINGERPRINT_TAG): run for run in sorted(runs, key=_age)}
-        return [run for fingerprint, run in newest.items() if fingerprint in wanted]
+        newest: dict[str, Run] = {}
+        # One page at a time: an experiment may hold many more runs than are wanted.
+        for run in searched_runs(self._client, self._experiment_id, "attributes.status = 'FINISHED'"):
+            fingerprint = run.data.tags.get(names.FINGERPRINT_TAG, "")
+            if fingerprint in wanted:
+                newest[fingerprint] = max(newest.get(fingerprint, run), run, key=_age)
+        return sorted(newest.values(), key=_age)
 
 
 def _age(run: Run) -> tuple[int, str]:

@@ -10,6 +10,7 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -144,7 +145,14 @@ class OneTransaction:
             rows[SqlLatestMetric] += {row["key"]: row for row in metrics}.values()
         for model, values in rows.items():
             if values:
-                session.execute(model.__table__.insert(), values)
+                self._insert_rows(session, model.__table__, values)
+
+    @staticmethod
+    def _insert_rows(session: Any, table: Any, rows: Sequence[dict[str, Any]]) -> None:
+        """Inserts plain values past SQLAlchemy's handling of parameters, which takes as long again as SQLite does."""
+        statement = table.insert().values(rows[0]).compile(dialect=session.connection().dialect)
+        in_order = itemgetter(*statement.positiontup)
+        session.connection().exec_driver_sql(str(statement), [in_order(row) for row in rows])
 
     def _run_row(self, run_id: str, record: Record) -> dict[str, Any]:
         return {

@@ -17,6 +17,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from pipeline import names
 from pipeline.cached_composition import CachedComposition, checked_configs
 from pipeline.config import Config
 from pipeline.errors import FailedJobsError, InputError, StoreLostError, TrainingError
@@ -78,7 +79,8 @@ def run_sweep(
     log.info(f"{plan} (over {', '.join(swept_keys) or 'nothing'})")
     returns: list[Sequence[JobReturn]] = []
     parent = begun.run_id if begun else None
-    if plan.remaining or (begun is not None and not begun.finished):
+    goes_on = bool(plan.remaining) or (begun is not None and not begun.finished)
+    if goes_on:
         is_chosen = any(override.startswith(f"{FOLDER_KEY}=") for override in master.hydra.overrides.hydra)
         folder = sweep_folder(Path(master.hydra.sweep.dir), begun, is_chosen=is_chosen)
         _use_folder(master, folder)
@@ -88,7 +90,7 @@ def run_sweep(
             with tracker.closing_sweep(parent):
                 with sweep.announced():
                     returns = list(_launched(launcher, plan.remaining, max_batch_size))
-                runs = tracker.finish_sweep(sweep)
+                tracker.finish_sweep(sweep)
                 _require_success(returns)
         except Interrupted as interrupted:
             raise Interrupted(
@@ -98,12 +100,14 @@ def run_sweep(
             raise StoreLostError(
                 f"{error}. What it has not taken waits in {folder} or is trained again; to go on, say again: {command}"
             ) from None
-        tracker.describe_sweep(parent, conclusion_of(runs))
     links = {}
-    shown = tracker.runs_with(fingerprints)
+    runs = tracker.runs_with(fingerprints)
     if parent is not None:
-        links = tracker.share_views(parent, swept_keys, best_first(shown))
-    log.info(sweep_summary(shown, experiment_name, links))
+        if goes_on:
+            own = [run for run in runs if run.data.tags.get(names.PARENT_TAG) == parent]
+            tracker.describe_sweep(parent, conclusion_of(own))
+        links = tracker.share_views(parent, swept_keys, best_first(runs))
+    log.info(sweep_summary(runs, experiment_name, links))
     return returns
 
 
