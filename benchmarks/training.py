@@ -1,6 +1,6 @@
 """Time per run and training step of our trainer beside JAX, PyTorch and scikit-learn.
 
-    python -m benchmarks.training [--workloads S,M,D,L] [--rounds 7] [--cores 2] [--quick]
+    python -m benchmarks.training [--workloads S,M,D,L] [--rounds 5] [--cores 2] [--quick]
 
 Every side trains the same networks from the same start by the same gradient descent in float64. That is checked
 first. Then all sides take turns, round after round. A side's time is that of many steps minus that of few, so that
@@ -155,7 +155,7 @@ def verdicts(results: dict[str, dict[str, Timing]]) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--workloads", default=",".join(WORKLOADS), help="which, of S,M,D,L")
-    parser.add_argument("--rounds", type=int, default=7, help="how often every side takes its turn")
+    parser.add_argument("--rounds", type=int, default=5, help="how often every side takes its turn")
     parser.add_argument(
         "--cores", type=int, default=min(2, machine.usable_cores()), help="cores that every side may use"
     )
