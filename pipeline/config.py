@@ -228,6 +228,8 @@ def _contradictions(config: Config) -> Iterator[str]:
         yield "dtype: expected float64 with arithmetic=exact (or arithmetic=blas), got float32"
     if init.bias_scale and not model.bias:
         yield f"init.bias_scale: expected 0 with model.bias=false (there are no biases), got {init.bias_scale}"
+    if "separator" in config.measures and model.name != "logistic":
+        yield f"measures: expected no separator with model={model.name} (or logistic), got {list(config.measures)}"
     factors, layers = config.optimizer.rate_factors, len(model.hidden_units) + 1
     if factors is not None and len(factors) != layers:
         yield f"optimizer.rate_factors: expected {layers} numbers, one for each layer (or null), got {list(factors)}"

@@ -31,6 +31,9 @@ def movement(kind: str, layer: int) -> str:
 
 WEIGHT_NORM = "weights/norm"
 FREQUENCY_GAP = "predictions/frequency_gap"
+MARGIN = "separator/margin"
+LARGEST_MARGIN = "separator/largest_margin"
+SEPARATOR_ANGLE = "separator/angle"
 
 DISTANCE = symmetry("distance")
 DISTINCT_UNITS = symmetry("distinct_units")

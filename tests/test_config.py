@@ -115,6 +115,7 @@ BAD_INPUT = [
     (["experiment_name=3"], ["experiment_name", "text", "3"]),
     (["size=huge"], ["size", "one of default, large", "'huge'"]),
     (["measures=[weight_norm,mood]"], ["measures", "a list of one of", "weight_norm", "'mood'"]),
+    (["measures=[separator]"], ["measures", "no separator", "model=mlp", "['separator']"]),
     (["measures=movement"], ["measures", "a list of one of", "'movement'"]),
     (["question={name: mine}"], ["question.asks", "text", "nothing"]),
     (["question=mine"], ["question", "a group of keys or null", "'mine'"]),

@@ -8,6 +8,7 @@ from analysis.breaking import APART
 from analysis.claim import EXACTLY, FAILS, NOT_TESTED, WITHIN, Claim, widths_of
 from analysis.figures.words import amount, number
 from analysis.fits import exponential_fit
+from analysis.laws import failures
 from analysis.tables import Tables
 from analysis.verdicts import ZERO, Prediction, decided
 from pipeline import names
@@ -165,12 +166,7 @@ def _conclusion(networks: pd.DataFrame, claims: list[Claim]) -> str:
     if learning.verdict == EXACTLY:
         consequence = f"its training loss ends {learning.measured}"
         sentences.append(f"Where that drives units apart, the symmetric start seems to learn: {consequence}.")
-    sentences += [
-        f'Statement {claim.identity} fails: "{claim.statement}" ({claim.measured}).'
-        for claim in claims
-        if claim.verdict == FAILS
-    ]
-    return " ".join(sentences)
+    return " ".join([*sentences, *failures(claims)])
 
 
 def _widths(networks: pd.DataFrame, product: str) -> str:

@@ -1,0 +1,99 @@
+"""How near the direction of logistic regression is to the separator with the largest margin."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import nnls
+
+from pipeline import names
+from pipeline.arithmetic import Array
+from pipeline.measurements import Task
+from pipeline.measures.moment import Moment, measure
+from pipeline.network import forward
+
+SMALLEST_MARGIN = 1e-6
+"""Smaller margins are rounding; without a separator the least squares leave nothing else."""
+
+
+class Separator(NamedTuple):
+    """The hyperplanes that separate the classes with the largest margin.
+
+    Attributes:
+        weights: (P,) of Euclidean norm 1, laid out as the parameters of logistic regression.
+        margin: the smallest margin of an example; negative where the classes are not separable.
+    """
+
+    weights: Array
+    margin: float
+
+
+@measure
+def separator(moment: Moment) -> dict[str, Array]:
+    """Margins and angle of logistic regression on separable data; nothing where the classes are not separable.
+
+    ``separator/margin``, the smallest margin of an example under the weights W / |W|: how far its logit (with more
+    classes: its advantage over every other class) is on the right side. ``separator/largest_margin``, the largest that
+    any direction has, the same at every step. ``separator/angle``, radians between W and that direction. Gradient
+    descent converges to it, and |W| grows like log t / largest_margin (Soudry et al. 2018, theorems 3 and 7).
+    """
+    task = moment.task
+    best = _separator(task)
+    if not best.margin > SMALLEST_MARGIN:
+        return {}
+    norms = np.sqrt((moment.parameters**2).sum(axis=1, keepdims=True))
+    directions = moment.parameters / norms
+    # The chord keeps its digits at small angles, where the cosine has lost them.
+    chords = np.sqrt(((directions - best.weights) ** 2).sum(axis=1))
+    return {
+        names.MARGIN: _smallest_margins(task, directions),
+        names.LARGEST_MARGIN: np.full(len(directions), best.margin),
+        names.SEPARATOR_ANGLE: 2.0 * np.arcsin(np.minimum(chords / 2.0, 1.0)),
+    }
+
+
+def _smallest_margins(task: Task, parameters: Array) -> Array:
+    """(R,): the smallest margin of an example."""
+    inputs, targets = task.train.whole(slice(None))
+    logits = forward(task.architecture, task.arithmetic, parameters, inputs).outputs
+    if len(targets) == 1:
+        margins = np.where(targets == 1.0, logits, -logits)[:, 0]
+    else:
+        own = np.where(targets == 1.0, logits, -np.inf).max(axis=1)
+        margins = own - np.where(targets == 1.0, -np.inf, logits).max(axis=1)
+    smallest: Array = margins.min(axis=1)
+    return smallest
+
+
+def _separator(task: Task) -> Separator:
+    split = task.train
+    assert split.labels is not None
+    examples = split.rows[:, : -len(split.targets)].astype(np.float64)
+    weights = _largest_margin_weights(examples.tobytes(), split.labels.astype(np.int64).tobytes(), len(split.targets))
+    return Separator(weights, float(_smallest_margins(task, weights[None])[0]))
+
+
+@lru_cache(maxsize=8)
+def _largest_margin_weights(examples: bytes, labels: bytes, outputs: int) -> Array:
+    """(P,) of norm 1: the smallest weights that give every advantage of an example's class the value 1, rescaled.
+
+    That is the least distance problem min |w| with Z w >= 1, which non-negative least squares solve (Lawson and Hanson
+    1974, chapter 23): of min |E u - f| with u >= 0, E = (Z, 1)^T and f = (0, 1), the residual is proportional to
+    (-w, 1). For more than two classes it is the machine of Crammer and Singer (2001) with a hard margin. A column of
+    ones counts as a feature, because gradient descent makes no difference between weight and bias.
+    """
+    classes = np.frombuffer(labels, np.int64)
+    features = np.frombuffer(examples).reshape(len(classes), -1)
+    if outputs == 1:
+        advantages = np.where(classes == 1, 1.0, -1.0)[:, None] * features
+    else:
+        # One row for each example and other class: the example in the block of its class, its negative in the other's.
+        one_hot = np.eye(outputs)
+        pairs = one_hot[classes][:, None] - one_hot[None]
+        rivals = ~one_hot.astype(bool)[classes]
+        advantages = (pairs[:, :, :, None] * features[:, None, None])[rivals].reshape(rivals.sum(), -1)
+    stacked = np.vstack([advantages.T, np.ones(len(advantages))])
+    unit = np.append(np.zeros(len(stacked) - 1), 1.0)
+    solution, _ = nnls(stacked, unit, maxiter=100 * stacked.shape[1])
+    weights: Array = (stacked[:-1] * solution).sum(axis=1)
+    return weights / np.sqrt((weights**2).sum())
