@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from zipfile import is_zipfile
 
 import numpy as np
 import pandas as pd
@@ -89,7 +90,10 @@ def curves_artifact(client: MlflowClient, parent: str) -> pd.DataFrame:
     """The curves of all runs of a sweep, from its artifact; it raises whatever the store does where there is none."""
     with tempfile.TemporaryDirectory() as folder:
         path = client.download_artifacts(parent, names.CURVES_FILE, folder)
-        return pd.read_parquet(path)[CURVE_COLUMNS]
+        try:
+            return pd.read_parquet(path)[CURVE_COLUMNS]
+        except (ValueError, KeyError, OSError):  # PyArrow's message would name the temporary folder.
+            raise ReportError("it is no table of curves") from None
 
 
 def history_of(client: MlflowClient, run_id: str, metrics: list[str]) -> pd.DataFrame:
@@ -118,6 +122,8 @@ def weights_of(client: MlflowClient, run_id: str) -> Weights:
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(client.download_artifacts(run_id, names.WEIGHTS_FILE, folder))
+            if not is_zipfile(path):
+                raise ReportError("it is no archive of arrays")  # NumPy would take it for a pickle.
             # Opened here, because NumPy leaves a file open that it cannot read.
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return dict(arrays)

@@ -86,6 +86,8 @@ def test_without_the_artifact_the_histories_give_the_same_curves_and_a_note_says
     pd.testing.assert_frame_equal(slow.curves, whole)
     assert len(slow.notes) == 1
     assert "run by run" in slow.notes[0]
+    # A name of a temporary file would make every report another one.
+    assert load_tables("symmetry").notes == slow.notes
 
 
 def test_repeated_runs_count_once_and_several_sweeps_combine(
