@@ -112,7 +112,7 @@ BAD_COMMANDS = [
     (["training.stepz=3"], "training.stepz: no such key (did you mean training.steps?)"),
     (["modle=mlp"], "modle: no such key (did you mean model?)"),
     (["init=foo"], "init: expected one of constant"),
-    (["experiment=foo"], "experiment: expected one of logistic, rounding"),
+    (["experiment=foo"], "experiment: expected one of conservation, depth, logistic"),
     (["seed=range("], "seed=range("),
     (["seed=1,2"], "--multirun"),
     (["training=3"], "string"),
