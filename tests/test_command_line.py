@@ -123,7 +123,7 @@ BAD_COMMANDS = [
     (["-m", "training.batch_size=64,2000", "model=mlp"], "training.batch_size: expected at most 1438"),
     (["-m", "experiment_name=a,b", "model=mlp", "init=zeros", "seed=0"], "experiment_name: expected one"),
     (
-        ["-m", "experiment=rounding,logistic", "experiment_name=a", "model=mlp", "init=zeros"],
+        ["-m", "experiment=rounding,stochasticity", "experiment_name=a", "model=mlp", "init=zeros"],
         "experiment: expected one",
     ),
     (["-m", "experiment=rounding", "size=huge"], "size: expected one of default, large, got 'huge'"),
