@@ -59,21 +59,31 @@ class Workspace:
     def __init__(self, dtype: npt.DTypeLike, *, in_place: bool = False) -> None:
         self._dtype = np.dtype(dtype)
         self._in_place = in_place
+        self._memory: dict[Hashable, Array] = {}
         self._arrays: dict[tuple[Hashable, tuple[int, ...]], Array] = {}
 
     def array(self, name: Hashable, shape: tuple[int, ...]) -> Array:
-        """The array of this name and shape; it holds what was last written there."""
+        """The array of this name; it holds what was last written there, in whichever shape."""
         key = (name, shape)
         if key not in self._arrays:
             size = prod(shape) * self._dtype.itemsize
-            memory = np.empty(size + CACHE_LINE, np.uint8)
-            start = -memory.ctypes.data % CACHE_LINE
-            self._arrays[key] = memory[start : start + size].view(self._dtype).reshape(shape)
+            if name not in self._memory or len(self._memory[name]) < size:
+                self._memory[name] = _aligned(size)
+                # Views of what was too small would keep it.
+                self._arrays = {known: array for known, array in self._arrays.items() if known[0] != name}
+            self._arrays[key] = self._memory[name][:size].view(self._dtype).reshape(shape)
         return self._arrays[key]
 
     def rounded(self, values: Array, name: Hashable) -> Array:
         """Where the operand made of ``values`` goes."""
         return values if self._in_place else self.array(name, values.shape)
+
+
+def _aligned(size: int) -> Array:
+    """So many bytes that start on a cache line."""
+    memory = np.empty(size + CACHE_LINE, np.uint8)
+    start = -memory.ctypes.data % CACHE_LINE
+    return memory[start : start + size]
 
 
 def rounded_to_grid(values: Array, out: Array | None = None, exponent: int | None = None) -> Array:

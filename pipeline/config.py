@@ -12,14 +12,14 @@ from functools import cache
 from inspect import Parameter, signature
 from typing import Annotated, Any, Literal, get_type_hints
 
-from annotated_types import Ge
+from annotated_types import Ge, Lt
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 from pydantic.dataclasses import dataclass
 
 from pipeline.activations import ACTIVATIONS
 from pipeline.arithmetic import ARITHMETICS
 from pipeline.described import OneOf, described, one_line
-from pipeline.errors import InputError
+from pipeline.errors import InputError, shown
 from pipeline.initializers import INITIALIZERS
 from pipeline.losses import LOSSES
 from pipeline.measures import MEASURES
@@ -29,6 +29,8 @@ from pipeline.sources import SOURCES
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 Seed = Annotated[int, Ge(0)]
+EXACT_INTEGERS = 2**53
+"""Below this float64 holds every whole number; stores of metrics know no more steps either."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -77,11 +79,11 @@ class OptimizerConfig:
 class TrainingConfig:
     """Group ``training``: a batch_size of None takes the full batch, a loss of None the cross-entropy."""
 
-    steps: Annotated[int, Ge(0)]
+    steps: Annotated[int, Ge(0), Lt(EXACT_INTEGERS)]
     batch_size: Count | None
     l2: NonNegative
     loss: Annotated[str, OneOf(LOSSES)] | None
-    measure_at: Annotated[int, Ge(2)]
+    measure_at: Annotated[int, Ge(2), Lt(EXACT_INTEGERS)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -172,7 +174,7 @@ def _with_options(group: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Moves the keys that belong to the chosen option's function into ``options``, checked against its signature."""
     name, family = values.get("name"), FAMILIES[group]
     if not isinstance(name, str) or name not in family:
-        given = repr(name) if "name" in values else "nothing"
+        given = shown(name) if "name" in values else "nothing"
         raise InputError(f"{group}: expected one of {', '.join(family)}, got {given}")
     specification = option_types(family[name])
     common = [field.name for field in fields(get_type_hints(Config)[group])]
@@ -185,7 +187,7 @@ def _with_options(group: str, values: Mapping[str, Any]) -> dict[str, Any]:
         options = dict(_options_model(family[name]).model_validate_json(json.dumps(options)))
     except ValidationError as error:
         key = str(error.errors()[0]["loc"][0])
-        given = repr(options[key]) if key in options else "nothing"
+        given = shown(options[key]) if key in options else "nothing"
         raise InputError(f"{group}.{key}: expected {described(specification[key])}, got {given}") from None
     return {"options": options} | {key: value for key, value in values.items() if key in common}
 
@@ -215,7 +217,8 @@ def _contradictions(config: Config) -> Iterator[str]:
     """One line for every pair of keys that cannot go together."""
     model, init = config.model, config.init
     if model.name == "logistic" and model.hidden_units:
-        yield f"model.hidden_units: expected [] for logistic regression (or model=mlp), got {list(model.hidden_units)}"
+        given = shown(model.hidden_units)
+        yield f"model.hidden_units: expected [] for logistic regression (or model=mlp), got {given}"
     if model.name == "logistic" and model.activation is not None:
         yield f"model.activation: expected null for logistic regression (or model=mlp), got {model.activation}"
     if model.name == "logistic" and model.dropout:
@@ -232,6 +235,6 @@ def _contradictions(config: Config) -> Iterator[str]:
         yield f"measures: expected no separator with model={model.name} (or logistic), got {list(config.measures)}"
     factors, layers = config.optimizer.rate_factors, len(model.hidden_units) + 1
     if factors is not None and len(factors) != layers:
-        yield f"optimizer.rate_factors: expected {layers} numbers, one for each layer (or null), got {list(factors)}"
+        yield f"optimizer.rate_factors: expected {layers} numbers, one for each layer (or null), got {shown(factors)}"
     if init.name == "mirrored" and model.bias:
         yield "model.bias: expected false with init=mirrored (a bias is not mirrored), got true"

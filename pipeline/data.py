@@ -49,6 +49,12 @@ class Dataset:
     feature_names: tuple[str, ...]
     digest: str
 
+    @property
+    def size(self) -> int:
+        """Bytes of its arrays."""
+        arrays = (self.train_inputs, self.train_labels, self.test_inputs, self.test_labels)
+        return sum(array.nbytes for array in arrays)
+
 
 def load_dataset(
     name: str,

@@ -10,6 +10,8 @@ from annotated_types import Ge, Gt, Lt
 from pydantic import GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
+from pipeline.errors import shown
+
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
 PLURALS = {"a whole number": "whole numbers", "a number": "numbers"}
 
@@ -64,7 +66,7 @@ def one_line(error: ValidationError, schema: Any, values: Mapping[str, Any]) -> 
     given: Any = values
     for part in path:
         given = given[part]
-    return f"{key.removesuffix('.name')}: expected {expected}, got {given!r}"
+    return f"{key.removesuffix('.name')}: expected {expected}, got {shown(given)}"
 
 
 def unknown_key(key: str, allowed: list[str]) -> str:

@@ -1,4 +1,21 @@
-"""Exceptions that the command line turns into a message without a traceback."""
+"""Exceptions that the command line turns into a message without a traceback, and values as such messages show them."""
+
+from reprlib import Repr
+
+_LONG = Repr()
+_LONG.maxstring = _LONG.maxother = 200
+_LONG.maxlong = 40
+_LONG.maxlist = _LONG.maxdict = 12
+
+
+def shown(value: object) -> str:
+    """A value in a message; of what would fill the screen, its beginning and its end.
+
+    >>> shown((8, "relu")), shown(10**60)
+    ("[8, 'relu']", '100000000000000000...0000000000000000000')
+    """
+    # Users write tuples as lists.
+    return _LONG.repr(list(value) if isinstance(value, tuple) else value)
 
 
 class InputError(ValueError):

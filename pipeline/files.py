@@ -5,15 +5,12 @@ was expected and what came. Nothing is unpickled, and no memory is taken on a he
 """
 
 import csv
-import gzip
 import io
 import math
 import struct
-import zlib
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any, NamedTuple
@@ -22,9 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError
+from pipeline.reading import content_of, opened, readable, unusable
 
 IDX_DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-CHUNK = 2**20
+CSV_HELD = 20
+"""Bytes of memory for each byte of a CSV file: 7 where cells are long, 19 where they are single digits."""
 SHOWN_NAMES = 8
 
 
@@ -55,7 +54,7 @@ def read_idx(path: Path) -> Examples:
     labels = _idx_array(label_path, dimensions=1)
     count, rows, columns = images.shape
     if len(labels) != count:
-        raise _unusable(f"{label_path}: byte 4", f"{count} labels, one for each image in {image_path}", len(labels))
+        raise unusable(f"{label_path}: byte 4", f"{count} labels, one for each image in {image_path}", len(labels))
     inputs = images.reshape(count, rows * columns).astype(np.float64)
     if images.dtype == np.uint8:
         inputs /= 255
@@ -76,78 +75,44 @@ def read_csv(path: Path, target: str) -> Examples:
     features, labels = array("d"), []
     for line, cells in records:
         if len(cells) != len(header):
-            raise _unusable(f"{path}: line {line}", f"{len(header)} cells as in the header", len(cells))
+            raise unusable(f"{path}: line {line}", f"{len(header)} cells as in the header", len(cells))
         label = cells.pop(label_column).strip()
         if label.lower() in ("", "nan"):
-            raise _unusable(f"{path}: line {line}, column {target!r}", "a label", repr(label))
+            raise unusable(f"{path}: line {line}, column {target!r}", "a label", repr(label))
         numbers = _numbers(cells)
         if numbers is None:
             name, cell = next(pair for pair in zip(feature_names, cells, strict=True) if _numbers(pair[1:]) is None)
-            raise _unusable(f"{path}: line {line}, column {shortened(name)}", "a finite number", shortened(cell))
+            raise unusable(f"{path}: line {line}, column {shortened(name)}", "a finite number", shortened(cell))
         features.extend(numbers)
         labels.append(label)
     if not labels:
-        raise _unusable(f"{path}: line {line}", "rows after the header", "none")
+        raise unusable(f"{path}: line {line}", "rows after the header", "none")
     inputs = np.array(features).reshape(len(labels), len(feature_names))
     return Examples(inputs, _class_values(labels), feature_names)
 
 
-def _unusable(place: str | Path, expected: str, got: object) -> InputError:
-    return InputError(f"data.path: {place}: expected {expected}, got {got}")
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Turns the system's refusals, such as a missing permission or too long a name, into an InputError."""
-    try:
-        yield
-    except OSError as error:
-        raise _unusable(path, "something readable", error.strerror or error) from error
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[io.BufferedIOBase]:
-    """The file's bytes, unpacked if they are gzipped; what fails while they are read becomes an InputError."""
-    with _readable(path):
-        # A pipe could block, a device never end.
-        if not path.is_file():
-            got = "a folder" if path.is_dir() else "a pipe or a device" if path.exists() else "no such file"
-            raise _unusable(path, "a file", got)
-        with path.open("rb") as raw:
-            gzipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            if not gzipped:
-                yield raw
-                return
-            unpacked = gzip.GzipFile(fileobj=raw)
-            try:
-                yield unpacked
-            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-                raise _unusable(f"{path}: byte {unpacked.tell()} unpacked", "sound gzip data", error) from error
-
-
 def _image_file(path: Path) -> Path:
     """The image file that ``path`` means: itself, or the one in that folder."""
-    with _readable(path):
+    with readable(path):
         if not path.is_dir():
             return path
         found = sorted(file for file in path.iterdir() if "images-idx3" in file.name)
     training = [file for file in found if file.name in ("train-images-idx3-ubyte", "train-images-idx3-ubyte.gz")]
     if not training and len(found) != 1:
-        raise _unusable(path, "one file named *images-idx3* in this folder", _listed([file.name for file in found]))
+        raise unusable(path, "one file named *images-idx3* in this folder", _listed([file.name for file in found]))
     return (training or found)[0]
 
 
 def _label_file(image_path: Path) -> Path:
     """The label file beside an image file, by MNIST's naming."""
     if "images" not in image_path.name:
-        raise _unusable(image_path, "'images' in the file's name, where the label file has 'labels'", image_path.name)
+        raise unusable(image_path, "'images' in the file's name, where the label file has 'labels'", image_path.name)
     name = image_path.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
     for candidate in (image_path.with_name(name), image_path.with_name(name + ".gz")):
-        with _readable(candidate):
+        with readable(candidate):
             if candidate.is_file():
                 return candidate
-    raise _unusable(image_path, f"its labels in {name} or {name}.gz beside it", "neither")
+    raise unusable(image_path, f"its labels in {name} or {name}.gz beside it", "neither")
 
 
 def _idx_array(path: Path, dimensions: int) -> NDArray[Any]:
@@ -156,44 +121,42 @@ def _idx_array(path: Path, dimensions: int) -> NDArray[Any]:
     Two zero bytes, a type code, the number of dimensions, each size as a big-endian uint32, the values
     row by row (LeCun, Cortes and Burges, "The MNIST database", section on the file formats).
     """
-    with _opened(path) as stream:
+    with opened(path) as stream:
         magic = stream.read(4)
         if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in IDX_DTYPES or magic[3] != dimensions:
             allowed = ", ".join(f"0000{code:02x}{dimensions:02x}" for code in IDX_DTYPES)
-            raise _unusable(f"{path}: byte 0", f"an IDX magic number ({allowed})", magic.hex() or "an empty file")
+            raise unusable(f"{path}: byte 0", f"an IDX magic number ({allowed})", magic.hex() or "an empty file")
         sizes = stream.read(4 * dimensions)
         if len(sizes) < 4 * dimensions:
-            raise _unusable(f"{path}: byte 4", f"{4 * dimensions} bytes of sizes", f"{len(sizes)} (truncated)")
+            raise unusable(f"{path}: byte 4", f"{4 * dimensions} bytes of sizes", f"{len(sizes)} (truncated)")
         shape = struct.unpack(f">{dimensions}I", sizes)
         if 0 in shape:
-            raise _unusable(f"{path}: byte 4", "sizes of at least 1", shape)
+            raise unusable(f"{path}: byte 4", "sizes of at least 1", shape)
         dtype = np.dtype(IDX_DTYPES[magic[2]])
         start, declared = 4 + len(sizes), math.prod(shape) * dtype.itemsize
-        body = bytearray()
-        # In chunks, so that memory grows with what the file holds; one byte past the end shows trailing bytes.
-        while chunk := stream.read(min(CHUNK, declared + 1 - len(body))):
-            body += chunk
+        # One byte past the end shows trailing bytes. While they become a data set, values are held five times.
+        body = content_of(path, stream, declared + 1, held=1 + 5 * 8 // dtype.itemsize)
     if len(body) != declared:
         place = f"byte {start + min(len(body), declared)}"
         got = f"{len(body)} (truncated)" if len(body) < declared else "trailing bytes"
-        raise _unusable(f"{path}: {place}", f"{declared} bytes of values for sizes {shape}", got)
+        raise unusable(f"{path}: {place}", f"{declared} bytes of values for sizes {shape}", got)
     values = np.frombuffer(body, dtype)
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
-        raise _unusable(f"{path}: byte {start + bad[0] * dtype.itemsize}", "a finite number", values[bad[0]])
+        raise unusable(f"{path}: byte {start + bad[0] * dtype.itemsize}", "a finite number", values[bad[0]])
     return values.reshape(shape)
 
 
 def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The records of a CSV file that are not blank, each with the number of its first line."""
-    with _opened(path) as stream:
-        content = stream.read()
+    with opened(path) as stream:
+        content = bytes(content_of(path, stream, None, held=CSV_HELD))
     try:
         text = content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         got = f"byte 0x{content[error.start]:02x}"
-        raise _unusable(f"{path}: line {line}, byte {error.start} of the file", "UTF-8 text", got) from error
+        raise unusable(f"{path}: line {line}, byte {error.start} of the file", "UTF-8 text", got) from error
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     line = 1
     try:
@@ -202,24 +165,24 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
                 yield line, cells
             line = reader.line_num + 1
     except csv.Error as error:
-        raise _unusable(f"{path}: line {line}", "cells with commas between them", error) from error
+        raise unusable(f"{path}: line {line}", "cells with commas between them", error) from error
 
 
 def _feature_names(place: str, header: list[str], target: str) -> tuple[str, ...]:
     """The header's names without ``target``."""
     names = [name.strip() for name in header]
     if not names:
-        raise _unusable(place, "a header with column names", "an empty file")
+        raise unusable(place, "a header with column names", "an empty file")
     if _numbers(names) is not None:
-        raise _unusable(place, "a header with column names", f"only numbers: {_listed(names)}")
+        raise unusable(place, "a header with column names", f"only numbers: {_listed(names)}")
     if "" in names:
-        raise _unusable(place, "a name for every column", f"none for column {names.index('') + 1}")
+        raise unusable(place, "a name for every column", f"none for column {names.index('') + 1}")
     if repeated := [name for name, count in Counter(names).items() if count > 1]:
-        raise _unusable(place, "different column names", f"{_listed(repeated)} more than once")
+        raise unusable(place, "different column names", f"{_listed(repeated)} more than once")
     if target not in names:
         raise InputError(f"data.target: {place}: expected one of {_listed(names)}, got {target!r}")
     if len(names) == 1:
-        raise _unusable(place, f"a feature column besides {target!r}", "no other column")
+        raise unusable(place, f"a feature column besides {target!r}", "no other column")
     return tuple(name for name in names if name != target)
 
 

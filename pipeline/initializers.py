@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.activations import ACTIVATIONS
 from pipeline.arithmetic import Array
-from pipeline.errors import InputError
+from pipeline.errors import InputError, shown
 from pipeline.ranges import Count, NonNegative, Positive
 
 
@@ -164,7 +164,7 @@ def constant_layers(
     """
     if len(values) != layer.depth:
         wanted = f"{layer.depth} numbers, one for each layer (null: Xavier-normal weights)"
-        raise InputError(f"init.values: expected {wanted}, got {list(values)}")
+        raise InputError(f"init.values: expected {wanted}, got {shown(values)}")
     random = xavier_normal(generator, layer, gain=gain)
     value = values[layer.number - 1]
     return random if value is None else np.full_like(random, value)

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
-from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -96,13 +95,19 @@ def split_of(
     return Split(np.concatenate([operand, targets], axis=1), np.ascontiguousarray(targets.T), labels)
 
 
+def chunk_size(examples: int) -> int:
+    """How many examples go through the network together: parts of nearly equal size, in whole eights."""
+    # In whole numbers, rounded up by -(-a // b): a user may ask for more examples than a float can count.
+    return -(-examples // -(-examples // LARGEST_CHUNK) // 8) * 8 if examples else 1
+
+
 @cache
 def chunks(examples: int) -> list[slice]:
     """The examples in pieces of nearly equal size, so that what one piece needs fits the processor's cache.
 
     The pieces do not depend on the number of runs: they decide in which order a gradient is added up.
     """
-    size = ceil(examples / ceil(examples / LARGEST_CHUNK) / 8) * 8 if examples else 1
+    size = chunk_size(examples)
     return [slice(start, min(start + size, examples)) for start in range(0, examples, size)]
 
 

@@ -8,7 +8,7 @@ The examples of the synthetic sources come in mixed order, so that the first of 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -108,6 +108,15 @@ SOURCES: dict[str, Callable[..., Examples]] = {
     source.__name__: source
     for source in (digits, breast_cancer, iris, wine, moons, circles, xor, blobs, spirals, idx, csv)
 }
+
+
+def drawn_shape(options: Mapping[str, Any]) -> tuple[int, int, int] | None:
+    """Examples, features and classes of a source that draws its examples, known before it does; None for the others.
+
+    Args:
+        options: the source's own keys.
+    """
+    return (options["examples"], 2, options.get("classes", 2)) if "examples" in options else None
 
 
 def _bundled(bunch: Any) -> Examples:

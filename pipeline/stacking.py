@@ -13,10 +13,12 @@ from pipeline.arithmetic import ARITHMETICS, Array
 from pipeline.config import Config, DataConfig, InitConfig
 from pipeline.data import Dataset, load_dataset
 from pipeline.errors import InputError
+from pipeline.footprint import announced_shape, check_memory, shape_of
 from pipeline.initializers import INITIALIZERS
 from pipeline.losses import LOSSES, targets_of
 from pipeline.measurements import Split, Task, split_of
 from pipeline.measures import Moment, optional_measurements
+from pipeline.memory import SizedCache
 from pipeline.network import Architecture
 from pipeline.optimizers import Optimizer
 from pipeline.optimum import Optimum, reference_optimum
@@ -59,9 +61,7 @@ def dataset_of(config: DataConfig) -> Dataset:
     return _dataset(json.dumps(asdict(config)))
 
 
-@lru_cache(maxsize=8)
-def _dataset(key: str) -> Dataset:
-    return load_dataset(**json.loads(key))
+_dataset = SizedCache(lambda key: load_dataset(**json.loads(key)), size=lambda dataset: dataset.size)
 
 
 def fingerprint(config: Config) -> str:
@@ -81,12 +81,19 @@ def architecture_of(config: Config, dataset: Dataset) -> Architecture:
 
 
 def check_against_data(config: Config) -> None:
-    """Checks what only the data can tell: batch size, feature scales, and whether the initialiser fits the layers.
+    """Checks what only the data can tell: memory, batch size, feature scales, whether the initialiser fits the layers.
+
+    Nothing large is drawn or loaded before it is known to fit into memory.
 
     Raises:
         InputError: in one line, the key to change.
     """
+    announced = announced_shape(config)
+    if announced is not None:
+        check_memory(config, announced)
     dataset = dataset_of(config.data)
+    if announced is None:
+        check_memory(config, shape_of(dataset))
     examples = len(dataset.train_inputs)
     batch_size = config.training.batch_size
     if batch_size is not None and batch_size > examples:
@@ -105,7 +112,7 @@ def _check_initializer(key: str, architecture: Architecture) -> None:
     initial_parameters(architecture, InitConfig(**json.loads(key)), RunGenerators.from_seed(0))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=256)
 def _check_feature_scales(key: str) -> None:
     """Exact products keep 21 bits below the largest input, which features of tiny scale would not survive."""
     dataset = _dataset(key)
@@ -147,7 +154,7 @@ def train_stack(configs: Sequence[Config]) -> list[RunResult]:
     dataset = dataset_of(shared.data)
     architecture = architecture_of(shared, dataset)
     task = _task(shared, dataset, architecture)
-    optimum = _reference_optimum(shared, dataset)
+    optimum = _reference_optimum(shared)
     generators = [RunGenerators.from_seed(config.seed) for config in configs]
     parameters = np.stack(
         [
@@ -226,14 +233,18 @@ def _optimizer(configs: Sequence[Config], architecture: Architecture, parameters
     )
 
 
-def _reference_optimum(config: Config, dataset: Dataset) -> Optimum | None:
+def _reference_optimum(config: Config) -> Optimum | None:
     """The optimum of logistic regression with the cross-entropy; None for every other objective."""
     if config.model.name != "logistic" or config.training.loss == "squared_error":
         return None
-    return _cached_optimum(dataset, config.training.l2, config.model.bias)
+    return _optimum(json.dumps([asdict(config.data), config.training.l2, config.model.bias]))
 
 
-@lru_cache(maxsize=8)
-def _cached_optimum(dataset: Dataset, l2: float, bias: bool) -> Optimum:
+def _computed_optimum(key: str) -> Optimum:
+    data, l2, bias = json.loads(key)
+    dataset = _dataset(json.dumps(data))
     targets = targets_of(dataset.train_labels, len(dataset.classes))
     return reference_optimum(dataset.train_inputs, targets, l2=l2, bias=bias)
+
+
+_optimum = SizedCache(_computed_optimum, size=lambda optimum: optimum.objective.examples.nbytes)

@@ -1,6 +1,7 @@
 """The training loop of a stack: gradient steps, and measurements at chosen steps. It knows no files and no tracker."""
 
 from collections.abc import Iterator, Sequence
+from math import ceil, log
 from typing import NamedTuple
 
 import numpy as np
@@ -46,8 +47,21 @@ class Snapshot(NamedTuple):
 
 def log_spaced_steps(steps: int, count: int) -> tuple[int, ...]:
     """About ``count`` steps, evenly spaced on a log axis from 1 to ``steps``; 0, 1 and the last are always in."""
-    spaced = np.geomspace(1, steps, count).round().tolist() if steps else []
-    return tuple(sorted({0, *(int(step) for step in spaced), min(1, steps), steps}))
+    if _dense(steps, count) >= steps:
+        return tuple(range(steps + 1))
+    spaced = np.geomspace(1, steps, count).round().tolist()
+    return tuple(sorted({0, *(int(step) for step in spaced), 1, steps}))
+
+
+def measured_count(steps: int, count: int) -> int:
+    """About how many steps ``log_spaced_steps`` gives, however large both numbers are."""
+    dense = _dense(steps, count)
+    return steps + 1 if dense >= steps else ceil(dense * (1.0 + log(max(1.0, steps / dense)))) + 1
+
+
+def _dense(steps: int, count: int) -> float:
+    """The step up to which every step is measured: there neighbours on the log axis lie 1 apart."""
+    return (count - 1) / log(steps) if steps > 1 else steps
 
 
 def train(

@@ -8,12 +8,15 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 FLOORS = [
     {
-        "errors", "ranges", "names", "interrupts", "drivers", "files_written",
+        "errors", "memory", "ranges", "names", "interrupts", "drivers", "files_written",
         "arithmetic", "activations", "losses", "initializers", "symmetry",
     },
-    {"network", "optimizers", "optimum", "files", "sources", "data"},
+    {"network", "optimizers", "optimum", "reading", "files", "sources", "data"},
     {"measurements", "measures", "training"},
-    {"described", "config", "stacking", "cache_fit", "composition", "cached_composition", "executors", "sweep", "plan"},
+    {
+        "described", "config", "footprint", "stacking", "cache_fit", "composition", "cached_composition", "executors",
+        "sweep", "plan",
+    },
     {
         "environment", "records", "journal", "delivery", "stores", "tracked_runs", "writers", "transactions", "curves",
         "views", "tracking", "summary",

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from pipeline import reading
 from pipeline.errors import InputError
 from pipeline.files import Examples, read_csv, read_idx
 
@@ -297,3 +298,22 @@ def test_any_csv_file_loads_or_is_refused(folder: Path, content: bytes) -> None:
     for head in (b"", b"a,kind\n", TABLE):
         path.write_bytes(head + content)
         loads_or_refuses(read_csv, path, "kind")
+
+
+def test_a_file_that_outgrows_memory_is_refused_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of a few kilobytes that unpack to 100 MB, where 50 MB of memory are granted."""
+    monkeypatch.setattr(reading, "machine_memory", lambda: 50_000_000)
+    header = IMAGE_BYTES[:4] + struct.pack(">3I", 1, 10_000, 10_000)
+    packed_images = write_pair(tmp_path, gzip.compress(header + bytes(100_000_000)))
+    table = tmp_path / "table.csv"
+    table.write_bytes(gzip.compress(TABLE + b"5,6,x\n" * 16_000_000))
+    for read, arguments in ((read_idx, (packed_images,)), (read_csv, (table, "kind"))):
+        tracemalloc.start()
+        message = refusal(read, *arguments)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert message.startswith(f"data.path: {arguments[0]}: expected a file of at most ")
+        assert "50 MB of memory, got more than " in message
+        assert peak < 25_000_000

@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 
 from hydra_plugins.stacked_launcher._job_folder import JobFolders, StackedJob
 from hydra_plugins.stacked_launcher._progress import Progress, progress_of
-from pipeline.cache_fit import runs_per_batch
+from pipeline.cache_fit import runs_per_batch, workers_that_fit
 from pipeline.cached_composition import CachedComposition, checked_configs
 from pipeline.config import Config
 from pipeline.delivery import with_room
@@ -101,7 +101,8 @@ class _Launch:
     def run(self) -> None:
         """Trains and tracks all jobs; workers compute while this process tracks."""
         batches = batches_of(self._configs, cores())
-        workers = min(cores(), len(batches))
+        fitting = workers_that_fit([[self._configs[job] for job in batch] for batch in batches])
+        workers = min(cores(), len(batches), fitting)
         log.info(f"Training {len(self._jobs)} jobs in {len(batches)} batches on {workers} cores")
         remaining = iter(batches)
         with closing(executor_for(workers)) as executor, progress_of(len(self._jobs)) as progress:

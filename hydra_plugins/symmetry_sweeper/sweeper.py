@@ -55,12 +55,13 @@ class SymmetrySweeper(BasicSweeper):
     def _jobs(self, arguments: list[str]) -> list[list[str]]:
         """The overrides of every job, those of the first grid first; a job that several grids hold comes once."""
         assert self.hydra_context is not None
+        from hydra_plugins.symmetry_sweeper._grid import jobs_of
+
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         jobs: dict[frozenset[str], list[str]] = {}
         for grid in self._grids:
             swept = [f"{key}={value}" for key, value in grid.items() if value is not None]
-            (grid_jobs,) = self.split_arguments(parser.parse_overrides([*swept, *arguments]), None)
-            for job in grid_jobs:
+            for job in jobs_of(parser.parse_overrides([*swept, *arguments])):
                 jobs.setdefault(frozenset(job), job)
         return list(jobs.values())
 
