@@ -110,9 +110,6 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("reports"), help="folder to write into (default: reports)")
     parser.add_argument("--only", nargs="+", default=[], metavar="FIGURE", help=f"some of: {', '.join(FIGURES)}")
     arguments = parser.parse_args()
-    # MLflow would retry a server that does not answer for minutes.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     try:
         for path in write_report(arguments.experiment, arguments.output, arguments.only):
             print(path)

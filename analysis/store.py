@@ -22,6 +22,9 @@ from pipeline import names
 
 # Its progress bars would mix with what this project prints; local files need none.
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# MLflow would retry a server that does not answer for minutes.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
 PAGE = 1000
 PASSWORD = re.compile("//[^/@ ]*@")

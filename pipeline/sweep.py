@@ -41,14 +41,12 @@ class Sweep:
         jobs: how many jobs the sweep has.
         swept_keys: keys whose values differ between the jobs.
         folder: where Hydra keeps the sweep.
-        rerun: whether jobs are trained that are tracked already.
     """
 
     parent: str
     jobs: int
     swept_keys: tuple[str, ...]
     folder: str
-    rerun: bool = False
 
     @contextmanager
     def announced(self) -> Iterator[None]:

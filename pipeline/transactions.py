@@ -9,7 +9,7 @@ Otherwise all records go through the public calls.
 import logging
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,17 @@ class OneTransaction:
 
     def _write_together(self, records: Sequence[Record]) -> list[str]:
         new = {uuid4().hex: record for record in records}
+        try:
+            known = self._inserted_but_known(new)
+        except Exception:
+            # The store has none of them, and the next try takes other ids. (After a signal that is not certain.)
+            self._remove_artifacts(new)
+            raise
+        self._remove_artifacts(known)
+        return [known.get(run_id, run_id) for run_id in new]
+
+    def _inserted_but_known(self, new: Mapping[str, Record]) -> dict[str, str]:
+        """Writes the records; new id -> id in the store, for those that another process has finished meanwhile."""
         # Files first: a run that stands in the database has all its artifacts.
         for run_id, record in new.items():
             write_artifacts(self._artifact_folder(run_id), record)
@@ -84,9 +95,11 @@ class OneTransaction:
             seen = self._newest_tag(session)
         # Only now is it certain that the transaction has taken place.
         self._finished, self._seen = finished, seen
-        for run_id in known:
-            shutil.rmtree(self._artifact_folder(run_id).parent)
-        return [known.get(run_id, run_id) for run_id in new]
+        return known
+
+    def _remove_artifacts(self, run_ids: Iterable[str]) -> None:
+        for run_id in run_ids:
+            shutil.rmtree(self._artifact_folder(run_id).parent, ignore_errors=True)
 
     def _finished_by_others(self, session: Any) -> dict[str, str]:
         """Fingerprint -> run id of what has been finished since the last look; no older rows: sweeps may be long."""

@@ -150,3 +150,4 @@ def test_nothing_of_a_transaction_that_fails_is_in_the_database(
     with pytest.raises(Exception, match="NOT NULL"):
         writer.write([RECORDS[2], broken])
     assert {run.info.run_id for run in client.search_runs([experiment_id])} == set(written)
+    assert {path.name for path in (tmp_path / "bulk artifacts").iterdir()} == set(written)

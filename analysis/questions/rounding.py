@@ -14,7 +14,7 @@ from analysis.verdicts import ZERO, Prediction, decided
 from pipeline import names
 
 COMMAND = "python -m pipeline.run -m experiment=rounding"
-EXACT, *ROUNDING = PRODUCTS = ("exact", "blas, float64", "blas, float32")
+EXACT, *ROUNDING = ("exact", "blas, float64", "blas, float32")
 GROWTH = ("step", "measured", "largest", "leaves", "amplified", "rate", "residual", "rise")
 OWN_ROUNDING = 100.0
 """Below so many times its first value, new rounding errors still add to the distance; growth is fitted above."""
