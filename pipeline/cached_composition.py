@@ -2,13 +2,15 @@
 
 Hydra composes a job from its YAML files in about 70 ms, most of it for the defaults tree, which depends on the chosen
 options alone. Here each choice is composed by Hydra once. A job is a copy of it, on which Hydra's own code applies the
-value overrides: about 1 ms. ``tests/test_cached_composition.py`` compares both over all forms of overrides.
+value overrides: about 4 ms. Most jobs are wanted as plain values only, and differ in few sections (the keys at the top,
+such as ``seed`` or ``optimizer``): then only a section that no job had before is composed.
+``tests/test_cached_composition.py`` compares all of it with Hydra over all forms of overrides.
 """
 
 import pickle
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
-from functools import cache, lru_cache
+from dataclasses import dataclass, fields, replace
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
@@ -18,11 +20,36 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
-from pipeline.composition import checked_config
+from pipeline.composition import REFERS, checked_values, resolved_alone, resolved_values
 from pipeline.config import Config
 from pipeline.errors import InputError
+from pipeline.hydra_yaml import dumped, plain
 
 KEPT_CHOICES = 256
+KEPT_VALUES = 8192
+
+
+@dataclass(frozen=True)
+class Section:
+    """One key at the top of a job's configuration.
+
+    Attributes:
+        key: its name.
+        values: what it holds, interpolations unresolved. Many jobs share it: not to be changed.
+    """
+
+    key: str
+    values: Any
+
+    @cached_property
+    def resolved(self) -> Any:
+        """What it holds with interpolations resolved, or ``REFERS`` where other sections decide."""
+        return resolved_alone(self.key, self.values)
+
+    @cached_property
+    def text(self) -> str:
+        """The section as Hydra writes it into a file."""
+        return dumped({self.key: self.values})
 
 
 class CachedComposition:
@@ -40,8 +67,10 @@ class CachedComposition:
         self._parser = OverridesParser.create(config_loader=config_loader)
         # Bounded, because a sweep may visit any number of choices and values.
         self._chosen = lru_cache(maxsize=KEPT_CHOICES)(self._composed_choice)
-        self._chosen_without_hydra = lru_cache(maxsize=KEPT_CHOICES)(self._composed_choice_without_hydra)
-        self._parsed = lru_cache(maxsize=4096)(self._parsed_override)
+        self._chosen_sections = lru_cache(maxsize=KEPT_CHOICES)(self._sections_of_choice)
+        self._chosen_section = lru_cache(maxsize=KEPT_CHOICES)(self._section_of_choice)
+        self._changed = lru_cache(maxsize=KEPT_VALUES)(self._changed_section)
+        self._parsed = lru_cache(maxsize=KEPT_VALUES)(self._parsed_override)
         self._is_group = cache(config_loader.repository.group_exists)
 
     def choices(self, overrides: Sequence[str]) -> tuple[str, ...] | None:
@@ -78,17 +107,32 @@ class CachedComposition:
             return self._composed_by_hydra(overrides)
         return config
 
-    def compose_without_hydra(self, overrides: Sequence[str]) -> DictConfig:
-        """The same without the ``hydra`` section, which is most of it, four times as fast."""
+    def sections(self, overrides: Sequence[str]) -> list[Section] | None:
+        """The configuration of one job without ``hydra``, in order, or None where only ``compose`` knows it."""
         try:
             parsed = [self._parsed(override) for override in overrides]
-            if any(self._is_unusual(override) for override in parsed):
-                return self._composed_by_hydra(overrides)
-            config: DictConfig = pickle.loads(self._chosen_without_hydra(self._choices(parsed)))  # noqa: S301
-            ConfigLoaderImpl._apply_overrides_to_config(self._values(parsed), config)
+            # What is deleted may come back, but at the end.
+            if any(self._is_unusual(override) or override.is_delete() for override in parsed):
+                return None
+            choices = self._choices(parsed)
+            changes: dict[str, list[str]] = {}
+            for override in self._values(parsed):
+                changes.setdefault(override.key_or_group.partition(".")[0], []).append(str(override.input_line))
+            changed = {key: self._changed(choices, key, tuple(lines)) for key, lines in changes.items()}
+            return list((self._chosen_sections(choices) | changed).values())
         except Exception:
-            return self._composed_by_hydra(overrides)
-        return config
+            return None
+
+    def values(self, overrides: Sequence[str]) -> dict[str, Any]:
+        """The configuration of one job without ``hydra`` as plain values, interpolations resolved; not to be changed.
+
+        Raises:
+            The errors of Hydra; InputError: an interpolation leads nowhere.
+        """
+        sections = self.sections(overrides)
+        if sections is None or any(section.resolved is REFERS for section in sections):
+            return resolved_values(self.compose(overrides))
+        return {section.key: section.resolved for section in sections}
 
     def _composed_by_hydra(self, overrides: Sequence[str]) -> DictConfig:
         return self._config_loader.load_sweep_config(self._master, list(overrides))
@@ -97,11 +141,21 @@ class CachedComposition:
         # A pickle is copied by loading it, five times as fast as a deep copy.
         return pickle.dumps(self._composed_by_hydra(choices))
 
-    def _composed_choice_without_hydra(self, choices: tuple[str, ...]) -> bytes:
+    def _sections_of_choice(self, choices: tuple[str, ...]) -> dict[str, Section]:
+        config: DictConfig = pickle.loads(self._chosen(choices))  # noqa: S301
+        return {str(key): Section(str(key), plain(config._get_node(key))) for key in config if key != "hydra"}
+
+    def _section_of_choice(self, choices: tuple[str, ...], key: str) -> bytes:
         config: DictConfig = pickle.loads(self._chosen(choices))  # noqa: S301
         with flag_override(config, ["struct", "readonly"], False):
-            del config["hydra"]
+            for other in [other for other in config if other != key]:
+                del config[other]
         return pickle.dumps(config)
+
+    def _changed_section(self, choices: tuple[str, ...], key: str, lines: tuple[str, ...]) -> Section:
+        config: DictConfig = pickle.loads(self._chosen_section(choices, key))  # noqa: S301
+        ConfigLoaderImpl._apply_overrides_to_config([self._parsed(line) for line in lines], config)
+        return Section(key, plain(config._get_node(key)))
 
     def _parsed_override(self, override: str) -> Override:
         return self._parser.parse_override(override)
@@ -142,7 +196,7 @@ def checked_configs(composition: CachedComposition, jobs: Iterable[Sequence[str]
     configs = []
     for overrides in jobs:
         try:
-            config = checked_config(composition.compose_without_hydra(overrides))
+            config = checked_values(composition.values(overrides))
         except InputError as error:
             raise InputError(f"{error} (in job: {' '.join(overrides)})") from None
         groups = {field.name: getattr(config, field.name) for field in fields(config)}

@@ -17,6 +17,8 @@ from pipeline.errors import InputError
 from pipeline.stacking import check_against_data
 
 MISSING = "???"
+REFERS = object()
+ENVIRONMENT = re.compile(r"\$\{oc\.env:[^${}]*\}")
 UNKNOWN_KEY = re.compile(r"Could not (?:override|append value at|delete from config\.) '([^']+)'")
 UNKNOWN_OPTION = re.compile(r"Could not find '(.+)/([^/']*)'")
 
@@ -27,14 +29,38 @@ def checked_config(composed: DictConfig) -> Config:
     Raises:
         InputError: anything is wrong with it, in one line.
     """
-    try:
-        # Hydra's own section holds values that only the launcher fills in, so it cannot be resolved here.
-        scientific = {str(key): _resolved(composed, str(key)) for key in composed if key != "hydra"}
-    except OmegaConfBaseException as error:
-        raise InputError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
-    config = parse_config(_without_missing(scientific))
+    return checked_values(resolved_values(composed))
+
+
+def checked_values(values: Mapping[str, Any]) -> Config:
+    """The same, given the resolved values of the configuration without its ``hydra`` section."""
+    config = parse_config(_without_missing(values))
     check_against_data(config)
     return config
+
+
+def resolved_values(composed: DictConfig) -> dict[str, Any]:
+    """A composed configuration as plain values, interpolations resolved.
+
+    Hydra's own section is left out: it holds values that only the launcher fills in.
+
+    Raises:
+        InputError: an interpolation leads nowhere.
+    """
+    try:
+        return {str(key): _resolved(composed, str(key)) for key in composed if key != "hydra"}
+    except OmegaConfBaseException as error:
+        raise InputError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
+
+
+def resolved_alone(key: str, values: Any) -> Any:
+    """One key of a configuration, interpolations resolved, or ``REFERS`` where they need other keys or lead nowhere."""
+    if "${" in ENVIRONMENT.sub("", repr(values)):
+        return REFERS
+    try:
+        return _resolved(OmegaConf.create({key: values}), key)
+    except OmegaConfBaseException:
+        return REFERS
 
 
 def _resolved(composed: DictConfig, key: str) -> Any:

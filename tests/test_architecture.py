@@ -14,8 +14,8 @@ FLOORS = [
     {"network", "optimizers", "optimum", "reading", "files", "sources", "data"},
     {"measurements", "measures", "training"},
     {
-        "described", "config", "footprint", "stacking", "cache_fit", "composition", "cached_composition", "executors",
-        "sweep", "plan",
+        "described", "config", "footprint", "stacking", "cache_fit", "composition", "hydra_yaml",
+        "cached_composition", "executors", "sweep", "plan",
     },
     {
         "environment", "records", "journal", "delivery", "stores", "tracked_runs", "writers", "transactions", "curves",

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from hydra import initialize_config_dir
@@ -12,10 +13,11 @@ from hydra.core.utils import setup_globals
 from hydra.types import RunMode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.base import Container, Node
 
 from pipeline.cached_composition import CachedComposition, checked_configs
+from pipeline.composition import resolved_values
 from pipeline.errors import InputError
 from tests.configurations import CONF
 
@@ -38,6 +40,7 @@ FILES = {
     "experiment/wide.yaml": "# @package _global_\n{defaults: [override /model: mlp], model: {units: [512]}, seed: 7}",
     "experiment/named.yaml": "# @package _global_\n{hydra: {job: {name: other}}, seed: 8}",
 }
+Result = TypeVar("Result")
 FORMS = [
     "model=logistic", "model=mlp", "data=moons", "data/noise=high", "data@copy=digits", "+data@copy=digits", "~data",
     "~data=digits", "~data=moons", "experiment=wide", "experiment=named", "+experiment=wide", "model=unknown",
@@ -82,7 +85,7 @@ def outline(node: Node) -> object:
     return kind, cached, [(key, outline(child)) for key, child in node._content.items()]
 
 
-def attempt(function: Callable[..., DictConfig], *arguments: object) -> tuple[DictConfig | None, str]:
+def attempt(function: Callable[..., Result], *arguments: object) -> tuple[Result | None, str]:
     """What a function gives, or the type and message of what it raises."""
     try:
         return function(*arguments), ""
@@ -95,15 +98,17 @@ def compared(composition: CachedComposition, loader: ConfigLoaderImpl, master: D
     expected, complaint = attempt(loader.load_sweep_config, master, overrides)
     if complaint:
         assert attempt(composition.compose, overrides) == (None, complaint)
-        assert attempt(composition.compose_without_hydra, overrides) == (None, complaint)
+        assert attempt(composition.values, overrides) == (None, complaint)
         return "raised"
     given = composition.compose(overrides)
     assert expected is not None
     assert outline(given) == outline(expected)
-    without = composition.compose_without_hydra(overrides)
-    expected_without = {key: outline(expected._get_node(key)) for key in expected if key != "hydra"}
-    assert {key: outline(without._get_node(key)) for key in without if key != "hydra"} == expected_without
-    return "composed"
+    expected_values, complaint = attempt(resolved_values, expected)
+    assert attempt(composition.values, overrides) == (expected_values, complaint)
+    if (sections := composition.sections(overrides)) is not None:
+        task = OmegaConf.masked_copy(expected, [str(key) for key in expected if key != "hydra"])
+        assert "".join(section.text for section in sections) == OmegaConf.to_yaml(task)
+    return "composed" if sections is None else "composed in sections"
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -151,7 +156,7 @@ def test_the_default_sweep_of_the_project() -> None:
         ["experiment=rounding", "model.hidden_units=[10]", "arithmetic=blas", "seed=0"],
         ["model=logistic", "data=moons", "optimizer=adam", "training.batch_size=null", "experiment_name=x"],
     ]
-    assert [compared(composition, loader, master, job) for job in jobs] == ["composed"] * 3
+    assert [compared(composition, loader, master, job) for job in jobs] == ["composed in sections"] * 3
     configs = checked_configs(composition, jobs)
     assert [config.model.name for config in configs] == ["mlp", "mlp", "logistic"]
     same, other = checked_configs(composition, [["seed=1"], ["seed=2"]])

@@ -9,18 +9,16 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf._utils import is_float, is_int, yaml_is_bool
 
 from pipeline.cached_composition import KEPT_CHOICES, CachedComposition
+from pipeline.hydra_yaml import dumped, plain
 
 VARYING_SECTIONS = ("job", "overrides", "runtime")
 """The sections of ``hydra`` that differ between jobs of the same choices."""
@@ -68,9 +66,9 @@ class JobFolders:
 
     def create(self, number: int, overrides: Sequence[str]) -> JobFolder:
         """Writes the folder of a job."""
-        choices = self._composition.choices(overrides)
+        choices, task = self._composition.choices(overrides), self._composition.sections(overrides)
         shared = self._shared(choices) if choices is not None else None
-        if shared is None:
+        if shared is None or task is None:
             return self._create_composed(number, overrides)
         job = shared.hydra["job"] | {"num": number, "id": number}
         job["override_dirname"] = self._composition.override_dirname(overrides, job["config"]["override_dirname"])
@@ -80,14 +78,21 @@ class JobFolders:
         log_file = _substituted(shared.log_file, known | {"${hydra.runtime.output_dir}": str(path)})
         if subdir is None or log_file is None:
             return self._create_composed(number, overrides)
-        varying = {
-            "job": job,
-            "overrides": shared.hydra["overrides"] | {"task": list(overrides)},
-            "runtime": shared.hydra["runtime"] | {"output_dir": str(path)},
+        own = {
+            "job": {key: job[key] for key in ("num", "id", "override_dirname")},
+            "overrides": {"task": list(overrides)},
+            "runtime": {"output_dir": str(path)},
         }
-        sections = [_section(key, varying[key]) if key in varying else text for key, text in shared.texts.items()]
-        task = self._composition.compose_without_hydra(overrides)
-        _write_yaml(path / shared.hydra["output_subdir"], _plain_task(task), sections, list(overrides))
+        texts = dict(shared.texts)
+        for section, values in own.items():
+            changed = {key: dumped({key: value}) for key, value in values.items()}
+            texts[section] = _nested_section(section, shared.varying_texts[section] | changed)
+        _write_folder(
+            path / shared.hydra["output_subdir"],
+            config="".join(section.text for section in task),
+            hydra="".join(texts.values()),
+            overrides=dumped(list(overrides)),
+        )
         return JobFolder(path, Path(log_file), shared.layout)
 
     def _create_composed(self, number: int, overrides: Sequence[str]) -> JobFolder:
@@ -96,23 +101,31 @@ class JobFolders:
         path = Path(hydra.runtime.output_dir)
         path.mkdir(parents=True, exist_ok=True)
         if hydra.output_subdir is not None:
-            sections = [_section(str(key), _plain(hydra._get_node(key))) for key in hydra]
-            _write_yaml(path / hydra.output_subdir, _plain_task(config), sections, _plain(hydra.overrides.task))
+            _write_folder(
+                path / hydra.output_subdir,
+                config=dumped({str(key): plain(config._get_node(key)) for key in config if key != "hydra"}),
+                hydra="".join(_section(str(key), plain(hydra._get_node(key))) for key in hydra),
+                overrides=dumped(plain(hydra.overrides.task)),
+            )
         log_file = OmegaConf.select(hydra, LOG_FILE) if _logs_to_file(hydra) else None
         return JobFolder(path, None if log_file is None else Path(log_file), _layout(hydra))
 
     def _composed_choices(self, choices: tuple[str, ...]) -> "_Shared | None":
         """What all jobs of the same choices share, or None where that is not enough to write their folders."""
         config = self._composition.compose(choices)
-        hydra = _plain(config.hydra)
+        hydra = plain(config.hydra)
         if hydra["output_subdir"] is None or not _logs_to_file(config.hydra):
             return None
         # The folder of a sweep is the same for all jobs unless it refers to something of theirs.
         if "${" in re.sub(r"\$\{now:[^{}]*\}", "", hydra["sweep"]["dir"]):
             return None
         log_file = str(OmegaConf.select(config.hydra.job_logging.handlers, "file")._get_node("filename")._value())
-        texts = {key: "" if key in VARYING_SECTIONS else _section(key, value) for key, value in hydra.items()}
-        return _Shared(hydra, texts, log_file, _layout(config.hydra))
+        texts = {key: _section(key, value) for key, value in hydra.items()}
+        varying = {
+            section: {key: dumped({key: value}) for key, value in hydra[section].items()}
+            for section in VARYING_SECTIONS
+        }
+        return _Shared(hydra, texts, varying, log_file, _layout(config.hydra))
 
 
 @dataclass
@@ -121,13 +134,15 @@ class _Shared:
 
     Attributes:
         hydra: the ``hydra`` section as plain values, interpolations unresolved.
-        texts: its sections as YAML, in order; empty for those that vary.
+        texts: its sections as YAML, in order.
+        varying_texts: section -> key -> YAML, of the sections in which some keys vary.
         log_file: name of the log file, unresolved.
         layout: format of a line in it.
     """
 
     hydra: dict[str, Any]
     texts: dict[str, str]
+    varying_texts: dict[str, dict[str, str]]
     log_file: str
     layout: str | None
 
@@ -200,41 +215,19 @@ def _substituted(text: str, known: Mapping[str, str]) -> str | None:
     return None if "${" in rest else text
 
 
-class _Dumper(getattr(yaml, "CDumper", yaml.Dumper)):  # type: ignore[misc]
-    """OmegaConf's own dumper quotes texts that YAML would read as something else; so does this one."""
-
-    def represent_text(self, text: str) -> yaml.ScalarNode:
-        quoted = yaml_is_bool(text) or is_int(text) or is_float(text)
-        return self.represent_scalar("tag:yaml.org,2002:str", text, style="'" if quoted else None)
-
-
-_Dumper.add_representer(str, _Dumper.represent_text)
-
-
-def _plain(node: Any) -> Any:
-    if OmegaConf.is_config(node):
-        return OmegaConf.to_container(node, enum_to_str=True)
-    value = node._value()
-    return value.name if isinstance(value, Enum) else value
-
-
-def _plain_task(config: DictConfig) -> dict[str, Any]:
-    return {str(key): _plain(config._get_node(key)) for key in config if key != "hydra"}
-
-
 def _section(key: str, values: Any) -> str:
-    return "".join(f"  {line}" for line in _dumped({key: values}).splitlines(keepends=True))
+    return _indented(dumped({key: values}))
 
 
-def _dumped(values: Any) -> str:
-    return str(yaml.dump(values, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, sort_keys=False))
+def _nested_section(key: str, texts: Mapping[str, str]) -> str:
+    return _indented(f"{key}:\n" + _indented("".join(texts.values())))
 
 
-def _write_yaml(folder: Path, task: Mapping[str, Any], hydra: Sequence[str], overrides: Sequence[str]) -> None:
+def _indented(text: str) -> str:
+    return "".join(f"  {line}" for line in text.splitlines(keepends=True))
+
+
+def _write_folder(folder: Path, config: str, hydra: str, overrides: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in (
-        ("config.yaml", _dumped(task)),
-        ("hydra.yaml", "hydra:\n" + "".join(hydra)),
-        ("overrides.yaml", _dumped(overrides)),
-    ):
+    for name, text in (("config.yaml", config), ("hydra.yaml", f"hydra:\n{hydra}"), ("overrides.yaml", overrides)):
         (folder / name).write_text(text, encoding="utf-8")
