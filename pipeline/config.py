@@ -7,8 +7,8 @@ own keys: the keyword-only parameters of their function, with the annotated rang
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, fields
-from functools import cache
+from dataclasses import fields
+from functools import cache, cached_property
 from inspect import Parameter, signature
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -33,8 +33,18 @@ EXACT_INTEGERS = 2**53
 """Below this float64 holds every whole number; stores of metrics know no more steps either."""
 
 
+class Group:
+    """A group of keys. Many configurations share one, so what is derived from it is kept with it."""
+
+    @cached_property
+    def plain(self) -> dict[str, Any]:
+        """Its keys in the shape of ``conf/``; not to be changed."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return values | values.pop("options", {})
+
+
 @dataclass(frozen=True, config=STRICT)
-class ModelConfig:
+class ModelConfig(Group):
     """Group ``model``; logistic regression is the network without hidden units."""
 
     name: Literal["logistic", "mlp"]
@@ -45,7 +55,7 @@ class ModelConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
-class InitConfig:
+class InitConfig(Group):
     """Group ``init``: a scheme, the keyword arguments of its function, and the standard deviation of the biases."""
 
     name: Annotated[str, OneOf(INITIALIZERS)]
@@ -54,7 +64,7 @@ class InitConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
-class DataConfig:
+class DataConfig(Group):
     """Group ``data``: a source, the keyword arguments of its function, and what all sources share."""
 
     name: Annotated[str, OneOf(SOURCES)]
@@ -66,7 +76,7 @@ class DataConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
-class OptimizerConfig:
+class OptimizerConfig(Group):
     """Group ``optimizer``: a rule, the keyword arguments of its function, decoupled weight decay, rates per layer."""
 
     name: Annotated[str, OneOf(OPTIMIZERS)]
@@ -76,7 +86,7 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
-class TrainingConfig:
+class TrainingConfig(Group):
     """Group ``training``: a batch_size of None takes the full batch, a loss of None the cross-entropy."""
 
     steps: Annotated[int, Ge(0), Lt(EXACT_INTEGERS)]
@@ -87,7 +97,7 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
-class QuestionConfig:
+class QuestionConfig(Group):
     """What a prepared sweep is for; it changes no result.
 
     Attributes:
@@ -121,10 +131,8 @@ class Config:
 
     def composed(self) -> dict[str, Any]:
         """The configuration as nested plain values, in the shape of ``conf/``; ``parse_config`` reads it back."""
-        nested = asdict(self)
-        for group in FAMILIES:
-            nested[group] |= nested[group].pop("options")
-        return nested
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {key: dict(value.plain) if isinstance(value, Group) else value for key, value in values.items()}
 
     def scientific(self) -> dict[str, Any]:
         """The part of ``composed`` that determines the result: all but where it is tracked and what it is for."""
