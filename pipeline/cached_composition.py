@@ -54,7 +54,7 @@ class Section:
 
 @lru_cache(maxsize=KEPT_VALUES)
 def parsed_override(config_loader: ConfigLoader, override: str) -> Override:
-    """One override as Hydra parses it, in about a millisecond; sweeper and launcher both ask for each."""
+    """One override as Hydra parses it, which is slow; sweeper and launcher both ask for each."""
     return OverridesParser.create(config_loader=config_loader).parse_override(override)
 
 
