@@ -189,7 +189,9 @@ def main() -> None:
     """Prints what was found; exit code 1 if anything is wrong."""
     parser = argparse.ArgumentParser(prog="python -m analysis.audit", description="Audits the tracked runs.")
     default = os.environ.get("MLFLOW_EXPERIMENT_NAME", "symmetry")
-    parser.add_argument("--experiment", default=default, metavar="NAME", help=f"MLflow experiment (default: {default})")
+    parser.add_argument(
+        "--experiment", default=default, metavar="NAME", help="MLflow experiment (default: %(default)s)"
+    )
     parser.add_argument("--thorough", action="store_true", help="read every metric from the store itself: 30 ms a run")
     parser.add_argument("--against", metavar="URI", help="another tracking store that should hold the same numbers")
     arguments = parser.parse_args()

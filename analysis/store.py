@@ -2,10 +2,10 @@
 
 import json
 import os
-import re
+import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from zipfile import is_zipfile
 
@@ -14,6 +14,7 @@ import pandas as pd
 from mlflow import MlflowClient, get_tracking_uri
 from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from analysis.errors import ReportError
@@ -27,8 +28,6 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
 PAGE = 1000
-PASSWORD = re.compile("//[^/@ ]*@")
-"""With the user's name, in the address of a store."""
 CURVE_COLUMNS = ["run_id", "metric", "step", "value"]
 NEXT_STEP = "train some with: python -m pipeline.run -m"
 
@@ -44,25 +43,34 @@ def reading_store(tracking_uri: str | None = None) -> Iterator[MlflowClient]:
     _require_database(uri)
     try:
         yield MlflowClient(uri)
-    except (MlflowException, SQLAlchemyError) as error:
+    except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
         remedy = "; start the server, or correct the address" if uri.startswith("http") else ""
         line = f"MLFLOW_TRACKING_URI: cannot read {uri}: {first_line(error)}{remedy}"
-        raise ReportError(PASSWORD.sub("//", line)) from None
+        raise ReportError(names.without_password(line)) from None
 
 
 def first_line(error: BaseException) -> str:
     """The message of an error from one of MLflow's many stores, in one line of moderate length."""
-    return (str(error) or type(error).__name__).splitlines()[0][:200]
+    return (str(error) or type(error).__name__).splitlines()[0][:240]
 
 
 def _require_database(uri: str) -> None:
-    """Reading must not create an empty database, as MLflow would."""
-    scheme, _, path = uri.partition(":///")
-    if scheme == "sqlite" and not Path(path).exists():
+    """Reading must not create a database, nor put MLflow's tables into one of another program, as MLflow would."""
+    if not uri.startswith("sqlite:"):
+        return
+    database = make_url(uri).database
+    path = Path(database or ":memory:")
+    if not path.exists() or (path.is_file() and path.stat().st_size == 0):
+        missing = "is empty" if path.exists() else "does not exist"
         raise ReportError(
-            f"no tracked runs here: {path} does not exist; {NEXT_STEP} (or change the folder, or set"
-            " MLFLOW_TRACKING_URI)"
+            f"no tracked runs here: {path} {missing}; {NEXT_STEP} (or change the folder, or set MLFLOW_TRACKING_URI)"
         )
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.Error as error:
+        reason = "it is a folder" if path.is_dir() else first_line(error)
+        raise ReportError(f"MLFLOW_TRACKING_URI: cannot read {path} as a database of MLflow: {reason}") from None
 
 
 def experiment_named(client: MlflowClient, name: str) -> Experiment:

@@ -1,5 +1,6 @@
 """The public names: metric keys, tags, artifact files and links. Dashboards and scripts depend on them."""
 
+import re
 from sys import float_info
 from urllib.parse import urlencode, urlsplit
 
@@ -118,3 +119,12 @@ def ui_address(tracking_uri: str) -> str:
     if parts.scheme not in ("http", "https"):
         return UI_ADDRESS
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+
+
+def without_password(text: str) -> str:
+    """A message without what stands before the host in the addresses of stores: it is printed and logged.
+
+    >>> without_password("cannot reach postgresql://me:secret@runs.example.org/mlflow")
+    'cannot reach postgresql://runs.example.org/mlflow'
+    """
+    return re.sub(r"//[^/@ ]*@", "//", text)

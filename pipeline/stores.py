@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from mlflow import MlflowClient, get_tracking_uri
 from mlflow.exceptions import MlflowException
@@ -16,6 +17,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.file_utils import ExclusiveFileLock
 from sqlalchemy.engine import make_url
 
+from pipeline import names
 from pipeline.errors import InputError
 
 # MLflow's progress bars would mix with what this project prints; local files need none.
@@ -33,7 +35,7 @@ KNOWN_REVISIONS = {"dc11669786a5"}
 
 def first_line(error: BaseException) -> str:
     """The message of an error from one of MLflow's many stores, in one line."""
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return names.without_password((str(error) or type(error).__name__).splitlines()[0])
 
 
 @contextmanager
@@ -44,7 +46,8 @@ def store_complaints() -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"MLFLOW_TRACKING_URI: cannot track to {get_tracking_uri()}: {first_line(error)}") from None
+        uri = names.without_password(get_tracking_uri())
+        raise InputError(f"MLFLOW_TRACKING_URI: cannot track to {uri}: {first_line(error)}") from None
 
 
 @contextmanager
@@ -55,15 +58,19 @@ def opened_store(experiment_name: str) -> Iterator[tuple[MlflowClient, str]]:
     fails when several do it at once.
 
     Raises:
-        InputError: the store does not answer, is of another MLflow, or the experiment is deleted.
+        InputError: the store does not answer, is of another MLflow, takes no artifacts, or the experiment is deleted.
     """
     with store_complaints():
         path = database_path(get_tracking_uri())
+        if path is None and get_tracking_uri().startswith("sqlite:"):
+            raise InputError("MLFLOW_TRACKING_URI: expected a database file, got one in memory, which would be lost")
         with _alone(path):
             if path is not None:
                 _require_schema(path)
             client = MlflowClient()
-            yield client, _experiment_id(client, experiment_name)
+            experiment_id = _experiment_id(client, experiment_name)
+            _require_artifact_folder(str(client.get_experiment(experiment_id).artifact_location))
+            yield client, experiment_id
 
 
 def database_path(uri: str) -> Path | None:
@@ -94,6 +101,8 @@ def _alone(path: Path | None) -> ExclusiveFileLock | nullcontext[None]:
 
 def _require_schema(path: Path) -> None:
     """Makes a new database, or refuses one of another MLflow (MLflow itself would migrate an older one unasked)."""
+    if path.is_dir():
+        raise InputError(f"MLFLOW_TRACKING_URI: expected a database file, got the folder {path}")
     if not path.exists() or path.stat().st_size == 0:
         _create_database(path)
         return
@@ -107,6 +116,20 @@ def _require_schema(path: Path) -> None:
         f" {expected}); make a copy of it, then: mlflow db upgrade sqlite:///{path}"
         " (if that does not know the schema, the database is newer: pip install --upgrade mlflow)"
     )
+
+
+def _require_artifact_folder(location: str) -> None:
+    """Tries to write where the artifacts of runs will go, if that is on this machine: later, training would be lost."""
+    repository = get_artifact_repository(location)
+    if not isinstance(repository, LocalArtifactRepository):
+        return
+    folder = Path(repository.artifact_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"the folder of artifacts {folder} cannot be written to: {error.strerror}") from None
 
 
 def _revisions(path: Path) -> list[str]:

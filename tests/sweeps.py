@@ -1,13 +1,17 @@
 """Sweeps as real processes that tests kill, starve and start again, and the audit of what they leave."""
 
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+
+from mlflow.tracking._tracking_service import utils as tracking_service
 
 from analysis.audit import Audit, audit_of, differences
 from tests.command_line import PROJECT, command
@@ -81,3 +85,13 @@ def audited(folder: Path, *, jobs: int = JOBS, like: Audit | None = None) -> Aud
     if like is not None:
         assert differences(audit, like) == []
     return audit
+
+
+def copied_store(original: Path, target: Path) -> Path:
+    """A copy of a folder with its database and artifacts; what is written into the copy leaves the original alone."""
+    shutil.copytree(original, target)
+    with closing(sqlite3.connect(target / "mlflow.db")) as connection, connection:
+        for table, column in (("runs", "artifact_uri"), ("experiments", "artifact_location")):
+            connection.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(original), str(target)))
+    tracking_service._artifact_repos_cache.clear()  # It knows runs by their ids, which all copies share.
+    return target

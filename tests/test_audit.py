@@ -11,19 +11,13 @@ from mlflow import MlflowClient
 from analysis.audit import Audit, audit_of, differences
 from pipeline import names
 from tests.command_line import command
+from tests.sweeps import copied_store
 
 
 @pytest.fixture
 def store(swept: tuple[Path, str], tmp_path: Path) -> Path:
     """A copy of a finished sweep of eight runs, artifacts included, that a test may damage."""
-    shutil.copytree(swept[0], tmp_path / "store")
-    with sqlite3.connect(tmp_path / "store" / "mlflow.db") as connection:
-        for table, column in (("runs", "artifact_uri"), ("experiments", "artifact_location")):
-            connection.execute(
-                f"UPDATE {table} SET {column} = replace({column}, ?, ?)",
-                (str(swept[0]), str(tmp_path / "store")),
-            )
-    return tmp_path / "store"
+    return copied_store(swept[0], tmp_path / "store")
 
 
 def audited(store: Path, *, thorough: bool = True) -> Audit:

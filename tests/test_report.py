@@ -1,7 +1,6 @@
 """The report, from a real sweep in a real store: tables, page, regeneration, partial and broken input."""
 
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,13 +19,14 @@ from analysis.runs import load_tables
 from analysis.tables import Tables
 from pipeline import names
 from tests.command_line import command
+from tests.sweeps import copied_store
 from tests.tracked import default_grid, trained_tables
 
 
 @pytest.fixture
 def store(swept: tuple[Path, str], tmp_path: Path, tracking_to: None) -> MlflowClient:
-    """A copy of the swept database that a test may damage; the artifacts are those of the sweep, copied too."""
-    shutil.copytree(swept[0], tmp_path / "store")
+    """A copy of the swept database that a test may damage; the artifacts are copied too."""
+    copied_store(swept[0], tmp_path / "store")
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/store/mlflow.db")
     return MlflowClient()
 
@@ -95,7 +95,7 @@ def test_repeated_runs_count_once_and_several_sweeps_combine(
 ) -> None:
     again = ["-m", "model=mlp", "init=constant,zeros", "optimizer.learning_rate=0.5", "seed=0", "training.steps=40",
              "data.limit=300"]  # fmt: skip
-    shutil.copytree(swept[0], tmp_path / "store")
+    copied_store(swept[0], tmp_path / "store")
     assert command("pipeline.run", *again, folder=tmp_path / "store").returncode == 0
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/store/mlflow.db")
     tables = load_tables("symmetry")
@@ -169,7 +169,7 @@ def test_the_report_is_attached_to_the_parent_and_describes_it(store: MlflowClie
     write_report("symmetry", tmp_path / "reports")
     parent = store.get_run(parent_of(store))
     assert parent.data.tags[names.NOTE_TAG].splitlines()[0].startswith("Of 11 statements about symmetry")
-    attached = Path(store.download_artifacts(parent.info.run_id, "report/index.html", str(tmp_path)))
+    attached = Path(store.download_artifacts(parent.info.run_id, "report/index.html"))
     assert attached.read_bytes() == (tmp_path / "reports" / "symmetry" / "index.html").read_bytes()
 
 
@@ -211,7 +211,7 @@ def test_text_of_params_never_becomes_markup() -> None:
 
 
 def test_the_command_writes_the_report_and_prints_the_files(swept: tuple[Path, str], tmp_path: Path) -> None:
-    shutil.copytree(swept[0], tmp_path / "store")
+    copied_store(swept[0], tmp_path / "store")
     completed = command("analysis.report", "--output", "out put", folder=tmp_path / "store")
     assert completed.returncode == 0, completed.stderr
     assert completed.stderr == ""
@@ -234,7 +234,7 @@ def test_reports_that_cannot_be_made_say_what_to_do(tmp_path: Path) -> None:
     assert "no experiment 'absent' here; there are: Default, symmetry" in told("--experiment", "absent")
     assert "has no finished run" in told("--experiment", "Default")
     (tmp_path / "broken.db").write_bytes(b"not a database, but long enough to look at " * 100)
-    assert "sqlite:///broken.db: (sqlite3.DatabaseError)" in told(MLFLOW_TRACKING_URI="sqlite:///broken.db")
+    assert "broken.db as a database of MLflow: file is not" in told(MLFLOW_TRACKING_URI="sqlite:///broken.db")
     silent = told(MLFLOW_TRACKING_URI="http://me:secret@127.0.0.1:9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
     assert "MLFLOW_TRACKING_URI: cannot read http://127.0.0.1:9: " in silent
     assert silent.endswith("start the server, or correct the address\n")
