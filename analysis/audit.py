@@ -24,13 +24,14 @@ from mlflow.entities import Run
 from analysis.errors import ReportError
 from analysis.store import (
     all_runs,
+    artifacts_of,
     curves_artifact,
     experiment_named,
     first_line,
     history_of,
     jobs_of,
     reading_store,
-    weights_of,
+    weights_in,
 )
 from analysis.tables import Weights
 from pipeline import names
@@ -119,9 +120,8 @@ def _jobs_of(client: MlflowClient, sweep: Run, problems: list[str]) -> set[str]:
 
 def _miscounted(sweeps: Sequence[Run], jobs: Mapping[str, set[str]], finished: Sequence[Run]) -> Iterator[str]:
     """Jobs that are missing though their sweep is finished, and jobs that are there twice."""
-    on_purpose = [run for run in finished if names.RERUN_TAG in run.data.tags]
-    counts = Counter(run.data.tags[names.FINGERPRINT_TAG] for run in finished if run not in on_purpose)
     there = {run.data.tags[names.FINGERPRINT_TAG] for run in finished}
+    counts = Counter(run.data.tags[names.FINGERPRINT_TAG] for run in finished if names.RERUN_TAG not in run.data.tags)
     for sweep in sweeps:
         missing = jobs[sweep.info.run_id] - there
         if missing:
@@ -164,14 +164,15 @@ def _digest_of(client: MlflowClient, run: Run, points: Points, *, thorough: bool
         problems.append("its last metrics are not the ends of its curves")
     weights: Weights = {}
     try:
-        weights = weights_of(client, run.info.run_id)
+        with artifacts_of(client, run) as folder:
+            if not (folder / names.CONFIG_FILE).exists():
+                problems.append(f"{names.CONFIG_FILE} is missing")
+            weights = weights_in(folder / names.WEIGHTS_FILE, run.info.run_id)
     except ReportError as error:
         problems.append(str(error))
     digest = _hashed(points, weights)
     if weights and digest != run.data.tags.get(names.DIGEST_TAG):
         problems.append("its numbers are not those that were tracked")
-    if names.CONFIG_FILE not in {file.path for file in client.list_artifacts(run.info.run_id)}:
-        problems.append(f"{names.CONFIG_FILE} is missing")
     return digest, problems
 
 
