@@ -171,6 +171,27 @@ def constant_layers(
 
 
 @initializer
+def small_layers(
+    generator: np.random.Generator, layer: Layer, *, small: Count, epsilon: Positive, gain: Positive
+) -> Array:
+    """He-normal weights, those of the first ``small`` layers times ``epsilon``: how long is the plateau near a saddle?
+
+    Raises:
+        InputError: the network has fewer layers.
+    """
+    if small > layer.depth:
+        raise InputError(f"init.small: expected at most the {layer.depth} layers of the network, got {small}")
+    weights = he_normal(generator, layer, gain=gain)
+    return epsilon * weights if layer.number <= small else weights
+
+
+@initializer
+def diagonal(generator: np.random.Generator, layer: Layer, *, scale: Positive) -> Array:
+    """``scale`` times the identity matrix, cut to shape: unit i hears unit i of the layer below, and no other."""
+    return scale * np.eye(layer.fan_in, layer.fan_out)
+
+
+@initializer
 def duplicated(generator: np.random.Generator, layer: Layer, *, copies: Count, gain: Positive) -> Array:
     """Xavier-normal units that each appear ``copies`` times, with the same incoming and outgoing weights.
 

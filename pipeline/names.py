@@ -30,6 +30,11 @@ def movement(kind: str, layer: int) -> str:
     return f"movement/{kind}{layer}"
 
 
+def mode_strength(mode: int) -> str:
+    """Key of a singular value of the end-to-end weights, the largest first, counted from 1: ``modes/strength1``."""
+    return f"modes/strength{mode}"
+
+
 WEIGHT_NORM = "weights/norm"
 FREQUENCY_GAP = "predictions/frequency_gap"
 MARGIN = "separator/margin"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from numpy.typing import NDArray
 from sklearn import datasets
 
@@ -24,6 +24,7 @@ from pipeline.ranges import Count, NonNegative
 __all__ = ["SOURCES", "Examples"]
 
 Classes = Annotated[int, Ge(2)]
+Correlation = Annotated[float, Ge(0), Le(1)]
 
 
 def digits(generator: np.random.Generator) -> Examples:
@@ -94,6 +95,34 @@ def spirals(generator: np.random.Generator, *, examples: Count, classes: Classes
     return _plane(arms + noise * generator.standard_normal(arms.shape), labels)
 
 
+def whitened(
+    generator: np.random.Generator, *, examples: Count, classes: Classes, correlations: tuple[Correlation, ...]
+) -> Examples:
+    """White inputs, X^T X = n, of which feature i knows class i alone, with a chosen correlation.
+
+    Feature i is sqrt(n) times a unit vector over the examples: ``correlations[i]`` times the direction in which class i
+    differs from 0, and a random direction that no class shares. With one-hot targets Y the matrix X^T Y / n is then
+    diagonal, with singular values correlations[i] / sqrt(classes). That is what the exact learning curves of linear
+    networks ask for (Saxe, McClelland and Ganguli 2014).
+    """
+    features = len(correlations)
+    if examples % classes or examples < 2 * classes or examples < classes + features:
+        raise InputError(
+            f"data.examples: expected a multiple of the {classes} classes, at least"
+            f" {max(classes + features, 2 * classes)}, got {examples}"
+        )
+    if not 1 <= features <= classes:
+        raise InputError(f"data.correlations: expected one to {classes} numbers, one for a class, got {features}")
+    labels = np.arange(examples) % classes
+    indicators = (labels[:, None] == np.arange(classes)) / math.sqrt(examples / classes)
+    noise = generator.standard_normal((examples // classes, classes, features))
+    # Without the mean of each class, a direction says nothing of the classes.
+    directions, _ = np.linalg.qr((noise - noise.mean(axis=0)).reshape(examples, features))
+    shares = np.array(correlations)
+    inputs = indicators[:, :features] * shares + directions * np.sqrt(1.0 - shares**2)
+    return Examples(math.sqrt(examples) * inputs, labels, tuple(f"x{i}" for i in range(1, features + 1)))
+
+
 def idx(generator: np.random.Generator, *, path: str) -> Examples:
     """The user's images in MNIST's format: the image file or its folder (see ``read_idx``)."""
     return read_idx(_file_path(path))
@@ -106,7 +135,7 @@ def csv(generator: np.random.Generator, *, path: str, target: str) -> Examples:
 
 SOURCES: dict[str, Callable[..., Examples]] = {
     source.__name__: source
-    for source in (digits, breast_cancer, iris, wine, moons, circles, xor, blobs, spirals, idx, csv)
+    for source in (digits, breast_cancer, iris, wine, moons, circles, xor, blobs, spirals, whitened, idx, csv)
 }
 
 

@@ -297,6 +297,31 @@ def test_synthetic_sources_need_two_examples_of_each_class(name: str, least: int
         dataset(name, examples=least - 1)
 
 
+def test_whitened_inputs_know_the_classes_as_well_as_asked() -> None:
+    correlations = [1.0, 0.25, 0.0, 0.5]
+    data = dataset("whitened", examples=60, classes=5, correlations=correlations, seed=3)
+    inputs, targets = data.train_inputs, (data.train_labels[:, None] == np.arange(5)).astype(float)
+    # Sums of 60 products of order 1: rounding only.
+    np.testing.assert_allclose(inputs.T @ inputs / 60, np.eye(4), atol=1e-14)
+    np.testing.assert_allclose(inputs.T @ targets / 60, np.diag([*correlations, 0.0])[:4] / np.sqrt(5), atol=1e-14)
+    other = dataset("whitened", examples=60, classes=5, correlations=correlations, seed=4)
+    assert (other.train_inputs[:, 1] != inputs[:, 1]).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"examples": 62}, "data.examples: expected a multiple of the 4 classes, at least 8, got 62"),
+        ({"examples": 4}, "data.examples: expected a multiple of the 4 classes, at least 8, got 4"),
+        ({"correlations": [0.1] * 5}, "data.correlations: expected one to 4 numbers, one for a class, got 5"),
+        ({"correlations": []}, "data.correlations: expected one to 4 numbers, one for a class, got 0"),
+    ],
+)
+def test_whitened_says_what_does_not_fit(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=f"^{message}$"):
+        dataset("whitened", **changes)
+
+
 @pytest.mark.parametrize("extreme", [1e300, np.finfo(np.float64).max])
 def test_numbers_too_large_to_standardise_are_refused(monkeypatch: pytest.MonkeyPatch, extreme: float) -> None:
     given_examples(monkeypatch, [[0, 0], [1, extreme], [2, -extreme], [3, extreme]], [0, 1, 0, 1])

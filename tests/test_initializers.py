@@ -71,6 +71,7 @@ def test_every_scheme_is_covered_and_gives_float64_of_the_layer_s_shape() -> Non
         "zeros": {}, "constant": {"value": 0.3}, "orthogonal": {"gain": None},
         "duplicated": {"copies": 4, "gain": GAIN}, "mirrored": {"gain": GAIN},
         "constant_layers": {"values": (0.3, None, 0.3), "gain": GAIN},
+        "small_layers": {"small": 2, "epsilon": 0.1, "gain": GAIN}, "diagonal": {"scale": SCALE},
     }  # fmt: skip
     assert set(options) == set(INITIALIZERS)
     for name, settings in options.items():
@@ -233,6 +234,7 @@ def test_structured_starts_have_the_variance_of_the_whole_layer() -> None:
         ({"init": "mirrored", "model.bias": True}, "model.bias: .* got true"),
         ({"init": "orthogonal", "model.activation": "gelu"}, "init.gain: .*gelu.* got null"),
         ({"init": "normal", "init.scale": 0.0}, "init.scale: .* got 0"),
+        ({"init": "small_layers", "init.small": 3}, "init.small: expected at most the 2 layers .* got 3"),
     ],
 )
 def test_settings_that_do_not_fit_the_network_name_their_key(overrides: dict[str, Any], key: str) -> None:
@@ -247,6 +249,19 @@ def test_constant_layers_leave_the_others_as_xavier_normal_draws_them(values: tu
     for weights, drawn_weights, value in zip(partly, random, values, strict=True):
         expected = drawn_weights if value is None else np.full_like(drawn_weights, value)
         assert weights.tobytes() == expected.tobytes()
+
+
+def test_small_layers_are_he_normal_ones_scaled_from_the_first_on() -> None:
+    random, _ = started("he_normal", (6, 5), "tanh", gain=GAIN)
+    small, _ = started("small_layers", (6, 5), "tanh", small=2, epsilon=0.125, gain=GAIN)
+    for weights, drawn_weights, factor in zip(small, random, (0.125, 0.125, 1.0), strict=True):
+        assert weights.tobytes() == (factor * drawn_weights).tobytes()
+
+
+def test_diagonal_units_hear_one_unit_each() -> None:
+    np.testing.assert_array_equal(
+        drawn("diagonal", layer=Layer(2, 3, None, 1, 1), scale=0.5), [[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]]
+    )
 
 
 def test_biases_have_their_own_scale_and_draw() -> None:

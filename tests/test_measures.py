@@ -23,7 +23,8 @@ def moment_of(architecture: Architecture, now: Sequence[Array], start: Sequence[
     """A stack of one whose layers have the given blocks (fan_out, fan_in + 1), biases last."""
     parameters, initial = (np.concatenate([block.ravel() for block in blocks])[None] for blocks in (now, start or now))
     arithmetic = ARITHMETICS["blas"]
-    split = split_of(INPUTS, TARGETS, None, architecture, arithmetic)
+    targets = TARGETS.repeat(architecture.widths[-1], axis=1)
+    split = split_of(INPUTS, targets, None, architecture, arithmetic)
     loss = LOSSES["squared_error"](1)
     return Moment(Task(architecture, arithmetic, loss, 0.0, 0, None, (0,), split, split), parameters, initial)
 
@@ -72,6 +73,15 @@ def test_balance_covers_every_hidden_layer() -> None:
     assert {key: values.item() for key, values in measured.items()} == {
         "layer1/balance_drift": 0.0, "layer2/balance_drift": 8.0,
     }  # fmt: skip
+
+
+def test_mode_strengths_are_the_singular_values_from_end_to_end() -> None:
+    linear = Architecture((2, 3, 2), "identity", bias=False)
+    # From end to end [[0, 6], [-4, 0]]: each feature reaches one output, through one unit.
+    first, second = np.array([[2.0, 0.0], [0.0, 1.0], [0.0, 0.0]]), np.array([[0.0, -4.0, 9.0], [3.0, 0.0, 9.0]])
+    measured = optional_measurements(["mode_strengths"], moment_of(linear, [first, second]))
+    assert measured.keys() == {"modes/strength1", "modes/strength2"}
+    np.testing.assert_allclose(np.concatenate(list(measured.values())), [6.0, 4.0], **ROUNDING)
 
 
 def test_layer_moments_are_mean_squares_over_units_and_examples() -> None:

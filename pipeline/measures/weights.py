@@ -54,3 +54,23 @@ def _balances(architecture: Architecture, parameters: Array) -> list[Array]:
         (block**2).sum(axis=2) - (outgoing**2).sum(axis=2)
         for block, (_, outgoing) in zip(blocks[:-1], pairwise(weights), strict=True)
     ]
+
+
+@measure
+def mode_strengths(moment: Moment) -> dict[str, Array]:
+    """``modes/strength1``, ...: the singular values of the product of all weight matrices, largest first.
+
+    Of a network of identity units without biases that product is all there is to know of its function, and training
+    learns it mode by mode (Saxe, McClelland and Ganguli 2014).
+    """
+    arithmetic = moment.task.arithmetic
+    first, *above = moment.task.architecture.weights(moment.parameters)
+    product = first
+    for weights in above:
+        product = arithmetic.product(arithmetic.operand(product), arithmetic.operand(weights))
+    # No singular values exist of weights that have overflowed.
+    finite = np.isfinite(product).all(axis=(1, 2))
+    strengths = np.full((len(product), min(product.shape[1:])), np.nan)
+    strengths[finite] = np.linalg.svd(product[finite], compute_uv=False)
+    modes = min(moment.task.architecture.widths)
+    return {names.mode_strength(mode): strengths[:, mode - 1] for mode in range(1, modes + 1)}
