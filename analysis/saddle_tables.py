@@ -6,68 +6,57 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures.words import RATE
+from analysis.linear_modes import coupled_strengths, exact_strength, growing_parts, largest_overlap
 from analysis.tables import Tables
 from pipeline import names
 
 STARTS = {"diagonal": "aligned start", "normal": "random start"}
+MODE_COLUMNS = [
+    "run_id", "start", "scale", "seed", "overlap", "mode", "singular_value", "time", "measured", "alone", "together",
+]  # fmt: skip
 ESCAPED = 0.95
 """A run has left its plateau when its training loss is below this share of its first one."""
-
-
-def exact_strength(time: np.ndarray, singular_value: float, start: float) -> np.ndarray:
-    """Strength of a mode over time, a(t) = s e^(2 s t) / (e^(2 s t) - 1 + s / a(0)) (Saxe et al. 2014, equation 8).
-
-    Args:
-        time: learning rate times steps.
-        singular_value: s, of the correlation between white inputs and targets.
-        start: a(0).
-    """
-    growth = np.exp(2.0 * singular_value * time)
-    return np.asarray(singular_value * growth / (growth - 1.0 + singular_value / start))
-
-
-def balanced_starts(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The a(0) of every mode with which small weights join the exact curve.
-
-    As long as weights are small, the incoming weights p of mode i and its outgoing ones q follow p' = s q, q' = s p:
-    their half sum grows like e^(s t) and their difference dies, so the mode becomes |p + q|^2 / 4 times e^(2 s t). In
-    ``data=whitened`` mode i is feature i and class i.
-
-    Args:
-        first: (features, units).
-        second: (units, classes).
-    """
-    modes = min(len(first), second.shape[1])
-    return np.asarray(((first[:modes] + second.T[:modes]) ** 2).sum(axis=1) / 4.0)
 
 
 def modes_of(tables: Tables) -> pd.DataFrame:
     """Measured and exact strengths of two-layer linear networks, one row per run, mode and step.
 
-    Columns: ``run_id``, ``start``, ``scale``, ``seed``, ``mode``, ``singular_value``, ``time``, ``measured`` and
-    ``exact``.
+    Columns: ``run_id``, ``start``, ``scale``, ``seed``, ``overlap`` (of two modes at the start), ``mode``,
+    ``singular_value``, ``time``, ``measured``, ``alone`` (the exact curve of a mode that shares no hidden unit) and
+    ``together`` (the exact curve of all modes with the hidden units that they share).
     """
     runs = tables.runs
     chosen = runs["init"].isin(STARTS) & (runs["model.activation"] == "identity") & (runs["data"] == "whitened")
     chosen &= (runs["model.hidden_units"].map(len) == 1) & ~runs["diverged"]
+    parts = [
+        _modes_of_run(tables, run) for run in runs[chosen].sort_values(["init", "seed", "run_id"]).to_dict("records")
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=MODE_COLUMNS)
+
+
+def _modes_of_run(tables: Tables, run: dict[Any, Any]) -> pd.DataFrame:
+    weights = tables.weights(run["run_id"])
+    first, second = weights["initial_weights1"], weights["initial_weights2"]
+    values = np.array(run["data.correlations"]) / np.sqrt(run["data.classes"])
+    growing = growing_parts(first, second)
+    curves = tables.curves[tables.curves["run_id"] == run["run_id"]]
     parts = []
-    run: Any
-    for run in runs[chosen].sort_values(["init", "seed", "run_id"]).to_dict("records"):
-        weights = tables.weights(run["run_id"])
-        starts = balanced_starts(weights["initial_weights1"], weights["initial_weights2"])
-        values = np.sort(np.array(run["data.correlations"]) / np.sqrt(run["data.classes"]))[::-1]
-        order = np.argsort(run["data.correlations"])[::-1]
-        curves = tables.curves[tables.curves["run_id"] == run["run_id"]]
-        for mode, (value, start) in enumerate(zip(values, starts[order], strict=True), start=1):
-            curve = curves[curves["metric"] == names.mode_strength(mode)].sort_values("step")
-            time = run[RATE] * curve["step"].to_numpy(float)
-            parts.append(pd.DataFrame({
-                "run_id": run["run_id"], "start": STARTS[run["init"]], "scale": run["init.scale"], "seed": run["seed"],
-                "mode": mode, "singular_value": value, "time": time, "measured": curve["value"].to_numpy(),
-                "exact": exact_strength(time, value, start),
-            }))  # fmt: skip
-    columns = ["run_id", "start", "scale", "seed", "mode", "singular_value", "time", "measured", "exact"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    for mode, place in enumerate(np.argsort(values)[::-1], start=1):
+        curve = curves[curves["metric"] == names.mode_strength(mode)].sort_values("step")
+        time = run[RATE] * curve["step"].to_numpy(float)
+        parts.append(pd.DataFrame({
+            "mode": mode, "singular_value": values[place], "time": time, "measured": curve["value"].to_numpy(),
+            "alone": exact_strength(time, values[place], float((growing[place] ** 2).sum())),
+        }))  # fmt: skip
+    data = pd.concat(parts, ignore_index=True)
+    times = np.unique(data["time"])
+    together = pd.DataFrame(coupled_strengths(times, values, first, second), index=times)
+    of_run = {"run_id": run["run_id"], "start": STARTS[run["init"]], "scale": run["init.scale"], "seed": run["seed"]}
+    return data.assign(
+        **of_run,
+        overlap=largest_overlap(growing),
+        together=[together.loc[time, mode - 1] for time, mode in zip(data["time"], data["mode"], strict=True)],
+    )[MODE_COLUMNS]
 
 
 def escapes_of(tables: Tables) -> pd.DataFrame:
