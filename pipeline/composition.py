@@ -114,4 +114,4 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> str:
         composed = composed.get(part)
         if not isinstance(composed, dict):
             return f"{key}: no such key"
-    return unknown_key(key, [name for name in composed if name not in ("name", "hydra")])
+    return unknown_key(key, [name for name in composed if name not in ("name", "hydra", "_target_")])

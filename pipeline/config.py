@@ -9,25 +9,24 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from functools import cache, cached_property
-from inspect import Parameter, signature
 from typing import Annotated, Any, Literal, get_type_hints
 
 from annotated_types import Ge, Lt
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from pipeline.activations import ACTIVATIONS
 from pipeline.arithmetic import ARITHMETICS
-from pipeline.described import OneOf, described, one_line
+from pipeline.described import OneOf, one_line
 from pipeline.errors import InputError, shown
 from pipeline.initializers import INITIALIZERS
 from pipeline.losses import LOSSES
 from pipeline.measures import MEASURES
 from pipeline.optimizers import OPTIMIZERS
+from pipeline.options import STRICT, callable_named, checked_options
 from pipeline.ranges import Count, Fraction, NonNegative
 from pipeline.sources import SOURCES
 
-STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 Seed = Annotated[int, Ge(0)]
 EXACT_INTEGERS = 2**53
 """Below this float64 holds every whole number; stores of metrics know no more steps either."""
@@ -112,8 +111,23 @@ class QuestionConfig(Group):
 
 
 @dataclass(frozen=True, config=STRICT)
+class ExecutorConfig(Group):
+    """Group ``executor``: the class that trains, and its keyword arguments; it changes no result."""
+
+    target: str
+    options: dict[str, Any]
+
+    @cached_property
+    def plain(self) -> dict[str, Any]:
+        return {"_target_": self.target, **self.options}
+
+    def __str__(self) -> str:
+        return f"{self.target}({', '.join(f'{key}={value}' for key, value in self.options.items())})"
+
+
+@dataclass(frozen=True, config=STRICT)
 class Config:
-    """Everything that defines one run, and where it is tracked."""
+    """Everything that defines one run, where it is trained, and where it is tracked."""
 
     model: ModelConfig
     init: InitConfig
@@ -128,6 +142,7 @@ class Config:
     question: QuestionConfig | None
     size: Literal["default", "large"]
     rerun: bool
+    executor: ExecutorConfig
 
     def composed(self) -> dict[str, Any]:
         """The configuration as nested plain values, in the shape of ``conf/``; ``parse_config`` reads it back."""
@@ -135,7 +150,7 @@ class Config:
         return {key: dict(value.plain) if isinstance(value, Group) else value for key, value in values.items()}
 
     def scientific(self) -> dict[str, Any]:
-        """The part of ``composed`` that determines the result: all but where it is tracked and what it is for."""
+        """The part of ``composed`` that determines the result: what it is for, and where it happens, is left out."""
         return {key: value for key, value in self.composed().items() if key not in UNSCIENTIFIC}
 
     def flattened(self) -> dict[str, Any]:
@@ -150,7 +165,9 @@ class Config:
         return {key: value for key, value in flat.items() if key != "training"}
 
 
-UNSCIENTIFIC = ("experiment_name", "question", "size", "rerun")
+UNTRACKED = ("executor",)
+"""Keys that say how the work is done, not what it is: they are no part of a tracked configuration."""
+UNSCIENTIFIC = ("experiment_name", "question", "size", "rerun", *UNTRACKED)
 FAMILIES: dict[str, Mapping[str, Callable[..., Any]]] = {
     "init": INITIALIZERS,
     "data": SOURCES,
@@ -168,6 +185,8 @@ def parse_config(composed: Mapping[str, Any]) -> Config:
         key: _with_options(key, value) if key in FAMILIES and isinstance(value, Mapping) else value
         for key, value in composed.items()
     }
+    if isinstance(nested.get("executor"), Mapping):
+        nested["executor"] = _with_target(nested["executor"])
     try:
         # Strict validation takes a list for a tuple and a mapping for a dataclass only from JSON.
         config = _validator().validate_json(json.dumps(nested))
@@ -184,41 +203,24 @@ def _with_options(group: str, values: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(name, str) or name not in family:
         given = shown(name) if "name" in values else "nothing"
         raise InputError(f"{group}: expected one of {', '.join(family)}, got {given}")
-    specification = option_types(family[name])
     common = [field.name for field in fields(get_type_hints(Config)[group])]
-    options = {key: value for key, value in values.items() if key not in common}
-    allowed = [*specification, *(key for key in common if key not in ("name", "options"))]
-    for key in options:
-        if key not in specification:
-            raise InputError(f"{group}.{key}: no such key; {group}={name} has {', '.join(allowed) or 'no keys'}")
-    try:
-        options = dict(_options_model(family[name]).model_validate_json(json.dumps(options)))
-    except ValidationError as error:
-        key = str(error.errors()[0]["loc"][0])
-        given = shown(options[key]) if key in options else "nothing"
-        raise InputError(f"{group}.{key}: expected {described(specification[key])}, got {given}") from None
-    return {"options": options} | {key: value for key, value in values.items() if key in common}
+    shared = {key: value for key, value in values.items() if key in common}
+    own = {key: value for key, value in values.items() if key not in common}
+    others = [key for key in common if key not in ("name", "options")]
+    return {"options": checked_options(group, f"{group}={name}", family[name], own, others)} | shared
 
 
-@cache
-def option_types(function: Callable[..., Any]) -> dict[str, Any]:
-    """The keyword-only parameters of a registered function and their annotations: the keys of its YAML file."""
-    return {
-        name: parameter.annotation
-        for name, parameter in signature(function, eval_str=True).parameters.items()
-        if parameter.kind is Parameter.KEYWORD_ONLY
-    }
+def _with_target(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for the class that trains."""
+    target = values.get("_target_")
+    function = callable_named("executor._target_", target)
+    own = {key: value for key, value in values.items() if key != "_target_"}
+    return {"target": target, "options": checked_options("executor", str(target), function, own)}
 
 
 @cache
 def _validator() -> TypeAdapter[Config]:
     return TypeAdapter(Config)
-
-
-@cache
-def _options_model(function: Callable[..., Any]) -> type[BaseModel]:
-    keys: dict[str, Any] = {key: (kind, ...) for key, kind in option_types(function).items()}
-    return create_model(function.__name__, __config__=STRICT, **keys)
 
 
 def _contradictions(config: Config) -> Iterator[str]:

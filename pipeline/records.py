@@ -15,10 +15,10 @@ import yaml
 
 from pipeline import names
 from pipeline.arithmetic import Array
-from pipeline.config import Config
+from pipeline.config import UNTRACKED, Config
 from pipeline.drivers import this_driver
 from pipeline.environment import environment_tags
-from pipeline.executors import Failure
+from pipeline.executors.batch import Failure
 from pipeline.network import Architecture
 from pipeline.stacking import RunResult, dataset_of, fingerprint
 
@@ -144,7 +144,8 @@ def _npz_of(arrays: dict[str, Array]) -> bytes:
 
 def _yaml_of(config: Config) -> bytes:
     # Most groups are the same in all runs of a sweep. As JSON, tuples are lists.
-    return "".join(_yaml_of_group(key, json.dumps(values)) for key, values in config.composed().items()).encode()
+    tracked = {key: values for key, values in config.composed().items() if key not in UNTRACKED}
+    return "".join(_yaml_of_group(key, json.dumps(values)) for key, values in tracked.items()).encode()
 
 
 @lru_cache(maxsize=1024)

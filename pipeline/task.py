@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 import hydra
 from omegaconf import DictConfig
-from threadpoolctl import threadpool_limits
 
 from pipeline import names
 from pipeline.composition import checked_config
 from pipeline.config import Config
 from pipeline.environment import PROJECT
 from pipeline.errors import InputError, TrainingError
-from pipeline.executors import Failure, train_batch
+from pipeline.executors.batch import Batch, Failure
+from pipeline.executors.choice import opened_executor
 from pipeline.stacking import RunResult, fingerprint
 from pipeline.sweep import current_sweep, run_name
 
@@ -52,9 +52,10 @@ def _train_and_track(config: Config) -> float:
             f"{name}: already tracked as run {tracked.run_id}, loss {tracked.objective:.4g}; rerun=true trains again"
         )
         return tracked.objective
-    # Products this small gain nothing from BLAS threads, and lose much where other processes compete for the cores.
-    with threadpool_limits(limits=1, user_api="blas"):
-        trained = train_batch([config])
+    with opened_executor(config.executor) as executor:
+        executor.submit(Batch((0,), (config,)))
+        executor.wait()
+        (_, trained), *_ = executor.done()
     (outcome,) = trained.outcomes
     record = record_of(config, outcome, name, sweep.parent if sweep else None, Times(trained.start, trained.end))
     run_ids = tracker.log([record], sweep)

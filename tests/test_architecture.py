@@ -14,7 +14,7 @@ FLOORS = [
     {"network", "optimizers", "optimum", "reading", "files", "sources", "data"},
     {"measurements", "measures", "training"},
     {
-        "described", "config", "footprint", "stacking", "cache_fit", "composition", "hydra_yaml",
+        "described", "options", "config", "footprint", "stacking", "cache_fit", "composition", "hydra_yaml",
         "cached_composition", "executors", "sweep", "plan",
     },
     {

@@ -155,9 +155,11 @@ def test_the_default_sweep_of_the_project() -> None:
         ["model=mlp", "init=zeros", "optimizer.learning_rate=0.1", "seed=3"],
         ["experiment=rounding", "model.hidden_units=[10]", "arithmetic=blas", "seed=0"],
         ["model=logistic", "data=moons", "optimizer=adam", "training.batch_size=null", "experiment_name=x"],
+        ["executor=inline", "seed=1"],
+        ["executor.workers=2", "+executor.more={a: 1}"],
     ]
-    assert [compared(composition, loader, master, job) for job in jobs] == ["composed in sections"] * 3
-    configs = checked_configs(composition, jobs)
+    assert [compared(composition, loader, master, job) for job in jobs] == ["composed in sections"] * 5
+    configs = checked_configs(composition, jobs[:3])
     assert [config.model.name for config in configs] == ["mlp", "mlp", "logistic"]
     same, other = checked_configs(composition, [["seed=1"], ["seed=2"]])
     assert same.data is other.data

@@ -9,12 +9,13 @@ from hydra import compose, initialize
 from omegaconf import DictConfig
 
 from pipeline.composition import checked_config
-from pipeline.config import FAMILIES, option_types, parse_config
+from pipeline.config import FAMILIES, parse_config
 from pipeline.errors import InputError
+from pipeline.options import option_types
 from pipeline.stacking import fingerprint, train_stack
 from tests.configurations import CONF, configuration
 
-GROUPS = ("model", "init", "data", "optimizer", "training", "experiment")
+GROUPS = ("model", "init", "data", "optimizer", "training", "executor", "experiment")
 OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 REQUIRED = {"mirrored": ["model.bias=false"]}
 
@@ -64,7 +65,8 @@ def test_a_configuration_survives_the_way_through_plain_values() -> None:
 def test_the_fingerprint_changes_with_everything_that_determines_the_result() -> None:
     base = fingerprint(configuration())
     question = {"name": "mine", "asks": "Does it?", "predicts": "It does."}
-    for irrelevant in ({"experiment_name": "elsewhere"}, {"size": "large"}, {"question": question}):
+    elsewhere = {"executor": "inline"}, {"executor.workers": 3}, {"experiment_name": "elsewhere"}
+    for irrelevant in (*elsewhere, {"size": "large"}, {"question": question}):
         assert fingerprint(configuration(irrelevant)) == base
     different = [{"seed": 1}, {"data.seed": 1}, {"data.limit": 300}, {"optimizer.learning_rate": 0.2},
                  {"init.gain": 2.0}, {"arithmetic": "blas"}, {"training.measure_at": 20},
@@ -116,6 +118,13 @@ BAD_INPUT = [
     (["size=huge"], ["size", "one of default, large", "'huge'"]),
     (["measures=[weight_norm,mood]"], ["measures", "a list of one of", "weight_norm", "'mood'"]),
     (["measures=[separator]"], ["measures", "no separator", "model=mlp", "['separator']"]),
+    (["executor.workers=0"], ["executor.workers", "a whole number >= 1 or null", "0"]),
+    (["+executor.wurkers=2"], ["executor.wurkers", "no such key", "workers"]),
+    (["executor=inline", "+executor.workers=2"], ["executor.workers", "no such key", "InlineExecutor has no keys"]),
+    (["executor._target_=mine.Executor"], ["executor._target_", "'mine.Executor'", "No module named 'mine'"]),
+    (["executor._target_=pipeline.names.TAGS"], ["executor._target_", "'pipeline.names.TAGS'"]),
+    (["executor._target_=pipeline.names.LOSS_TEST"], ["executor._target_", "a class", "'pipeline.names.LOSS_TEST'"]),
+    (["~executor"], ["executor", "a group of keys", "nothing"]),
     (["measures=movement"], ["measures", "a list of one of", "'movement'"]),
     (["question={name: mine}"], ["question.asks", "text", "nothing"]),
     (["question=mine"], ["question", "a group of keys or null", "'mine'"]),

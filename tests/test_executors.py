@@ -12,9 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import executors
 from pipeline.config import Config
-from pipeline.executors import Batch, Executor, Failure, InlineExecutor, ProcessExecutor, Trained, train_batch
+from pipeline.executors import batch as batches_module
+from pipeline.executors.batch import Batch, Failure, Trained, train_batch
+from pipeline.executors.inline import InlineExecutor
+from pipeline.executors.interface import TRIES, Executor
+from pipeline.executors.processes import ProcessExecutor
 from pipeline.stacking import RunResult, train_stack
 from tests.command_line import PROJECT
 from tests.configurations import configuration
@@ -61,7 +64,7 @@ def test_a_job_that_raises_fails_alone_and_its_stack_mates_keep_their_bits(monke
             raise ZeroDivisionError("seed 1")
         return train_stack(configs)
 
-    monkeypatch.setattr(executors, "train_stack", failing)
+    monkeypatch.setattr(batches_module, "train_stack", failing)
     first, failed, third = train_batch(jobs(3)).outcomes
     assert isinstance(failed, Failure)
     assert failed.cause == "ZeroDivisionError: seed 1"
@@ -95,7 +98,7 @@ def test_a_batch_that_kills_its_workers_is_given_up_after_three_and_the_others_g
         # A worker cannot be made to die by a configuration; so this batch is one whose training kills it.
         (future,) = worker.under_way
         batch, _ = worker.under_way.pop(future)
-        worker.under_way[worker._pool.submit(died)] = (batch, executors.TRIES - 1)
+        worker.under_way[worker._pool.submit(died)] = (batch, TRIES - 1)
         executor.submit(Batch((2,), jobs(1)))
         done = {batch.jobs: trained.outcomes for batch, trained in drained(executor)}
     assert all(isinstance(outcome, Failure) and "died 3 times" in outcome.cause for outcome in done[0, 1])
@@ -117,7 +120,8 @@ def test_close_ends_busy_workers_at_once() -> None:
 
 DRIVER = """
 import os, sys, time
-from pipeline.executors import Batch, ProcessExecutor
+from pipeline.executors.batch import Batch
+from pipeline.executors.processes import ProcessExecutor
 from tests.configurations import configuration
 if __name__ == "__main__":
     executor = ProcessExecutor(2)
@@ -163,7 +167,8 @@ def alive(pid: int) -> bool:
 
 
 def test_the_main_module_of_a_worker_imports_neither_hydra_nor_mlflow() -> None:
-    code = "import sys, pipeline.run, pipeline.executors; print([m for m in ('hydra', 'mlflow') if m in sys.modules])"
+    imports = "import sys, pipeline.run, pipeline.executors.processes"
+    code = f"{imports}; print([m for m in ('hydra', 'mlflow') if m in sys.modules])"
     completed = subprocess.run(
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True, timeout=60
     )

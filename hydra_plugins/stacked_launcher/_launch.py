@@ -1,4 +1,4 @@
-"""Many jobs at once: worker processes train batches of them as stacks; this process does everything else.
+"""Many jobs at once: workers train batches of them as stacks; this process does everything else.
 
 Jobs that share data, layer sizes and training differ only in numbers, so a stack of them costs little more than one.
 This process writes the job folders, calls the callbacks, and tracks finished runs meanwhile, as the only writer.
@@ -6,7 +6,7 @@ This process writes the job folders, calls the callbacks, and tracks finished ru
 
 import logging
 from collections.abc import Iterable, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from math import ceil
 from pathlib import Path
 
@@ -23,7 +23,10 @@ from pipeline.cached_composition import CachedComposition, checked_configs
 from pipeline.config import Config
 from pipeline.delivery import with_room
 from pipeline.errors import TrainingError
-from pipeline.executors import Batch, Executor, Failure, Trained, cores, executor_for
+from pipeline.executors.batch import Batch, Failure, Trained
+from pipeline.executors.choice import opened_executor
+from pipeline.executors.interface import Executor
+from pipeline.executors.processes import cores
 from pipeline.interrupts import Interrupted, uninterrupted
 from pipeline.records import Times, record_of
 from pipeline.stacking import RunResult, stack_key
@@ -34,6 +37,8 @@ from pipeline.tracking import Tracker
 log = logging.getLogger(__name__)
 
 RUNS_PER_TRANSACTION = 100
+BATCHES_PER_SLOT = 2
+"""One in training and one waiting, so that a worker never idles while this process tracks."""
 
 
 def launch_stacked(
@@ -93,6 +98,7 @@ class _Launch:
         self._jobs = jobs
         self._configs = configs
         self._callbacks = callbacks
+        self._under_way: set[tuple[int, ...]] = set()
         self._trackers = {name: Tracker(name) for name in sorted({config.experiment_name for config in configs})}
         self._sweep = current_sweep()
         overrides = [job.overrides or [] for job in jobs]
@@ -100,32 +106,40 @@ class _Launch:
 
     def run(self) -> None:
         """Trains and tracks all jobs; workers compute while this process tracks."""
+        with opened_executor(self._configs[0].executor, self._room()) as executor:
+            batches = batches_of(self._configs, executor.slots)
+            log.info(f"Training {len(self._jobs)} jobs in {len(batches)} batches, {executor.slots} at once")
+            with progress_of(len(self._jobs)) as progress:
+                self._train(executor, batches, progress)
+
+    def _room(self) -> int:
+        """The most workers that this machine has memory for, and that find work."""
         batches = batches_of(self._configs, cores())
-        fitting = workers_that_fit([[self._configs[job] for job in batch] for batch in batches])
-        workers = min(cores(), len(batches), fitting)
-        log.info(f"Training {len(self._jobs)} jobs in {len(batches)} batches on {workers} cores")
+        return min(len(batches), workers_that_fit([[self._configs[job] for job in batch] for batch in batches]))
+
+    def _train(self, executor: Executor, batches: Iterable[Sequence[int]], progress: Progress) -> None:
         remaining = iter(batches)
-        with closing(executor_for(workers)) as executor, progress_of(len(self._jobs)) as progress:
-            try:
-                while True:
-                    while executor.has_room() and (batch := next(remaining, None)):
-                        self._submit(executor, batch)
-                    if not executor.wait():
-                        return
-                    with uninterrupted():
-                        self._finish(executor.done(), progress)
-            except Interrupted:
+        try:
+            while True:
+                while len(self._under_way) < BATCHES_PER_SLOT * executor.slots and (batch := next(remaining, None)):
+                    self._submit(executor, batch)
+                if not executor.wait():
+                    return
                 with uninterrupted():
                     self._finish(executor.done(), progress)
-                raise
+        except Interrupted:
+            with uninterrupted():
+                self._finish(executor.done(), progress)
+            raise
 
     def _finish(self, done: Iterable[tuple[Batch, Trained]], progress: Progress) -> None:
         """Tracks what is trained, and tells everybody."""
-        outcomes = [
-            (job, outcome, trained)
-            for batch, trained in done
-            for job, outcome in zip(batch.jobs, trained.outcomes, strict=True)
-        ]
+        outcomes = []
+        for batch, trained in done:
+            # An executor that has lost sight of a batch may have it trained twice; both have the same bits.
+            if batch.jobs in self._under_way:
+                self._under_way.remove(batch.jobs)
+                outcomes += [(job, outcome, trained) for job, outcome in zip(batch.jobs, trained.outcomes, strict=True)]
         for first in range(0, len(outcomes), RUNS_PER_TRANSACTION):
             self._track(outcomes[first : first + RUNS_PER_TRANSACTION])
         for job, outcome, _ in outcomes:
@@ -137,6 +151,7 @@ class _Launch:
             with_room(self._jobs[job].create_folder)
             if self._callbacks.callbacks:
                 self._callbacks.on_job_start(config=self._jobs[job].compose(), task_function=run.__wrapped__)
+        self._under_way.add(tuple(batch))
         executor.submit(Batch(tuple(batch), tuple(self._configs[job] for job in batch)))
 
     def _track(self, done: Sequence[tuple[int, RunResult | Failure, Trained]]) -> None:

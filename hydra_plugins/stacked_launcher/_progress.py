@@ -9,7 +9,7 @@ from math import inf
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from pipeline.executors import Failure
+from pipeline.executors.batch import Failure
 from pipeline.stacking import RunResult
 from pipeline.task import objective
 

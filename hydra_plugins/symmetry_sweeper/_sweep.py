@@ -62,6 +62,7 @@ def run_sweep(
     configs = checked_configs(CachedComposition(hydra_context.config_loader, master), jobs)
     experiment_name = str(_common("experiment_name", [config.experiment_name for config in configs]))
     rerun = bool(_common("rerun", [config.rerun for config in configs]))
+    _common("executor", [str(config.executor) for config in configs])
     _common("experiment", [config.question.name if config.question else "none" for config in configs])
 
     # Importing MLflow takes seconds, and a wrong key should not have to wait for it.

@@ -1,133 +1,37 @@
-"""Where batches of jobs are trained: in this process, or in worker processes that know neither Hydra nor MLflow.
-
-An executor takes batches and gives back their outcomes in the order in which they are done. Batches are idempotent:
-the same batch trained twice gives the same bits, so a batch whose worker died is simply trained again.
-"""
+"""Training in worker processes of this machine, which know neither Hydra nor MLflow."""
 
 import os
 import signal
 import threading
-import time
-import traceback
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
-from typing import NamedTuple, Protocol
 
 import joblib
 from threadpoolctl import threadpool_limits
 
-from pipeline.config import Config
+from pipeline.executors.batch import Batch, Failure, Trained, given_up, train_batch
+from pipeline.executors.inline import InlineExecutor
+from pipeline.executors.interface import TRIES, Executor
 from pipeline.interrupts import SIGNALS
-from pipeline.stacking import RunResult, train_stack
-
-TRIES = 3
-BATCHES_PER_WORKER = 2
-"""One in training and one waiting, so that a worker never idles while the driver tracks."""
+from pipeline.ranges import Count
 
 
-class Batch(NamedTuple):
-    """Jobs that train as one stack.
+def worker_processes(room: int, *, workers: Count | None) -> Executor:
+    """Worker processes where there is work for several; else this process, which needs no time to start.
 
-    Attributes:
-        jobs: their numbers in the sweep.
-        configs: their configurations, which share a ``stack_key``.
+    Args:
+        room: the most there is memory and work for.
+        workers: how many are wanted; None for one on each core.
     """
-
-    jobs: tuple[int, ...]
-    configs: tuple[Config, ...]
-
-
-class Failure(NamedTuple):
-    """A job that raised.
-
-    Attributes:
-        cause: type and message of the error.
-        traceback: the whole story.
-    """
-
-    cause: str
-    traceback: str
+    workers = min(workers or cores(), room)
+    return ProcessExecutor(workers) if workers > 1 else InlineExecutor()
 
 
-class Trained(NamedTuple):
-    """The outcomes of a batch, in its order, and the seconds since the epoch between which it was trained."""
-
-    outcomes: list[RunResult | Failure]
-    start: float
-    end: float
-
-
-class Executor(Protocol):
-    """Trains batches somewhere."""
-
-    def has_room(self) -> bool:
-        """Whether another batch would start soon; submitting more only costs memory."""
-        ...
-
-    def submit(self, batch: Batch) -> None:
-        """Takes a batch."""
-        ...
-
-    def wait(self) -> bool:
-        """Returns when a batch is done; False if none is under way."""
-        ...
-
-    def done(self) -> list[tuple[Batch, Trained]]:
-        """The batches done since the last call, at once."""
-        ...
-
-    def close(self) -> None:
-        """Gives up what is not done and ends the workers."""
-        ...
-
-
-def train_batch(configs: Sequence[Config]) -> Trained:
-    """Trains jobs as one stack. If that raises, each is trained alone, so that only those fail that fail alone."""
-    start = time.time()
-    try:
-        outcomes: list[RunResult | Failure] = [*train_stack(configs)]
-    except Exception as error:
-        if len(configs) > 1:
-            outcomes = [outcome for config in configs for outcome in train_batch([config]).outcomes]
-        else:
-            outcomes = [failure_of(error)]
-    return Trained(outcomes, start, time.time())
-
-
-def failure_of(error: BaseException) -> Failure:
-    """An exception as it travels between processes and is tracked."""
-    return Failure(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
-
-
-class InlineExecutor:
-    """Trains in this process, when waited for."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[Batch] = deque()
-        self._done: list[tuple[Batch, Trained]] = []
-
-    def has_room(self) -> bool:
-        return not self._waiting
-
-    def submit(self, batch: Batch) -> None:
-        self._waiting.append(batch)
-
-    def wait(self) -> bool:
-        if self._waiting:
-            with threadpool_limits(limits=1, user_api="blas"):
-                self._done.append((self._waiting[0], train_batch(self._waiting[0].configs)))
-            self._waiting.popleft()
-        return bool(self._done)
-
-    def done(self) -> list[tuple[Batch, Trained]]:
-        done, self._done = self._done, []
-        return done
-
-    def close(self) -> None:
-        self._waiting.clear()
+def cores() -> int:
+    """How many cores this process may use."""
+    return int(joblib.cpu_count())
 
 
 class ProcessExecutor:
@@ -143,8 +47,9 @@ class ProcessExecutor:
         self._workers = [_Worker() for _ in range(workers)]
         self._ready: list[tuple[Batch, Trained]] = []
 
-    def has_room(self) -> bool:
-        return any(len(worker.under_way) < BATCHES_PER_WORKER for worker in self._workers)
+    @property
+    def slots(self) -> int:
+        return len(self._workers)
 
     def submit(self, batch: Batch) -> None:
         min(self._workers, key=lambda worker: len(worker.under_way)).submit(batch)
@@ -204,8 +109,7 @@ class _Worker:
             self.submit(batch, deaths)
         else:
             failure = Failure(f"the worker process died {deaths} times while it trained this batch", str(error))
-            now = time.time()
-            yield batch, Trained([failure] * len(batch.jobs), now, now)
+            yield batch, given_up(batch, failure)
         for other, other_deaths in waiting:
             self.submit(other, other_deaths)
 
@@ -232,13 +136,3 @@ def _end_with_driver() -> None:
     assert driver is not None
     driver.join()
     os._exit(1)
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return int(joblib.cpu_count())
-
-
-def executor_for(workers: int) -> Executor:
-    """Worker processes where there is work for several; else this process, which needs no time to start."""
-    return ProcessExecutor(workers) if workers > 1 else InlineExecutor()

@@ -1,0 +1,41 @@
+"""What an executor does. Whoever has another engine writes one class that does it, and names it by ``_target_``."""
+
+from typing import Protocol
+
+from pipeline.executors.batch import Batch, Trained
+
+TRIES = 3
+"""A batch that has killed so many workers is given up, and its jobs fail."""
+
+
+class Executor(Protocol):
+    """Trains batches somewhere, and gives them back in the order in which they are done.
+
+    A batch may come back twice; whoever submitted it takes the first. It is created with the number of workers for
+    which this machine has memory and the sweep has batches; its keyword-only parameters are its keys in the
+    configuration, their annotations the ranges::
+
+        class Mine:
+            def __init__(self, room: int, *, address: str) -> None: ...
+    """
+
+    @property
+    def slots(self) -> int:
+        """How many batches are trained at once, at least 1. Stacks are cut into so many batches or more."""
+        ...
+
+    def submit(self, batch: Batch) -> None:
+        """Takes a batch."""
+        ...
+
+    def wait(self) -> bool:
+        """Returns when a batch is done; False if none is under way."""
+        ...
+
+    def done(self) -> list[tuple[Batch, Trained]]:
+        """The batches done since the last call, at once."""
+        ...
+
+    def close(self) -> None:
+        """Gives up what is not done and ends the workers that are its own."""
+        ...

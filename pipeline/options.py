@@ -1,0 +1,76 @@
+"""Keys that a function or class brings along: its keyword-only parameters, with the annotated ranges."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from importlib import import_module
+from inspect import Parameter, signature
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from pipeline.described import described
+from pipeline.errors import InputError, shown
+
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
+def checked_options(
+    group: str, owner: str, function: Callable[..., Any], values: Mapping[str, Any], others: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The keyword arguments of a function, checked against its signature.
+
+    Args:
+        group: in which the keys stand.
+        owner: what has these keys, as messages call it.
+        others: keys of the group that are not the function's, for messages.
+
+    Raises:
+        InputError: a key is missing, unknown or of the wrong type.
+    """
+    specification = option_types(function)
+    for key in values:
+        if key not in specification:
+            allowed = ", ".join([*specification, *others]) or "no keys"
+            raise InputError(f"{group}.{key}: no such key; {owner} has {allowed}")
+    try:
+        return dict(_options_model(function).model_validate_json(json.dumps(values)))
+    except ValidationError as error:
+        key = str(error.errors()[0]["loc"][0])
+        given = shown(values[key]) if key in values else "nothing"
+        raise InputError(f"{group}.{key}: expected {described(specification[key])}, got {given}") from None
+
+
+def callable_named(key: str, name: object) -> Callable[..., Any]:
+    """The class or function of a dotted name.
+
+    Args:
+        key: that holds the name.
+
+    Raises:
+        InputError: there is none, or its module cannot be imported.
+    """
+    module, _, attribute = str(name).rpartition(".")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"{key}: expected the dotted name of a class, got {shown(name)} ({error})") from None
+    if not callable(found):
+        raise InputError(f"{key}: expected the dotted name of a class, got {shown(name)}, which is none")
+    return found
+
+
+@cache
+def option_types(function: Callable[..., Any]) -> dict[str, Any]:
+    """The keyword-only parameters of a function and their annotations: the keys of its YAML file."""
+    return {
+        name: parameter.annotation
+        for name, parameter in signature(function, eval_str=True).parameters.items()
+        if parameter.kind is Parameter.KEYWORD_ONLY
+    }
+
+
+@cache
+def _options_model(function: Callable[..., Any]) -> type[BaseModel]:
+    keys: dict[str, Any] = {key: (kind, ...) for key, kind in option_types(function).items()}
+    return create_model(function.__name__, __config__=STRICT, **keys)
