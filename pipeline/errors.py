@@ -35,3 +35,7 @@ class TrainingError(RuntimeError):
 
 class StoreLostError(RuntimeError):
     """The tracking store stopped taking results while a sweep ran."""
+
+
+class ExecutorLostError(RuntimeError):
+    """The engine that trained a sweep's batches is gone, and did not come back."""

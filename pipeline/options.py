@@ -52,8 +52,8 @@ def callable_named(key: str, name: object) -> Callable[..., Any]:
     """
     module, _, attribute = str(name).rpartition(".")
     try:
-        found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+        found = getattr(import_module(module or attribute), attribute)
+    except (ImportError, AttributeError, TypeError) as error:
         raise InputError(f"{key}: expected the dotted name of a class, got {shown(name)} ({error})") from None
     if not callable(found):
         raise InputError(f"{key}: expected the dotted name of a class, got {shown(name)}, which is none")

@@ -32,7 +32,7 @@ def main() -> None:
 
 def _run() -> None:
     from pipeline.composition import comes_from_hydra, complaint
-    from pipeline.errors import FailedJobsError, InputError, StoreLostError
+    from pipeline.errors import ExecutorLostError, FailedJobsError, InputError, StoreLostError
     from pipeline.task import run
 
     wants_traceback = os.environ.get(FULL_ERROR) == "1"
@@ -40,7 +40,7 @@ def _run() -> None:
     os.environ[FULL_ERROR] = "1"
     try:
         run()
-    except (InputError, FailedJobsError, StoreLostError) as error:
+    except (InputError, FailedJobsError, StoreLostError, ExecutorLostError) as error:
         sys.exit(str(error))
     except Exception as error:
         if wants_traceback:

@@ -128,7 +128,7 @@ BAD_COMMANDS = [
         ["-m", "experiment=rounding,stochasticity", "experiment_name=a", "model=mlp", "init=zeros"],
         "experiment: expected one",
     ),
-    (["executor=threads"], "executor: expected one of inline, processes, got 'threads'"),
+    (["executor=threads"], "executor: expected one of dask, inline, processes, got 'threads'"),
     (["executor.worker=2"], "executor.worker: no such key (did you mean executor.workers?); executor has workers"),
     (["-m", "executor=inline,processes"], "executor: expected one for the whole sweep"),
     (["-m", "experiment=rounding", "size=huge"], "size: expected one of default, large, got 'huge'"),

@@ -38,6 +38,8 @@ def users_files(tmp_path: Path) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_composes_and_trains(group: str, option: str, users_files: dict[str, list[str]]) -> None:
+    if option == "dask":
+        pytest.importorskip("distributed", reason="needs: pip install distributed")
     extra = [*REQUIRED.get(option, []), *users_files.get(option, [])]
     small = ["training.steps=3", "training.batch_size=null"]
     config = checked_config(composed(f"{group}={option}", *extra, *small))

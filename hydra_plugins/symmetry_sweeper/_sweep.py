@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from pipeline import names
 from pipeline.cached_composition import CachedComposition, checked_configs
 from pipeline.config import Config
-from pipeline.errors import FailedJobsError, InputError, StoreLostError, TrainingError
+from pipeline.errors import ExecutorLostError, FailedJobsError, InputError, StoreLostError, TrainingError
 from pipeline.files_written import write_whole
 from pipeline.interrupts import Interrupted
 from pipeline.plan import Job, batches, consecutive, fingerprints_of, plan_of, sweep_folder
@@ -97,6 +97,8 @@ def run_sweep(
             raise Interrupted(
                 interrupted.signum, f"{interrupted}. What was trained is tracked; to go on, say again: {command}"
             ) from None
+        except ExecutorLostError as error:
+            raise ExecutorLostError(f"{error}. What was trained is tracked; to go on, say again: {command}") from None
         except StoreLostError as error:
             raise StoreLostError(
                 f"{error}. What it has not taken waits in {folder} or is trained again; to go on, say again: {command}"

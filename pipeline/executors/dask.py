@@ -1,0 +1,176 @@
+"""Training on the workers of a Dask scheduler: one that runs already, or one that lives as long as the sweep.
+
+Dask gives the batches of a dead worker to another one. What it cannot survive is the end of the scheduler or of the
+connection to it; then everything that has not arrived is submitted again, as soon as there is a scheduler.
+"""
+
+import logging
+import signal
+import time
+from asyncio import CancelledError
+from concurrent.futures import CancelledError as FutureCancelled
+from contextlib import suppress
+
+from pipeline.errors import ExecutorLostError, InputError
+from pipeline.executors.batch import Batch, Failure, Trained, given_up
+from pipeline.executors.elsewhere import train_elsewhere, work_of
+from pipeline.executors.interface import TRIES
+from pipeline.executors.processes import cores
+from pipeline.interrupts import SIGNALS
+from pipeline.ranges import Count
+
+try:
+    import dask
+    from distributed import Client, Future, KilledWorker, LocalCluster, Worker, WorkerPlugin
+    from distributed.comm import CommClosedError
+except ImportError:
+    raise InputError(
+        "executor: expected the package distributed for executor=dask, which is not installed:"
+        " pip install 'symmetry-lab[dask]'"
+    ) from None
+
+log = logging.getLogger(__name__)
+# Dask logs tracebacks of what is survived; what is not comes back as an error.
+for name in ("distributed", "distributed.client"):
+    logging.getLogger(name).setLevel(logging.CRITICAL)
+
+LOOPBACK = "127.0.0.1"
+PAUSE = 0.01
+"""Seconds between two looks at what is done."""
+COUNTING_INTERVAL = 1.0
+"""Seconds between two looks at how many workers there are."""
+CONNECTING, CLOSING = 10.0, 2.0
+"""Seconds for the first and the last words; a scheduler that is not there, or gone, hears neither."""
+PATIENCE = 60.0
+"""Seconds to wait for a scheduler that was there before, and for a result that is said to be ready."""
+
+
+class DaskExecutor:
+    """Trains on Dask workers; each is best started with one thread (``dask worker ADDRESS --nthreads 1``).
+
+    Args:
+        room: the most workers of its own that this machine has memory and work for.
+        address: where a scheduler runs already; None for an own one on this machine, which only this machine reaches.
+        workers: how many workers an own scheduler gets; None for one on each core.
+
+    Raises:
+        InputError: nobody answers at the address.
+    """
+
+    def __init__(self, room: int, *, address: str | None, workers: Count | None) -> None:
+        if address is not None and workers is not None:
+            raise InputError(f"executor.workers: expected null with executor.address, got {workers}")
+        self._cluster = _own_cluster(min(workers or cores(), room)) if address is None else None
+        self._address = address or self._cluster.scheduler_address  # type: ignore[union-attr]
+        try:
+            self._client = Client(self._address, set_as_default=False, timeout=CONNECTING)
+        except (OSError, ValueError) as error:
+            raise InputError(f"executor.address: expected a Dask scheduler, got {address}: {error}") from None
+        if self._cluster is not None:
+            self._client.register_plugin(_DeafWorker())
+        self._under_way: dict[Future, Batch] = {}
+        self._ready: list[tuple[Batch, Trained]] = []
+        self._counted_at = 0.0
+        self._workers = 1
+
+    @property
+    def slots(self) -> int:
+        now = time.monotonic()
+        if now > self._counted_at + COUNTING_INTERVAL and self._client.status == "running":
+            self._counted_at = now
+            with suppress(OSError):  # The scheduler has just gone; whoever waits will see it.
+                self._workers = max(1, len(self._client.nthreads()))
+        return self._workers
+
+    def submit(self, batch: Batch) -> None:
+        # Each time under another name: Dask takes what has the name of something known as done.
+        self._under_way[self._client.submit(train_elsewhere, work_of(batch), pure=False)] = batch
+
+    def wait(self) -> bool:
+        while not self._ready and self._under_way:
+            self._collect()
+            if not self._ready:
+                time.sleep(PAUSE)
+        return bool(self._ready)
+
+    def done(self) -> list[tuple[Batch, Trained]]:
+        self._collect()
+        done, self._ready = self._ready, []
+        return done
+
+    def _collect(self) -> None:
+        try:
+            for future in [future for future in self._under_way if future.done()]:
+                self._ready.append((self._under_way[future], _trained(self._under_way[future], future)))
+                # A result that somebody still wants would be computed again when the worker that has it dies.
+                del self._under_way[future]
+                future.release()
+        except (CancelledError, FutureCancelled, CommClosedError, TimeoutError):
+            self._start_over()
+        else:
+            if self._client.status != "running":
+                self._start_over()
+
+    def _start_over(self) -> None:
+        """Submits again what has not arrived, over a new connection."""
+        log.warning(f"The scheduler {self._address} was lost; {len(self._under_way)} batches are submitted again")
+        lost = list(self._under_way.values())
+        self._under_way.clear()
+        self._close_client()
+        try:
+            self._client = Client(self._address, set_as_default=False, timeout=PATIENCE)
+        except OSError:
+            raise ExecutorLostError(f"No Dask scheduler at {self._address} for {PATIENCE:.0f} s") from None
+        for batch in lost:
+            self.submit(batch)
+
+    def close(self) -> None:
+        self._under_way.clear()
+        self._close_client()
+        if self._cluster is not None:
+            self._cluster.close()
+
+    def _close_client(self) -> None:
+        """Ends the connection; a scheduler that still runs forgets what it was given."""
+        with suppress(TimeoutError):
+            self._client.close(timeout=CLOSING)
+
+
+def _own_cluster(workers: int) -> LocalCluster:
+    settings = {
+        "distributed.scheduler.allowed-failures": TRIES - 1,
+        # A batch that only waits at a worker when it dies would count as one that kills.
+        "distributed.scheduler.worker-saturation": 1.0,
+    }
+    with dask.config.set(settings):
+        return LocalCluster(
+            n_workers=workers, threads_per_worker=1, memory_limit=0, host=LOOPBACK, dashboard_address=f"{LOOPBACK}:0"
+        )
+
+
+class _DeafWorker(WorkerPlugin):  # type: ignore[misc]
+    """Ctrl-C, and often SIGTERM, reach the whole process group; only the driver decides what they mean."""
+
+    def setup(self, worker: Worker) -> None:
+        for signum in SIGNALS:
+            signal.signal(signum, signal.SIG_IGN)
+
+
+def _trained(batch: Batch, future: Future) -> Trained:
+    """The outcome of a batch that is done.
+
+    Raises:
+        InputError: a worker could not or would not train it, which other batches will not change.
+    """
+    try:
+        trained: Trained = future.result(timeout=PATIENCE)
+    except KilledWorker as error:
+        cause = f"{error.allowed_failures + 1} workers died while they trained this batch"
+        return given_up(batch, Failure(f"{cause}, the last one {error.last_worker.address}", str(error)))
+    except (CancelledError, FutureCancelled, CommClosedError, TimeoutError, InputError):
+        raise
+    except Exception as error:
+        # What a job raises comes back as its Failure; so this worker, or the scheduler, lacks the driver's code.
+        cause = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise InputError(f"executor: expected workers and a scheduler with the driver's code, got {cause}") from None
+    return trained
