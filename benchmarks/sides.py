@@ -17,8 +17,8 @@ from sklearn.neural_network import MLPClassifier
 
 from benchmarks.machine import usable_cores
 from benchmarks.workloads import Problem, with_steps
-from hydra_plugins.stacked_launcher._launch import batches_of
 from pipeline.arithmetic import Array
+from pipeline.cache_fit import batches_of
 from pipeline.stacking import RunResult, train_stack
 
 Parameters = tuple[list[Array], list[Array]]

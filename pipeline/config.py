@@ -121,9 +121,6 @@ class ExecutorConfig(Group):
     def plain(self) -> dict[str, Any]:
         return {"_target_": self.target, **self.options}
 
-    def __str__(self) -> str:
-        return f"{self.target}({', '.join(f'{key}={value}' for key, value in self.options.items())})"
-
 
 @dataclass(frozen=True, config=STRICT)
 class Config:
@@ -143,6 +140,7 @@ class Config:
     size: Literal["default", "large"]
     rerun: bool
     executor: ExecutorConfig
+    plan: bool
 
     def composed(self) -> dict[str, Any]:
         """The configuration as nested plain values, in the shape of ``conf/``; ``parse_config`` reads it back."""
@@ -165,7 +163,7 @@ class Config:
         return {key: value for key, value in flat.items() if key != "training"}
 
 
-UNTRACKED = ("executor",)
+UNTRACKED = ("executor", "plan")
 """Keys that say how the work is done, not what it is: they are no part of a tracked configuration."""
 UNSCIENTIFIC = ("experiment_name", "question", "size", "rerun", *UNTRACKED)
 FAMILIES: dict[str, Mapping[str, Callable[..., Any]]] = {

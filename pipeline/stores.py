@@ -73,6 +73,23 @@ def opened_store(experiment_name: str) -> Iterator[tuple[MlflowClient, str]]:
             yield client, experiment_id
 
 
+def experiment_to_read(experiment_name: str) -> tuple[MlflowClient, str] | None:
+    """The client and the id of an experiment, or None where there is none yet; makes neither.
+
+    Raises:
+        InputError: the store does not answer, or is of another MLflow.
+    """
+    with store_complaints():
+        path = database_path(get_tracking_uri())
+        if path is not None:
+            if not path.exists() or path.stat().st_size == 0:
+                return None
+            _require_schema(path)
+        client = MlflowClient()
+        experiment = client.get_experiment_by_name(experiment_name)
+        return None if experiment is None else (client, str(experiment.experiment_id))
+
+
 def database_path(uri: str) -> Path | None:
     """The file of a local SQLite store, or None for any other store."""
     if not uri.startswith("sqlite:"):

@@ -45,6 +45,8 @@ def _train_and_track(config: Config) -> float:
     from pipeline.tracking import Tracker
 
     sweep = current_sweep()
+    if config.plan:
+        raise InputError("plan: expected false for a single run (or a sweep: -m), got true")
     tracker = Tracker(config.experiment_name)
     name = run_name(config, sweep.swept_keys if sweep else NAMING_KEYS)
     if sweep is None and not config.rerun and (tracked := tracker.finished_runs().get(fingerprint(config))):

@@ -15,7 +15,7 @@ FLOORS = [
     {"measurements", "measures", "training"},
     {
         "described", "options", "config", "footprint", "stacking", "cache_fit", "composition", "hydra_yaml",
-        "cached_composition", "executors", "sweep", "plan",
+        "cached_composition", "executors", "sweep", "plan", "estimate",
     },
     {
         "environment", "records", "journal", "delivery", "stores", "tracked_runs", "writers", "transactions", "curves",

@@ -130,6 +130,7 @@ BAD_COMMANDS = [
     ),
     (["executor=threads"], "executor: expected one of dask, inline, processes, got 'threads'"),
     (["executor.worker=2"], "executor.worker: no such key (did you mean executor.workers?); executor has workers"),
+    (["plan=true"], "plan: expected false for a single run (or a sweep: -m), got true"),
     (["-m", "executor=inline,processes"], "executor: expected one for the whole sweep"),
     (["-m", "experiment=rounding", "size=huge"], "size: expected one of default, large, got 'huge'"),
 ]

@@ -67,7 +67,7 @@ def test_a_configuration_survives_the_way_through_plain_values() -> None:
 def test_the_fingerprint_changes_with_everything_that_determines_the_result() -> None:
     base = fingerprint(configuration())
     question = {"name": "mine", "asks": "Does it?", "predicts": "It does."}
-    elsewhere = {"executor": "inline"}, {"executor.workers": 3}, {"experiment_name": "elsewhere"}
+    elsewhere = {"executor": "inline"}, {"executor.workers": 3}, {"plan": True}, {"experiment_name": "elsewhere"}
     for irrelevant in (*elsewhere, {"size": "large"}, {"question": question}):
         assert fingerprint(configuration(irrelevant)) == base
     different = [{"seed": 1}, {"data.seed": 1}, {"data.limit": 300}, {"optimizer.learning_rate": 0.2},
@@ -127,6 +127,7 @@ BAD_INPUT = [
     (["executor._target_=pipeline.names.TAGS"], ["executor._target_", "'pipeline.names.TAGS'"]),
     (["executor._target_=pipeline.names.LOSS_TEST"], ["executor._target_", "a class", "'pipeline.names.LOSS_TEST'"]),
     (["~executor"], ["executor", "a group of keys", "nothing"]),
+    (["plan=maybe"], ["plan", "true or false", "'maybe'"]),
     (["measures=movement"], ["measures", "a list of one of", "'movement'"]),
     (["question={name: mine}"], ["question.asks", "text", "nothing"]),
     (["question=mine"], ["question", "a group of keys or null", "'mine'"]),

@@ -13,8 +13,7 @@ from hydra.test_utils.launcher_common_tests import IntegrationTestSuite, Launche
 from hydra.version import VersionBase
 from packaging.version import Version
 
-from hydra_plugins.stacked_launcher._launch import batches_of
-from pipeline.cache_fit import runs_per_batch
+from pipeline.cache_fit import batches_of, runs_per_batch
 from pipeline.stacking import stack_key
 from tests.command_line import PROJECT, command
 from tests.configurations import configuration

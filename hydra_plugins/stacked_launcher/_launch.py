@@ -7,7 +7,6 @@ This process writes the job folders, calls the callbacks, and tracks finished ru
 import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from math import ceil
 from pathlib import Path
 
 from hydra._internal.callbacks import Callbacks
@@ -18,7 +17,7 @@ from omegaconf import DictConfig
 
 from hydra_plugins.stacked_launcher._job_folder import JobFolders, StackedJob
 from hydra_plugins.stacked_launcher._progress import Progress, progress_of
-from pipeline.cache_fit import runs_per_batch, workers_that_fit
+from pipeline.cache_fit import batches_of, room_for
 from pipeline.cached_composition import CachedComposition, checked_configs
 from pipeline.config import Config
 from pipeline.delivery import with_room
@@ -26,10 +25,9 @@ from pipeline.errors import TrainingError
 from pipeline.executors.batch import Batch, Failure, Trained
 from pipeline.executors.choice import opened_executor
 from pipeline.executors.interface import Executor
-from pipeline.executors.processes import cores
 from pipeline.interrupts import Interrupted, uninterrupted
 from pipeline.records import Times, record_of
-from pipeline.stacking import RunResult, stack_key
+from pipeline.stacking import RunResult
 from pipeline.sweep import current_sweep, run_name, varying_keys
 from pipeline.task import objective, one_line_of, run, whereabouts
 from pipeline.tracking import Tracker
@@ -74,23 +72,6 @@ def launch_stacked(
     return [*jobs]
 
 
-def batches_of(configs: Sequence[Config], workers: int) -> list[list[int]]:
-    """Which jobs train together, as positions in ``configs``, ordered by the first job of each batch.
-
-    Jobs of one ``stack_key`` are cut into batches of about equal size: small enough for the cache, and enough of them
-    for all workers.
-    """
-    stacks: dict[str, list[int]] = {}
-    for position, config in enumerate(configs):
-        stacks.setdefault(stack_key(config), []).append(position)
-    batches = []
-    for stack in stacks.values():
-        at_most = min(runs_per_batch(configs[stack[0]]), ceil(len(stack) / workers))
-        size = ceil(len(stack) / ceil(len(stack) / at_most))
-        batches += [stack[start : start + size] for start in range(0, len(stack), size)]
-    return sorted(batches)
-
-
 class _Launch:
     """One call of the launcher: from jobs and their configurations to tracked runs."""
 
@@ -106,16 +87,11 @@ class _Launch:
 
     def run(self) -> None:
         """Trains and tracks all jobs; workers compute while this process tracks."""
-        with opened_executor(self._configs[0].executor, self._room()) as executor:
+        with opened_executor(self._configs[0].executor, room_for(self._configs)) as executor:
             batches = batches_of(self._configs, executor.slots)
             log.info(f"Training {len(self._jobs)} jobs in {len(batches)} batches, {executor.slots} at once")
             with progress_of(len(self._jobs)) as progress:
                 self._train(executor, batches, progress)
-
-    def _room(self) -> int:
-        """The most workers that this machine has memory for, and that find work."""
-        batches = batches_of(self._configs, cores())
-        return min(len(batches), workers_that_fit([[self._configs[job] for job in batch] for batch in batches]))
 
     def _train(self, executor: Executor, batches: Iterable[Sequence[int]], progress: Progress) -> None:
         remaining = iter(batches)

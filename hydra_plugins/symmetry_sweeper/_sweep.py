@@ -62,8 +62,12 @@ def run_sweep(
     configs = checked_configs(CachedComposition(hydra_context.config_loader, master), jobs)
     experiment_name = str(_common("experiment_name", [config.experiment_name for config in configs]))
     rerun = bool(_common("rerun", [config.rerun for config in configs]))
-    _common("executor", [str(config.executor) for config in configs])
+    _common("executor", [repr(config.executor) for config in configs])
     _common("experiment", [config.question.name if config.question else "none" for config in configs])
+
+    if _common("plan", [config.plan for config in configs]):
+        _tell_plan(experiment_name, jobs, configs, rerun=rerun)
+        return []
 
     # Importing MLflow takes seconds, and a wrong key should not have to wait for it.
     from pipeline.summary import best_first, conclusion_of, sweep_summary
@@ -112,6 +116,20 @@ def run_sweep(
         links = tracker.share_views(parent, swept_keys, best_first(runs))
     log.info(sweep_summary(runs, experiment_name, links))
     return returns
+
+
+def _tell_plan(experiment_name: str, jobs: Sequence[Sequence[str]], configs: Sequence[Config], *, rerun: bool) -> None:
+    """Says what the sweep would do, and what that would take; changes nothing."""
+    from pipeline.estimate import estimate_of
+    from pipeline.stores import experiment_to_read
+    from pipeline.tracked_runs import finished_runs
+
+    known = None if rerun else experiment_to_read(experiment_name)
+    finished = {run.fingerprint: run for run in finished_runs(*known)} if known else {}
+    plan = plan_of(jobs, configs, fingerprints_of(configs), None, finished)
+    log.info(f"{plan} (over {', '.join(varying_keys(jobs)) or 'nothing'})")
+    if plan.remaining:
+        log.info(estimate_of([job.config for job in plan.remaining]))
 
 
 def _common(key: str, values: Sequence[object]) -> object:

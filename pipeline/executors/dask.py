@@ -11,11 +11,11 @@ from asyncio import CancelledError
 from concurrent.futures import CancelledError as FutureCancelled
 from contextlib import suppress
 
+from pipeline.cache_fit import cores
 from pipeline.errors import ExecutorLostError, InputError
 from pipeline.executors.batch import Batch, Failure, Trained, given_up
 from pipeline.executors.elsewhere import train_elsewhere, work_of
 from pipeline.executors.interface import TRIES
-from pipeline.executors.processes import cores
 from pipeline.interrupts import SIGNALS
 from pipeline.ranges import Count
 

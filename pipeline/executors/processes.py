@@ -8,9 +8,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 
-import joblib
 from threadpoolctl import threadpool_limits
 
+from pipeline.cache_fit import cores
 from pipeline.executors.batch import Batch, Failure, Trained, given_up, train_batch
 from pipeline.executors.inline import InlineExecutor
 from pipeline.executors.interface import TRIES, Executor
@@ -27,11 +27,6 @@ def worker_processes(room: int, *, workers: Count | None) -> Executor:
     """
     workers = min(workers or cores(), room)
     return ProcessExecutor(workers) if workers > 1 else InlineExecutor()
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return int(joblib.cpu_count())
 
 
 class ProcessExecutor:

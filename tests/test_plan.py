@@ -1,0 +1,57 @@
+"""What plan=true says is what the sweep then does, and saying it changes nothing."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline import estimate
+from pipeline.estimate import Estimate, cost_of_stack
+from pipeline.training import log_spaced_steps, measured_count
+from tests.configurations import configuration
+from tests.sweeps import completed
+
+SWEEP = ("-m", "model=mlp", "init=normal", "optimizer.learning_rate=0.1", "seed=range(6)", "data=iris",
+         "training.steps=20", "training.batch_size=null", "model.hidden_units=[4],[5],[6]")  # fmt: skip
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_the_plan_counts_what_the_sweep_then_does_and_writes_nothing(tmp_path: Path) -> None:
+    planned = completed(tmp_path, *SWEEP, "plan=true")
+    assert list(tmp_path.iterdir()) == []
+    assert "18 jobs: 0 already tracked, 18 to train" in planned
+    (said,) = re.findall(r"Would train (\d+) jobs of 3 stacks in (\d+) batches, (\d+) at once", planned)
+    trained = completed(tmp_path, *SWEEP)
+    assert re.findall(r"Training (\d+) jobs in (\d+) batches, (\d+) at once", trained) == [said]
+
+    before = content(tmp_path)
+    again = completed(tmp_path, *SWEEP, "seed=range(7)", "executor=inline", "plan=true")
+    assert "21 jobs: 18 already tracked, 3 to train" in again
+    assert "Would train 3 jobs of 3 stacks in 3 batches, 1 at once" in again
+    assert content(tmp_path) == before
+
+
+def test_the_estimate_is_the_time_that_training_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that counts steps and measurements instead of seconds makes the arithmetic exact."""
+    now = [0.0]
+
+    def train_stack(configs: list[object]) -> None:
+        training = configs[0].training  # type: ignore[attr-defined]
+        measured = len(log_spaced_steps(training.steps, training.measure_at))
+        now[0] += len(configs) * (0.5 + 0.01 * training.steps + 0.1 * measured)
+
+    monkeypatch.setattr(estimate, "train_stack", train_stack)
+    monkeypatch.setattr(estimate.time, "process_time", lambda: now[0])
+    config = configuration({"training.steps": 2000, "training.measure_at": 40})
+    measured = measured_count(2000, 40)
+    cost = cost_of_stack([config] * 3)
+    assert cost.preparation == pytest.approx(0.0, abs=1e-9)
+    assert cost.training == pytest.approx(0.5 + 0.01 * 2000 + 0.1 * measured)
+
+
+def test_workers_take_the_next_batch_when_they_are_free() -> None:
+    plan = Estimate(jobs=4, stacks=1, batches=(3.0, 1.0, 1.0, 2.0), preparation=0.5, memory=1, slots=2)
+    assert [plan.seconds(workers) for workers in (1, 2, 3, 100)] == [7.5, 4.5, 3.5, 3.5]
