@@ -13,12 +13,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config import Config, parse_config
 from pipeline.described import unknown_key
-from pipeline.errors import InputError
+from pipeline.errors import InputError, shown
 from pipeline.stacking import check_against_data
 
 MISSING = "???"
 REFERS = object()
 ENVIRONMENT = re.compile(r"\$\{oc\.env:[^${}]*\}")
+HYDRA_PACKAGES = ("hydra", "omegaconf", "antlr4")
+OWN_PACKAGES = ("pipeline", "hydra_plugins")
 UNKNOWN_KEY = re.compile(r"Could not (?:override|append value at|delete from config\.) '([^']+)'")
 UNKNOWN_OPTION = re.compile(r"Could not find '(.+)/([^/']*)'")
 
@@ -79,10 +81,11 @@ def _without_missing(values: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def comes_from_hydra(error: BaseException) -> bool:
-    """Whether the error was raised inside Hydra or OmegaConf: then it is a complaint about the command line."""
-    frames = list(traceback.walk_tb(error.__traceback__))
-    module = str(frames[-1][0].f_globals.get("__name__", "")) if frames else ""
-    return module.partition(".")[0] in ("hydra", "omegaconf", "antlr4")
+    """Whether Hydra or what it called raised the error: then it is a complaint about the command line or ``conf/``."""
+    modules = [str(frame.f_globals.get("__name__", "")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    packages = [module.partition(".")[0] for module in modules]
+    known = [package for package in packages if package in (*HYDRA_PACKAGES, *OWN_PACKAGES)]
+    return bool(known) and known[-1] in HYDRA_PACKAGES
 
 
 def complaint(error: BaseException, overrides: Sequence[str]) -> str:
@@ -91,16 +94,23 @@ def complaint(error: BaseException, overrides: Sequence[str]) -> str:
     Args:
         overrides: the command line's overrides.
     """
+    return " ".join(_complaint(error, overrides).split())
+
+
+def _complaint(error: BaseException, overrides: Sequence[str]) -> str:
     message = str(error)
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: {message.partition(' See ')[0].splitlines()[0]}"
+        given, reason = shown(error.override), message.rpartition("\nSee ")[0]
+        if reason.startswith("LexerNoViableAlt"):
+            return f"{given}: expected key=value, with special characters in quotes"
+        return f"{given}: " + reason.removeprefix(f"Error parsing override '{error.override}'")
     if match := UNKNOWN_KEY.search(message):
         return _unknown_key(match[1], overrides)
     if match := UNKNOWN_OPTION.search(message):
         group, option = match.groups()
         options = re.findall(r"^\t(\w+)$", message, re.MULTILINE)
         return f"{group}: expected one of {', '.join(options) or '(there are none)'}, got {option!r}"
-    return " ".join(message.partition("Config search path")[0].split())
+    return message.partition("Config search path")[0]
 
 
 def _unknown_key(key: str, overrides: Sequence[str]) -> str:
@@ -108,7 +118,10 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> str:
     GlobalHydra.instance().clear()
     others = [override for override in overrides if key not in override and "=" in override and "," not in override]
     with initialize(config_path="../conf", version_base="1.3"):
-        composed: Any = OmegaConf.to_container(compose("config", others))
+        try:
+            composed: Any = OmegaConf.to_container(compose("config", others))
+        except Exception:  # These are wrong too, but Hydra has complained of the key first.
+            composed = OmegaConf.to_container(compose("config"))
     group, _, _ = key.rpartition(".")
     for part in group.split(".") if group else []:
         composed = composed.get(part)

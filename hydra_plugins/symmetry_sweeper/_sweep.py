@@ -59,6 +59,10 @@ def run_sweep(
     Returns:
         What the launcher returned for each batch of the jobs trained.
     """
+    if not jobs:
+        raise InputError("hydra.sweeper.grids: expected at least one grid, got none")
+    if max_batch_size is not None and max_batch_size < 1:
+        raise InputError(f"hydra.sweeper.max_batch_size: expected a whole number >= 1 or null, got {max_batch_size}")
     configs = checked_configs(CachedComposition(hydra_context.config_loader, master), jobs)
     experiment_name = str(_common("experiment_name", [config.experiment_name for config in configs]))
     rerun = bool(_common("rerun", [config.rerun for config in configs]))
@@ -75,10 +79,14 @@ def run_sweep(
 
     tracker = Tracker(experiment_name)
     fingerprints = fingerprints_of(configs)
-    begun = None if rerun else tracker.begun_sweep(fingerprints)
+    begun = tracker.begun_sweep(fingerprints, rerun=rerun)
     if begun is not None:
         tracker.deliver_waiting(begun)
-    plan = plan_of(jobs, configs, fingerprints, begun, {} if rerun else tracker.finished_runs())
+    if not rerun:
+        finished = tracker.finished_runs()
+    else:
+        finished = tracker.finished_runs(begun.run_id) if begun is not None else {}
+    plan = plan_of(jobs, configs, fingerprints, begun, finished)
     swept_keys = varying_keys(jobs)
     command = shlex.join(["python", "-m", "pipeline.run", "-m", *arguments])
     log.info(f"{plan} (over {', '.join(swept_keys) or 'nothing'})")

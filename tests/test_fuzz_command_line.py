@@ -1,0 +1,273 @@
+"""Any command line ends in a checked plan or in one clear line: no traceback, no hang, nothing half tracked.
+
+The command runs in this process up to the point where it would open the tracking store, which comes after all checks.
+"""
+
+import io
+import logging
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import mlflow
+import pytest
+import yaml
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from mlflow import MlflowClient
+
+from hydra_plugins.stacked_launcher import _launch
+from pipeline import tracking
+from pipeline.run import main
+from tests.configurations import CONF
+
+CHEAP: dict[str, Any] = {
+    "deadline": None, "database": None, "derandomize": True, "suppress_health_check": list(HealthCheck),
+}  # fmt: skip
+LONGEST = 60.0
+"""Seconds after which a command counts as hanging, on a busy machine too."""
+
+FEW_JOBS = ("-m", "model=mlp", "init=zeros", "optimizer.learning_rate=0.1", "seed=0,1")
+TINY = ("data=iris", "model.hidden_units=[2]", "training.steps=1", "training.batch_size=16")
+FOLDERS = [path for path in CONF.iterdir() if path.is_dir()]
+GROUPS = {folder.name: sorted(path.stem for path in folder.glob("*.yaml")) for folder in FOLDERS}
+
+
+def keys_of(values: object, prefix: str = "") -> Iterator[str]:
+    """All dotted keys below nested plain values."""
+    if isinstance(values, dict):
+        for key, value in values.items():
+            yield f"{prefix}{key}"
+            yield from keys_of(value, f"{prefix}{key}.")
+
+
+def keys_in(path: Path) -> Iterator[str]:
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for key in ("defaults", "hydra"):
+        values.pop(key, None)
+    prefix = "" if path.parent.name in ("conf", "experiment") else f"{path.parent.name}."
+    return keys_of(values, prefix)
+
+
+KEYS = sorted({key for path in CONF.rglob("*.yaml") for key in keys_in(path)})
+NUMBERS = (
+    "0", "1", "-1", "2", "3", "1.5", "1e-9", "-0.0", "1e400", "-inf", "nan", str(10**40), str(-(2**63)), "2**3", "0x10",
+    "1_000", "007",
+)  # fmt: skip
+WORDS = (
+    "null", "true", "no", "", "''", '""', "a b", "ä∂", "abc", "'quoted'", "'", '"', "[", "]", "{", "}", "[]", "{}",
+    "[8]", "[8,8]", "[0]", "[-3]", "[[8]]", "[null]", "[a,b]", "{a:1}", "{name:mlp}", "{name:foo}", "{a:{b:[1,{c:2}]}}",
+    "mlp", "tanh", "???", "\\", "a\\,b", "a\nb", "${seed}", "${model}", "${model.name}", "${absent}", "${seed", "$seed",
+    "${oc.env:ABSENT}", "${oc.env:ABSENT,3}", "${hydra:job.num}", "${oc.create:{a:1}}", "${oc.decode:'['}",
+    "${oc.select:x,1}", "${now:%Y}", "${training.steps}", "${training}", "${.name}", "${..seed}", "${hydra.job.name}",
+    "moons.csv", "../..", "~", "~nobody/x", "/dev/zero", "/dev/null", "/proc/self/mem", "/", ".", "x" * 300,
+)  # fmt: skip
+SWEEPS = (
+    "1,2", "1,a", "1,,2", ",", "range(3)", "range(0)", "range(3,0)", "range(0,1,0.3)", "range(0,1,0)", "range(1e9)",
+    "range(1e400)", "range(a)", "range(", "range(3,step=-1)", "range(0,3,nan)", "choice(1,2)", "choice()", "choice(a,b",
+    "interval(0,1)", "glob(*)", "glob([x*,h*],exclude=he*)", "glob(z*)", "shuffle(1,2,3)", "shuffle(range(4))",
+    "sort(3,1,2)", "sort(3,a)", "tag(x,choice(1,2))", "int(1.5)", "int(a)", "float(1)", "str(1)", "bool(x)",
+    "json_str({a:1})", "extend_list(1)", "[1,2],[3]", "{a:1},{b:2}", "foo(1)", "null,1", "mlp,logistic",
+    "zeros,mirrored", "1,1,1",
+)  # fmt: skip
+HYDRA = (
+    "hydra.verbose=true", "hydra.job.chdir=true", "hydra.job.name=x", "hydra.run.dir=here", "hydra.sweep.dir=there",
+    "hydra.sweep.subdir=${hydra.job.num}", "hydra.sweep.subdir=same", "hydra.mode=MULTIRUN", "hydra.mode=RUN",
+    "hydra.mode=foo", "hydra/launcher=basic", "hydra/launcher=foo", "hydra/launcher=joblib", "hydra/sweeper=foo",
+    "hydra.sweeper.max_batch_size=1", "hydra.sweeper.max_batch_size=0", "hydra.sweeper.max_batch_size=-1",
+    "hydra.sweeper.max_batch_size=a", "hydra.sweeper.params=3", "hydra.sweeper.params=null",
+    "hydra.sweeper.params={seed:3}", "hydra.sweeper.grids=[]", "hydra.sweeper.grids=3",
+    "hydra.sweeper.grids=[{seed:range(2)}]", "hydra.sweeper.large=3", "hydra.sweeper.size=large", "hydra.absent=1",
+    "hydra.output_subdir=null", "hydra/job_logging=disabled", "hydra/job_logging=none",
+    "hydra.job_logging.root.level=FOO", "hydra=3", "~hydra", "hydra.job.env_set={A:b}",
+    "hydra.searchpath=[file://absent]", "hydra.sweep.dir=", "hydra.run.dir=null", "hydra.sweep=null",
+    "hydra.launcher=null", "~hydra.sweeper.params",
+)  # fmt: skip
+FLAGS = (
+    "--cfg", "--cfg=job", "--cfg=all", "--cfg=foo", "--resolve", "--package=model", "--package=absent", "--info",
+    "--info=all", "--info=foo", "--help", "--hydra-help", "--version", "--run", "--absent", "-x",
+    "--config-name=absent", "-cn=config", "--config-path=absent", "--config-dir=absent", "--shell-completion", "-sc",
+    "--", "--experimental-rerun=absent", "-m",
+)  # fmt: skip
+
+text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
+keys = st.sampled_from([*KEYS, *GROUPS]) | text
+values = st.sampled_from([*NUMBERS, *WORDS]) | text
+choices = st.sampled_from([f"{group}={option}" for group, options in GROUPS.items() for option in [*options, "absent"]])
+prefixes = st.sampled_from(("", "", "", "+", "++", "~"))
+suffixes = st.sampled_from(("", "", "", "", "@copy", "@model:", ".x", ".0", ".name"))
+assignments = st.builds("{}{}{}={}".format, prefixes, keys, suffixes, values)
+swept = st.builds("{}{}={}".format, prefixes, keys | st.sampled_from(sorted(GROUPS)), st.sampled_from(SWEEPS))
+overrides = choices | assignments | swept | st.sampled_from(HYDRA)
+strange = st.sampled_from(FLAGS) | text
+commands = st.builds(
+    lambda few, arguments: [*few, *arguments],
+    st.sampled_from(((), FEW_JOBS)),
+    st.lists(st.integers(0, 9).flatmap(lambda number: strange if number == 9 else overrides), min_size=1, max_size=4),
+)
+small = st.lists(
+    st.sampled_from([f"{group}={option}" for group in ("model", "init", "optimizer") for option in GROUPS[group]])
+    | st.builds(
+        "{}={}".format,
+        st.sampled_from(("seed", "init.value", "optimizer.learning_rate", "training.batch_size", "model.hidden_units",
+                         "model.dropout", "model.activation", "training.l2", "arithmetic", "data.limit", "rerun")),
+        st.sampled_from((*NUMBERS, "null", "[3]", "[3,2]", "true", "blas", "relu", "${seed}", "1,2", "range(3)",
+                         "exact,blas")),
+    ),
+    min_size=1,
+    max_size=4,
+)  # fmt: skip
+
+
+class Checked(BaseException):
+    """All checks are passed: here the tracking store would be opened."""
+
+
+class HangError(BaseException):
+    """A command takes too long."""
+
+
+@contextmanager
+def limited_time() -> Iterator[None]:
+    def stop(signum: int, frame: FrameType | None) -> None:
+        raise HangError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, LONGEST)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def logging_put_back() -> Iterator[None]:
+    """Hydra sets up logging anew in every command."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        for handler in root.handlers:
+            if handler not in handlers:
+                handler.close()
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        for logger in logging.Logger.manager.loggerDict.values():
+            if isinstance(logger, logging.Logger):
+                logger.disabled = False
+
+
+class NoTracker:
+    """Stands where the tracking store is opened."""
+
+    def __init__(self, experiment_name: str) -> None:
+        raise Checked
+
+
+def ending_of(folder: Path, arguments: list[str], *, tracks: bool = False) -> tuple[str, str]:
+    """How a command line ends: "checked", "done" or "refused", and what it says on standard error."""
+    errors, output = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, logging_put_back(), warnings.catch_warnings(), limited_time():
+        warnings.simplefilter("ignore")
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["run.py", *arguments])
+        patch.setenv("HYDRA_FULL_ERROR", "0")
+        patch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
+        patch.setattr(_launch, "cores", lambda: 1)
+        if not tracks:
+            patch.setattr(tracking, "Tracker", NoTracker)
+        with redirect_stderr(errors), redirect_stdout(output):
+            try:
+                main()
+            except Checked:
+                return "checked", errors.getvalue()
+            except SystemExit as end:
+                if isinstance(end.code, str):
+                    errors.write(end.code)
+                return ("refused" if end.code else "done"), errors.getvalue()
+    return "done", errors.getvalue()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fuzz")
+
+
+def check(folder: Path, arguments: list[str]) -> None:
+    """One command line ends well, and leaves nothing where runs are tracked."""
+    ending, said = ending_of(folder, arguments)
+    if ending == "refused" and said.startswith("usage: "):
+        # Of flags the parser speaks, in its own way.
+        assert "run.py: error: " in said
+    elif ending == "refused":
+        assert said.strip()
+        assert len(said.splitlines()) == 1, said
+        assert len(said) < 1000
+    assert not (folder / "mlflow.db").exists()
+    assert not (folder / "mlruns").exists()
+
+
+@settings(**CHEAP, max_examples=60)
+@given(commands)
+@example([*FEW_JOBS, "hydra.sweeper.grids=[]"])
+@example([*FEW_JOBS, "hydra.sweeper.max_batch_size=-1"])
+@example(["hydra.mode=foo"])
+@example(["-m", "\x17|#\x98\x13\x1d"])
+@example(["optimizer=1,,2"])
+@example(["experiment.0=${model.name}", "question.name.0="])
+def test_any_command_line_ends_in_a_checked_plan_or_in_one_line(folder: Path, arguments: list[str]) -> None:
+    check(folder, arguments)
+
+
+@pytest.mark.slow
+@settings(**CHEAP, max_examples=2000)
+@given(commands)
+def test_many_command_lines_end_so(folder: Path, arguments: list[str]) -> None:
+    check(folder, arguments)
+
+
+def test_an_empty_sweep_and_a_bad_batch_size_are_refused(folder: Path) -> None:
+    """Hydra itself would take them, train nothing and say nothing."""
+    _, said = ending_of(folder, [*FEW_JOBS, "hydra.sweeper.grids=[]"])
+    assert said == "hydra.sweeper.grids: expected at least one grid, got none"
+    _, said = ending_of(folder, [*FEW_JOBS, "hydra.sweeper.max_batch_size=-1"])
+    assert said == "hydra.sweeper.max_batch_size: expected a whole number >= 1 or null, got -1"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder in which commands train for one step."""
+    folder = tmp_path_factory.mktemp("store")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    tracking.Tracker("symmetry")
+    yield folder
+    mlflow.set_tracking_uri(before)
+
+
+def runs_in(folder: Path) -> dict[str, str]:
+    """Run id -> status."""
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    return {run.info.run_id: run.info.status for run in client.search_runs(["1"], max_results=50_000)}
+
+
+@settings(**CHEAP, max_examples=20)
+@given(small, st.booleans())
+def test_a_command_that_trains_tracks_all_of_its_runs_or_none(
+    store: Path, arguments: list[str], is_sweep: bool
+) -> None:
+    before = runs_in(store)
+    ending, said = ending_of(store, [*(FEW_JOBS if is_sweep else ()), *TINY, *arguments], tracks=True)
+    after = runs_in(store)
+    if ending == "refused":
+        assert len(said.splitlines()) == 1, said
+        assert after == before
+    else:
+        assert set(after.values()) <= {"FINISHED"}
