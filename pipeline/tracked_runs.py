@@ -89,18 +89,30 @@ def searched_runs(client: MlflowClient, experiment_id: str, filter_string: str) 
             return
 
 
-def begun_sweep(client: MlflowClient, experiment_id: str, fingerprints: Sequence[str]) -> TrackedSweep | None:
-    """The newest sweep all of whose jobs are among these: the same one, in any order, or one that is extended now."""
+def begun_sweep(
+    client: MlflowClient, experiment_id: str, fingerprints: Sequence[str], *, rerun: bool
+) -> TrackedSweep | None:
+    """The newest sweep all of whose jobs are among these: the same one, in any order, or one that is extended now.
+
+    Args:
+        rerun: whether all are to be trained again: then only an interrupted sweep that did so goes on, else no such.
+    """
     wanted = set(fingerprints)
     parents = searched_runs(client, experiment_id, f"tags.`{names.SWEEP_TAG}` != ''")
     for parent in sorted(parents, key=lambda run: (run.info.start_time, run.info.run_id), reverse=True):
-        if int(parent.data.tags[names.SWEEP_TAG]) > len(wanted):
+        if int(parent.data.tags[names.SWEEP_TAG]) > len(wanted) or _is_interrupted_rerun(parent) != rerun:
             continue
         jobs = _jobs_of(client, parent.info.run_id)
         if jobs and wanted.issuperset(jobs):
             folder = parent.data.tags.get(names.FOLDER_TAG, "")
             return TrackedSweep(parent.info.run_id, jobs, folder, parent.info.status == "FINISHED")
     return None
+
+
+def _is_interrupted_rerun(parent: Run) -> bool:
+    tags, status = parent.data.tags, parent.info.status
+    is_open = status == "RUNNING" and not is_gone(tags.get(names.DRIVER_TAG))
+    return names.RERUN_TAG in tags and status != "FINISHED" and not is_open
 
 
 def _jobs_of(client: MlflowClient, parent: str) -> tuple[str, ...]:
@@ -133,7 +145,7 @@ def close_leftovers(client: MlflowClient, experiment_id: str, continued: str | N
 def remove_repeated(client: MlflowClient, experiment_id: str, parent: str) -> list[TrackedRun]:
     """Deletes runs that two processes have tracked at once, or one twice because a server's answer was lost.
 
-    Of the finished runs of one fingerprint the oldest stays. Runs that were trained again on purpose are not touched.
+    Of the finished runs of one fingerprint the oldest stays; of those trained again on purpose, the oldest of a sweep.
 
     Args:
         parent: the sweep among whose jobs to look.
@@ -142,15 +154,17 @@ def remove_repeated(client: MlflowClient, experiment_id: str, parent: str) -> li
         The finished runs of the sweep that stay.
     """
     runs = finished_runs(client, experiment_id)
-    own = {run.fingerprint for run in runs if run.parent == parent and not run.rerun}
-    kept: set[str] = set()
+    own = {_identity(run) for run in runs if run.parent == parent}
+    kept: set[tuple[str, str | None]] = set()
     repeated = set()
     for run in runs:
-        if run.rerun:
-            continue
-        if run.fingerprint in kept and run.fingerprint in own:
+        if _identity(run) in kept and _identity(run) in own:
             repeated.add(run.run_id)
-        kept.add(run.fingerprint)
+        kept.add(_identity(run))
     for run_id in sorted(repeated):
         client.delete_run(run_id)
     return [run for run in runs if run.parent == parent and run.run_id not in repeated]
+
+
+def _identity(run: TrackedRun) -> tuple[str, str | None]:
+    return run.fingerprint, run.parent if run.rerun else None

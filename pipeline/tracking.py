@@ -54,15 +54,16 @@ class Tracker:
         self._delivery = Delivery(self._write)
         self._sweep: Sweep | None = None
 
-    def finished_runs(self) -> dict[str, TrackedRun]:
-        """Fingerprint -> the newest finished run of it in the experiment."""
+    def finished_runs(self, parent: str | None = None) -> dict[str, TrackedRun]:
+        """Fingerprint -> the newest finished run of it, in the experiment or in one sweep."""
         with store_complaints():
-            return {run.fingerprint: run for run in finished_runs(self._client, self._experiment_id)}
+            runs = finished_runs(self._client, self._experiment_id)
+        return {run.fingerprint: run for run in runs if parent in (None, run.parent)}
 
-    def begun_sweep(self, fingerprints: Sequence[str]) -> TrackedSweep | None:
+    def begun_sweep(self, fingerprints: Sequence[str], *, rerun: bool) -> TrackedSweep | None:
         """The sweep that one with these jobs continues, if there is one."""
         with store_complaints():
-            return begun_sweep(self._client, self._experiment_id, fingerprints)
+            return begun_sweep(self._client, self._experiment_id, fingerprints, rerun=rerun)
 
     def deliver_waiting(self, begun: TrackedSweep) -> None:
         """Tracks what an earlier start of the sweep could not, because the store was gone.
@@ -97,6 +98,8 @@ class Tracker:
             names.DRIVER_TAG: this_driver(),
             names.NOTE_TAG: f"{len(fingerprints)} runs over {', '.join(swept_keys) or 'nothing'}, on {sources}.",
         }
+        if configs[0].rerun:
+            tags |= {names.RERUN_TAG: "true"}
         if (question := configs[0].question) is not None:
             tags |= {
                 names.QUESTION_TAG: question.name,

@@ -1,6 +1,7 @@
 """The same command again completes what is missing: under every launcher, in any order, extended, after a kill."""
 
 import json
+import shlex
 import signal
 import time
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from analysis.audit import Audit, audit_of
+from analysis.audit import Audit, audit_of, differences
 from pipeline import names
 from tests.command_line import command
 from tests.sweeps import JOBS, SWEEP, audited, completed, started, wait_for
@@ -71,14 +72,38 @@ def test_a_part_of_a_sweep_is_known_and_needs_no_parent_of_its_own(tmp_path: Pat
 
 def test_rerun_trains_all_again_and_both_results_are_the_same(tmp_path: Path) -> None:
     completed(tmp_path, *FEW, "seed=0")
-    assert "2 jobs: 0 already tracked, 2 to train" in completed(tmp_path, *FEW, "seed=0", "rerun=true")
+    for _ in range(2):
+        assert "2 jobs: 0 already tracked, 2 to train" in completed(tmp_path, *FEW, "seed=0", "rerun=true")
     audit = audit_of("symmetry", thorough=True, tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
-    assert (audit.problems, audit.jobs, audit.finished) == ([], 2, 4)
+    assert (audit.problems, audit.jobs, audit.finished) == ([], 2, 6)
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     digests: dict[str, set[str]] = {}
     for run in client.search_runs(["1"], f"tags.`{names.DIGEST_TAG}` != ''"):
         digests.setdefault(run.data.tags[names.FINGERPRINT_TAG], set()).add(run.data.tags[names.DIGEST_TAG])
     assert [len(each) for each in digests.values()] == [1, 1]
+
+
+def test_a_rerun_that_is_killed_goes_on_when_asked_again(tmp_path: Path, undisturbed: Audit) -> None:
+    """What was tracked before the rerun does not count, what it has trained itself does."""
+    again = (*SWEEP, "rerun=true")
+    completed(tmp_path, *SWEEP, "model.hidden_units=[3]")
+    with started(tmp_path, *again) as process:
+        assert wait_for(tmp_path, "jobs: best loss", process)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+    assert f"say again: python -m pipeline.run {shlex.join(again)}" in (tmp_path / "output.txt").read_text("utf-8")
+    (rerun,) = [parent for parent in parents(tmp_path) if names.RERUN_TAG in parent]
+    assert rerun["status"] == "KILLED"
+    query = f"tags.`{names.PARENT_TAG}` = '{rerun['id']}'"
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    done = len(client.search_runs(["1"], query))
+    assert 0 < done < JOBS
+    assert f"{JOBS} jobs: {done} already tracked, {JOBS - done} to train" in completed(tmp_path, *again)
+    assert len(client.search_runs(["1"], query)) == JOBS
+    audit = audit_of("symmetry", thorough=True, tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+    assert (audit.problems, audit.finished) == ([], JOBS + JOBS // 4)
+    assert differences(audit, undisturbed) == []
+    assert len(parents(tmp_path)) == 2
 
 
 def test_a_job_named_twice_is_one_job(tmp_path: Path) -> None:
