@@ -244,5 +244,3 @@ def _contradictions(config: Config) -> Iterator[str]:
     factors, layers = config.optimizer.rate_factors, len(model.hidden_units) + 1
     if factors is not None and len(factors) != layers:
         yield f"optimizer.rate_factors: expected {layers} numbers, one for each layer (or null), got {shown(factors)}"
-    if init.name == "mirrored" and model.bias:
-        yield "model.bias: expected false with init=mirrored (a bias is not mirrored), got true"

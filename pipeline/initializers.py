@@ -10,42 +10,14 @@ ranges.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 
 from pipeline.activations import ACTIVATIONS
 from pipeline.arithmetic import Array
 from pipeline.errors import InputError, shown
+from pipeline.layer import Layer
 from pipeline.ranges import Count, NonNegative, Positive
-
-
-class Layer(NamedTuple):
-    """What an initialiser may know of a layer.
-
-    Attributes:
-        fan_in: units of the layer below.
-        fan_out: units of this layer.
-        activation: name of the activation that follows, or None for the output layer.
-        number: its place in the network, from 1.
-        depth: how many layers the network has.
-    """
-
-    fan_in: int
-    fan_out: int
-    activation: str | None
-    number: int
-    depth: int
-
-    @property
-    def is_hidden(self) -> bool:
-        return self.number < self.depth
-
-    @property
-    def below_is_hidden(self) -> bool:
-        """Whether the layer's inputs are hidden units; their outgoing weights are its rows."""
-        return self.number > 1
-
 
 Initializer = Callable[..., Array]
 INITIALIZERS: dict[str, Initializer] = {}
@@ -198,8 +170,7 @@ def duplicated(generator: np.random.Generator, layer: Layer, *, copies: Count, g
     Raises:
         InputError: ``copies`` does not divide the layer's width.
     """
-    rows = copies if layer.below_is_hidden else 1
-    columns = copies if layer.is_hidden else 1
+    rows, columns = _copies_of_ends(layer, copies)
     if layer.is_hidden and layer.fan_out % copies:
         raise InputError(
             f"init.copies: expected a divisor of every width in model.hidden_units, got {copies} for width"
@@ -211,8 +182,16 @@ def duplicated(generator: np.random.Generator, layer: Layer, *, copies: Count, g
 
 
 @initializer
+def merged(generator: np.random.Generator, layer: Layer, *, copies: Count, gain: Positive) -> Array:
+    """The distinct units of ``duplicated`` with the summed outgoing weights of their copies: the same function."""
+    rows, columns = _copies_of_ends(layer, copies)
+    scale = _standard_deviation(2.0, layer.fan_in * rows + layer.fan_out * columns, gain)
+    return rows * (scale * _standard_normal(generator, layer))
+
+
+@initializer
 def mirrored(generator: np.random.Generator, layer: Layer, *, gain: Positive) -> Array:
-    """Xavier-normal units in pairs (w, v) and (-w, -v): with an odd g and no biases they stay mirrored.
+    """Xavier-normal units in pairs (w, v) and (-w, -v): with an odd g and biases that start at 0 they stay mirrored.
 
     Raises:
         InputError: the layer's width is odd, or its activation is not an odd function.
@@ -229,6 +208,11 @@ def mirrored(generator: np.random.Generator, layer: Layer, *, gain: Positive) ->
     half = layer._replace(fan_in=layer.fan_in // len(rows), fan_out=layer.fan_out // len(columns))
     scale = _standard_deviation(2.0, layer.fan_in + layer.fan_out, gain)
     return np.kron(np.outer(rows, columns), scale * _standard_normal(generator, half))
+
+
+def _copies_of_ends(layer: Layer, copies: int) -> tuple[int, int]:
+    """How often each distinct unit below and each of the layer appears: only hidden units are copied."""
+    return copies if layer.below_is_hidden else 1, copies if layer.is_hidden else 1
 
 
 def _standard_normal(generator: np.random.Generator, layer: Layer) -> Array:

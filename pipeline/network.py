@@ -18,7 +18,7 @@ import numpy as np
 
 from pipeline.activations import ACTIVATIONS
 from pipeline.arithmetic import Arithmetic, Array, Workspace
-from pipeline.initializers import Layer
+from pipeline.layer import Layer
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ PROJECT = Path(__file__).parents[1]
 FLOORS = [
     {
         "errors", "memory", "ranges", "names", "interrupts", "drivers", "files_written",
-        "arithmetic", "activations", "losses", "initializers", "symmetry",
+        "arithmetic", "activations", "losses", "layer", "initializers", "symmetry",
     },
     {"network", "optimizers", "optimum", "reading", "files", "sources", "data"},
     {"measurements", "measures", "training"},

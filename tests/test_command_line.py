@@ -121,7 +121,7 @@ BAD_COMMANDS = [
     (["model.dropout=2"], "model.dropout: expected a number >= 0 and < 1, got 2"),
     (["data=csv", "data.path=absent.csv", "data.target=y"], "absent.csv"),
     (["-m", "init.value=1,2", "init=constant,zeros"], "init.value"),
-    (["-m", "init=mirrored,zeros", "model=mlp"], "model.bias: expected false with init=mirrored"),
+    (["-m", "dtype=float32,float64", "model=mlp"], "dtype: expected float64 with arithmetic=exact"),
     (["-m", "training.batch_size=64,2000", "model=mlp"], "training.batch_size: expected at most 1438"),
     (["-m", "experiment_name=a,b", "model=mlp", "init=zeros", "seed=0"], "experiment_name: expected one"),
     (

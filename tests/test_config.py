@@ -17,7 +17,6 @@ from tests.configurations import CONF, configuration
 
 GROUPS = ("model", "init", "data", "optimizer", "training", "executor", "experiment")
 OPTIONS = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
-REQUIRED = {"mirrored": ["model.bias=false"]}
 
 
 def composed(*overrides: str) -> DictConfig:
@@ -40,9 +39,8 @@ def users_files(tmp_path: Path) -> dict[str, list[str]]:
 def test_every_option_composes_and_trains(group: str, option: str, users_files: dict[str, list[str]]) -> None:
     if option == "dask":
         pytest.importorskip("distributed", reason="needs: pip install distributed")
-    extra = [*REQUIRED.get(option, []), *users_files.get(option, [])]
     small = ["training.steps=3", "training.batch_size=null"]
-    config = checked_config(composed(f"{group}={option}", *extra, *small))
+    config = checked_config(composed(f"{group}={option}", *users_files.get(option, []), *small))
     if group in ("model", *FAMILIES):
         assert getattr(config, group).name == option
     (result,) = train_stack([config])
@@ -103,9 +101,8 @@ BAD_INPUT = [
     (["model=logistic", "model.hidden_units=[4]"], ["model.hidden_units", "[]", "[4]"]),
     (["model=logistic", "model.activation=tanh"], ["model.activation", "null", "tanh"]),
     (["model=logistic", "model.dropout=0.5"], ["model.dropout", "0", "0.5"]),
-    (["init=mirrored"], ["model.bias", "false", "true"]),
-    (["init=mirrored", "model.bias=false", "model.activation=relu"], ["model.activation", "tanh, identity", "relu"]),
-    (["init=mirrored", "model.bias=false", "model.hidden_units=[7]"], ["model.hidden_units", "even", "7"]),
+    (["init=mirrored", "model.activation=relu"], ["model.activation", "tanh, identity", "relu"]),
+    (["init=mirrored", "model.hidden_units=[7]"], ["model.hidden_units", "even", "7"]),
     (["init=duplicated", "init.copies=5"], ["init.copies", "divisor", "5", "32"]),
     (["init=duplicated", "init.copies=0"], ["init.copies", "a whole number >= 1", "0"]),
     (["init=orthogonal", "model.activation=gelu"], ["init.gain", "a number", "gelu", "null"]),

@@ -12,7 +12,8 @@ from scipy import stats
 
 from pipeline.arithmetic import ARITHMETICS, Array
 from pipeline.errors import InputError
-from pipeline.initializers import INITIALIZERS, Layer
+from pipeline.initializers import INITIALIZERS
+from pipeline.layer import Layer
 from pipeline.network import Architecture, ForwardPass, forward, input_operand
 from pipeline.stacking import check_against_data, train_stack
 
@@ -69,7 +70,7 @@ def assert_moments(sample: Array, deviation: float, kurtosis: float) -> None:
 def test_every_scheme_is_covered_and_gives_float64_of_the_layer_s_shape() -> None:
     options = {name: settings for name, (settings, _, _) in SCHEMES.items()} | {
         "zeros": {}, "constant": {"value": 0.3}, "orthogonal": {"gain": None},
-        "duplicated": {"copies": 4, "gain": GAIN}, "mirrored": {"gain": GAIN},
+        "duplicated": {"copies": 4, "gain": GAIN}, "mirrored": {"gain": GAIN}, "merged": {"copies": 4, "gain": GAIN},
         "constant_layers": {"values": (0.3, None, 0.3), "gain": GAIN},
         "small_layers": {"small": 2, "epsilon": 0.1, "gain": GAIN}, "diagonal": {"scale": SCALE},
     }  # fmt: skip
@@ -205,6 +206,15 @@ def test_duplicated_units_are_the_same_function(hidden_units: tuple[int, ...], a
         assert len({unit.tobytes() for unit in activations[:, 0]}) == width // 3
 
 
+def test_merged_units_compute_what_their_copies_do() -> None:
+    copies, of_copies = started("duplicated", (12, 8), "tanh", copies=4, gain=GAIN)
+    merged, of_merged = started("merged", (3, 2), "tanh", copies=4, gain=GAIN)
+    assert copies[0][:, ::4].tobytes() == merged[0].tobytes()
+    np.testing.assert_array_equal(copies[1].reshape(3, 4, 8).sum(axis=1)[:, ::4], merged[1])
+    np.testing.assert_array_equal(copies[2].reshape(2, 4, -1).sum(axis=1), merged[2])
+    np.testing.assert_allclose(of_copies.outputs, of_merged.outputs, rtol=1e-12)
+
+
 @pytest.mark.parametrize("hidden_units", [(6,), (6, 12), (6, 12, 18)])
 @pytest.mark.parametrize("activation", ["tanh", "identity"])
 def test_mirrored_units_are_opposite_functions(hidden_units: tuple[int, ...], activation: str) -> None:
@@ -229,9 +239,8 @@ def test_structured_starts_have_the_variance_of_the_whole_layer() -> None:
     ("overrides", "key"),
     [
         ({"init": "duplicated", "init.copies": 3, "model.hidden_units": [9, 10]}, "init.copies: .* got 3 for width 10"),
-        ({"init": "mirrored", "model.bias": False, "model.hidden_units": [5]}, "model.hidden_units: .* got 5"),
-        ({"init": "mirrored", "model.bias": False, "model.activation": "relu"}, "model.activation: .* got relu"),
-        ({"init": "mirrored", "model.bias": True}, "model.bias: .* got true"),
+        ({"init": "mirrored", "model.hidden_units": [5]}, "model.hidden_units: .* got 5"),
+        ({"init": "mirrored", "model.activation": "relu"}, "model.activation: .* got relu"),
         ({"init": "orthogonal", "model.activation": "gelu"}, "init.gain: .*gelu.* got null"),
         ({"init": "normal", "init.scale": 0.0}, "init.scale: .* got 0"),
         ({"init": "small_layers", "init.small": 3}, "init.small: expected at most the 2 layers .* got 3"),

@@ -84,6 +84,17 @@ def test_mode_strengths_are_the_singular_values_from_end_to_end() -> None:
     np.testing.assert_allclose(np.concatenate(list(measured.values())), [6.0, 4.0], **ROUNDING)
 
 
+def test_the_mirror_distance_is_that_of_the_loneliest_unit() -> None:
+    # Units (incoming, bias, outgoing): (1, 2, 1, 3), its mirror image, and (0, 0, 2, 0), nearest to the first.
+    units = np.array([[1.0, 2.0, 1.0], [-1.0, -2.0, -1.0], [0.0, 0.0, 2.0]])
+    architecture = Architecture((2, 3, 1), "tanh", bias=True)
+    lonely = moment_of(architecture, [units, np.array([[3.0, -3.0, 0.0, 9.0]])])
+    key = "symmetry/mirror_distance"
+    np.testing.assert_allclose(optional_measurements(["mirror_distance"], lonely)[key], np.sqrt(15.0))
+    pairs = moment_of(Architecture((2, 2, 1), "tanh", bias=True), [units[:2], np.array([[3.0, -3.0, 9.0]])])
+    assert optional_measurements(["mirror_distance"], pairs)[key].tolist() == [0.0]
+
+
 def test_layer_moments_are_mean_squares_over_units_and_examples() -> None:
     measured = optional_measurements(["layer_moments"], moment_of(RELU, [FIRST, SECOND]))
     pre_activation = INPUTS @ FIRST[:, :2].T + FIRST[:, 2]

@@ -115,13 +115,17 @@ def test_the_number_of_distinct_units_never_grows(copies: int) -> None:
     assert {value for _, value in result.curves[names.symmetry("distinct_units", 2)]} == {18.0 / copies}
 
 
-def test_mirrored_units_stay_mirrored_to_the_last_bit() -> None:
-    result = trained({"init": "mirrored", "model.bias": False, "model.hidden_units": [10, 6], "training.steps": 500})
+@pytest.mark.parametrize("bias", [False, True])
+def test_mirrored_units_stay_mirrored_to_the_last_bit(bias: bool) -> None:
+    result = trained({"init": "mirrored", "model.bias": bias, "model.hidden_units": [10, 6], "training.steps": 500})
     first, second, third = (weights[0] for weights in result.architecture.weights(result.final[None]))
     assert np.array_equal(first[:, :5], -first[:, 5:])
     assert np.array_equal(second[:5], -second[5:])
     assert np.array_equal(second[:, :3], -second[:, 3:])
     assert np.array_equal(third[:3], -third[3:])
+    for biases, half in zip(result.architecture.biases(result.final[None])[:-1], (5, 3), strict=bias):
+        assert np.array_equal(biases[0, :half], -biases[0, half:])
+        assert np.any(biases != 0.0)
     assert not np.array_equal(result.initial, result.final)
 
 

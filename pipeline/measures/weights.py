@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from pipeline import names
 from pipeline.arithmetic import Array
@@ -54,6 +55,25 @@ def _balances(architecture: Architecture, parameters: Array) -> list[Array]:
         (block**2).sum(axis=2) - (outgoing**2).sum(axis=2)
         for block, (_, outgoing) in zip(blocks[:-1], pairwise(weights), strict=True)
     ]
+
+
+@measure
+def mirror_distance(moment: Moment) -> dict[str, Array]:
+    """``symmetry/mirror_distance``, ...: how far the units of a hidden layer are from being mirrored in pairs.
+
+    The distance of each unit to the nearest mirror image of a unit, largest over the layer's units. A unit is its
+    incoming weights, bias and outgoing weights; its mirror image is their negative. Exactly 0 means that every unit is
+    some unit's mirror image. As in ``symmetry.pairwise_distances``, differences are taken before squaring.
+    """
+    architecture = moment.task.architecture
+    blocks, weights = architecture.blocks(moment.parameters), architecture.weights(moment.parameters)
+    units_of_layers = [
+        np.concatenate([block, outgoing], axis=2) for block, outgoing in zip(blocks[:-1], weights[1:], strict=True)
+    ]
+    return {
+        names.symmetry("mirror_distance", layer): np.array([cdist(run, -run).min(axis=1).max() for run in units])
+        for layer, units in enumerate(units_of_layers, start=1)
+    }
 
 
 @measure
