@@ -26,7 +26,7 @@ from pipeline.errors import InputError
 from pipeline.hydra_yaml import dumped, plain
 
 KEPT_CHOICES = 256
-KEPT_VALUES = 8192
+KEPT_VALUES = 2**15
 
 
 @dataclass(frozen=True)

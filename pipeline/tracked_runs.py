@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Run
-from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlRun, SqlTag
+from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
+from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlParam, SqlRun, SqlTag
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy import select
 from sqlalchemy.orm import aliased
@@ -61,11 +61,7 @@ def _from_database(store: SqlAlchemyStore, experiment_id: str) -> Iterator[Track
         .join(fingerprint, (fingerprint.run_uuid == SqlRun.run_uuid) & (fingerprint.key == names.FINGERPRINT_TAG))
         .outerjoin(parent, (parent.run_uuid == SqlRun.run_uuid) & (parent.key == names.PARENT_TAG))
         .outerjoin(rerun, (rerun.run_uuid == SqlRun.run_uuid) & (rerun.key == names.RERUN_TAG))
-        .where(
-            SqlRun.experiment_id == int(experiment_id),
-            SqlRun.status == "FINISHED",
-            SqlRun.lifecycle_stage == "active",
-        )
+        .where(_finished(experiment_id))
     )
     for loss, key in zip(losses, OBJECTIVES, strict=True):
         query = query.outerjoin(loss, (loss.run_uuid == SqlRun.run_uuid) & (loss.key == key))
@@ -87,6 +83,68 @@ def searched_runs(client: MlflowClient, experiment_id: str, filter_string: str) 
         token = page.token
         if not token:
             return
+
+
+def runs_with(client: MlflowClient, experiment_id: str, fingerprints: Sequence[str]) -> list[Run]:
+    """The finished runs with these fingerprints, whichever sweep they belong to, oldest first.
+
+    Of several runs with one fingerprint it is the newest.
+    """
+    wanted, store = set(fingerprints), local_store(client, experiment_id)
+    if store:
+        newest = {run.fingerprint: run for run in finished_runs(client, experiment_id) if run.fingerprint in wanted}
+        return _whole_runs(store, sorted(newest.values()), experiment_id)
+    found: dict[str, Run] = {}
+    # One page at a time: an experiment may hold many more runs than are wanted.
+    for run in searched_runs(client, experiment_id, "attributes.status = 'FINISHED'"):
+        fingerprint = run.data.tags.get(names.FINGERPRINT_TAG, "")
+        if fingerprint in wanted:
+            found[fingerprint] = max(found.get(fingerprint, run), run, key=_age)
+    return sorted(found.values(), key=_age)
+
+
+def _age(run: Run) -> tuple[int, str]:
+    return run.info.start_time, run.info.run_id
+
+
+def _whole_runs(store: SqlAlchemyStore, tracked: Sequence[TrackedRun], experiment_id: str) -> list[Run]:
+    """Finished runs as MLflow's search gives them (their inputs left out), without an object for every row."""
+    finished = _finished(experiment_id)
+    data: dict[str, tuple[list[Metric], list[Param], list[RunTag]]] = {run.run_id: ([], [], []) for run in tracked}
+    with store.ManagedSessionMaker() as session:
+
+        def rows_of(table: Any, *columns: str) -> Iterator[Any]:
+            selected = (getattr(table, column) for column in ("run_uuid", *columns))
+            query = select(*selected).join(SqlRun, SqlRun.run_uuid == table.run_uuid).where(finished)
+            return (row for row in session.execute(query) if row[0] in data)
+
+        for run_id, key, value, is_nan, timestamp, step in rows_of(
+            SqlLatestMetric, "key", "value", "is_nan", "timestamp", "step"
+        ):
+            data[run_id][0].append(Metric(key, math.nan if is_nan else value, timestamp, step))
+        for run_id, key, value in rows_of(SqlParam, "key", "value"):
+            data[run_id][1].append(Param(key, value))
+        for run_id, key, value in rows_of(SqlTag, "key", "value"):
+            data[run_id][2].append(RunTag(key, value))
+        columns = (SqlRun.run_uuid, SqlRun.user_id, SqlRun.end_time, SqlRun.artifact_uri, SqlRun.name)
+        infos = {run_id: rest for run_id, *rest in session.execute(select(*columns).where(finished)) if run_id in data}
+    return [
+        Run(
+            RunInfo(run.run_id, experiment_id, user, "FINISHED", run.start_time, end, "active", uri, name),
+            RunData(*data[run.run_id]),
+        )
+        for run in tracked
+        if run.run_id in infos  # Another process may have deleted one meanwhile.
+        for user, end, uri, name in (infos[run.run_id],)
+    ]
+
+
+def _finished(experiment_id: str) -> Any:
+    return (
+        (SqlRun.experiment_id == int(experiment_id))
+        & (SqlRun.status == "FINISHED")
+        & (SqlRun.lifecycle_stage == "active")
+    )
 
 
 def begun_sweep(

@@ -33,7 +33,7 @@ from pipeline.tracked_runs import (
     close_leftovers,
     finished_runs,
     remove_repeated,
-    searched_runs,
+    runs_with,
 )
 from pipeline.transactions import writer_for
 from pipeline.views import Child, shared_views, unlisted_views
@@ -204,18 +204,7 @@ class Tracker:
 
     def runs_with(self, fingerprints: Sequence[str]) -> list[Run]:
         """The finished runs with these fingerprints, whichever sweep they belong to."""
-        wanted = set(fingerprints)
-        newest: dict[str, Run] = {}
-        # One page at a time: an experiment may hold many more runs than are wanted.
-        for run in searched_runs(self._client, self._experiment_id, "attributes.status = 'FINISHED'"):
-            fingerprint = run.data.tags.get(names.FINGERPRINT_TAG, "")
-            if fingerprint in wanted:
-                newest[fingerprint] = max(newest.get(fingerprint, run), run, key=_age)
-        return sorted(newest.values(), key=_age)
-
-
-def _age(run: Run) -> tuple[int, str]:
-    return run.info.start_time, run.info.run_id
+        return runs_with(self._client, self._experiment_id, fingerprints)
 
 
 def _journal(sweep: Sweep) -> Journal:
