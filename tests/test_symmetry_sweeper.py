@@ -2,36 +2,17 @@
 
 from itertools import product
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import mlflow
 import pytest
-from hydra import compose, initialize
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.plugins import Plugins
-from hydra.plugins.sweeper import Sweeper
 
 from analysis.runs import load_tables
-from pipeline.cached_composition import CachedComposition, checked_configs
-from pipeline.config import Config
 from pipeline.stacking import fingerprint
 from tests.command_line import command
 from tests.configurations import CONF
+from tests.prepared import configs, jobs
 
 QUESTIONS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
-
-
-def jobs(*arguments: str, **replaced: Any) -> list[list[str]]:
-    """The jobs of ``python -m pipeline.run -m`` with these arguments."""
-    with initialize(config_path="../conf", version_base="1.3"):
-        master = compose("config", list(arguments), return_hydra_config=True)
-        keys = {key: value for key, value in master.hydra.sweeper.items() if key != "_target_"}
-        # By name: Hydra loads the modules of plugins anew.
-        (plugin,) = [each for each in Plugins.instance().discover(Sweeper) if each.__name__ == "SymmetrySweeper"]
-        sweeper: Any = plugin(**keys | replaced)
-        sweeper.hydra_context = SimpleNamespace(config_loader=GlobalHydra.instance().config_loader())
-        return sweeper._jobs(list(arguments))
 
 
 def test_without_a_question_the_jobs_are_the_product_of_the_default_grid() -> None:
@@ -73,14 +54,6 @@ def test_the_command_line_replaces_a_key_in_every_grid() -> None:
     assert len(jobs("experiment=rounding", "model.hidden_units=[3]")) == 3
 
 
-def configs(*arguments: str) -> list[Config]:
-    overrides = jobs(*arguments)
-    with initialize(config_path="../conf", version_base="1.3"):
-        master = compose("config", list(arguments), return_hydra_config=True)
-        loader = GlobalHydra.instance().config_loader()
-        return checked_configs(CachedComposition(loader, master), overrides)
-
-
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_a_prepared_question_is_whole_and_its_small_sweep_is_part_of_the_large_one(question: str) -> None:
     small, large = configs(f"experiment={question}"), configs(f"experiment={question}", "size=large")
@@ -90,6 +63,14 @@ def test_a_prepared_question_is_whole_and_its_small_sweep_is_part_of_the_large_o
         assert config.question.asks.endswith("?")
     assert len({fingerprint(config) for config in small}) == len(small)
     assert {fingerprint(config) for config in small} < {fingerprint(config) for config in large}
+
+
+def test_the_question_symmetry_is_the_default_sweep() -> None:
+    """So either finds the other's runs: 180 already tracked."""
+    default, asked = configs(), configs("experiment=symmetry")
+    assert len(default) == 180
+    assert [fingerprint(config) for config in asked] == [fingerprint(config) for config in default]
+    assert {config.experiment_name for config in (*default, *asked)} == {"symmetry"}
 
 
 def test_a_large_sweep_is_tracked_with_its_question(tmp_path: Path, tracking_to: None) -> None:
