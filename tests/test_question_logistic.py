@@ -12,6 +12,8 @@ from analysis.figures.drawing import FIGURES_OF_QUESTIONS, NotShownError
 from analysis.questions.logistic import answer, penalised, separable
 from analysis.tables import Tables
 from pipeline import names
+from pipeline.stacking import dataset_of
+from tests.prepared import configs
 from tests.tracked import made_up_tables, with_value
 
 STEPS = (0, 1, 10, 100, 300, 1000, 1500, 2000, 3000, 10000, 30000, 100000)
@@ -155,3 +157,18 @@ def test_the_figures_show_every_run_and_the_theory(tables: Tables) -> None:
     law = loss.lines[-1]
     np.testing.assert_allclose(law.get_ydata() * law.get_xdata(), law.get_ydata()[-1] * 1e5, rtol=1e-12)
     assert len(limits.data) == 4 * (len(STEPS) - 1)
+
+
+def test_the_sweep_learns_at_rates_for_which_its_bound_is_derived() -> None:
+    """eta <= 1 / L, from the data: the curvature of cross-entropy is at most 1/4 of X^T X / n for one logit (p (1 - p))
+    and 1/2 of it for several (Boehning 1992: diag(p) - p p^T <= 1/2)."""
+    penalised_configs = [
+        config for config in configs("experiment=logistic", "seed=0", "init=zeros") if config.training.l2
+    ]
+    assert {config.data.name for config in penalised_configs} == {"moons", "iris"}
+    for config in penalised_configs:
+        dataset = dataset_of(config.data)
+        inputs, share = dataset.train_inputs, 0.25 if len(dataset.classes) == 2 else 0.5
+        largest = np.linalg.eigvalsh(inputs.T @ inputs / len(inputs))[-1]
+        curvature = share * largest + config.training.l2
+        assert 0.1 < config.optimizer.options["learning_rate"] * curvature <= 1.0, config.data.name
