@@ -14,12 +14,17 @@ KINDS = {"forward": "pre_activation_mean_square", "backward": "delta_mean_square
 
 
 def networks_of(tables: Tables) -> pd.DataFrame:
-    """The runs of the compared schemes with at least two hidden layers: rows of ``tables.runs`` and their ``depth``."""
+    """The runs of the compared schemes with at least two hidden layers: rows of ``tables.runs`` and their ``depth``.
+
+    Of the networks of one depth only the widest count.
+    """
     runs = tables.runs
     chosen = runs["init"].isin(SCHEMES) & runs["model.activation"].isin(RECOMMENDED_GAINS)
     networks = runs[chosen & (runs["model.dropout"] == 0.0)].rename(columns={"model.activation": "activation"})
     networks = networks.assign(depth=networks["model.hidden_units"].map(len))
-    return networks[networks["depth"] > 1]
+    units = networks["model.hidden_units"].map(sum)
+    widest = units == units.groupby(networks["depth"]).transform("max")
+    return networks[widest & (networks["depth"] > 1)]
 
 
 def moments_of(tables: Tables) -> pd.DataFrame:

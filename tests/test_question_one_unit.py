@@ -9,7 +9,7 @@ from analysis.questions.one_unit import answer, symmetric_networks
 from analysis.questions.one_unit_figures import one_unit_best_loss, one_unit_paths
 from analysis.tables import Tables, Weights
 from pipeline import names
-from tests.tracked import STEPS, trained_tables, with_entries, with_value
+from tests.tracked import STEPS, trained_tables, with_entries, with_twins, with_value
 
 SHARED = {"model.bias": False, "training.l2": 0.0, "optimizer.learning_rate": 0.5}
 WIDTHS = (2, 8)
@@ -146,3 +146,8 @@ def test_the_figures_draw_the_networks_of_a_path_on_each_other(tables: Tables) -
     plain = runs[(runs["init"] == "constant") & (runs["width"] == 8)]
     assert found["plain constant start", 8] == pytest.approx(plain["best"].mean())
     assert best.figure.axes[0].get_ylabel() == "best training loss [nats]"
+
+
+def test_beside_longer_runs_shorter_ones_decide_nothing(tables: Tables) -> None:
+    both = with_twins(tables, {"training.steps": 9, "training.measure_at": 3})
+    assert answer(both) == answer(tables)

@@ -14,7 +14,7 @@ from analysis.questions.perturbation import answer, pushed_networks, time_fit
 from analysis.questions.perturbation_figures import perturbation_distance, perturbation_size
 from analysis.tables import Tables
 from pipeline import names
-from tests.tracked import made_up_tables, trained_tables
+from tests.tracked import made_up_tables, trained_tables, with_twins
 
 STEPS = range(0, 801, 10)
 RATE, SETTLED = 0.05, 100
@@ -146,3 +146,8 @@ def test_the_figures_show_every_push_where_its_numbers_are() -> None:
         "step at which the",
         "final training loss [nats]",
     ]
+
+
+def test_beside_longer_runs_shorter_ones_decide_nothing() -> None:
+    both = with_twins(made_up(), {"training.steps": 700, names.LOSS_TRAIN: 9.0})
+    assert answer(both) == answer(made_up())

@@ -13,7 +13,7 @@ from analysis.figures import NotShownError
 from analysis.questions.schemes import answer, scheme_moments, scheme_training
 from analysis.scheme_tables import final_losses, moments_of
 from analysis.tables import Tables
-from tests.tracked import trained_tables, with_entries
+from tests.tracked import trained_tables, with_entries, with_twins
 
 WIDTHS = (8, 4, 8, 4)
 LOSSES = {
@@ -142,3 +142,9 @@ def test_figures_show_every_layer_and_every_scheme() -> None:
     assert len(training.data) == 8
     he = training.data[(training.data["init"] == "he_normal") & (training.data["activation"] == "relu")]
     np.testing.assert_allclose(he["loss"], [0.101])
+
+
+def test_beside_wider_networks_of_a_depth_narrower_ones_decide_nothing() -> None:
+    narrow = tuple(width // 2 for width in WIDTHS)
+    both = with_twins(made_up(), {"model.hidden_units": narrow, "loss/train": 9.0})
+    assert answer(both) == answer(made_up())

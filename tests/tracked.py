@@ -93,6 +93,18 @@ def with_entries(tables: Tables, run_id: str, changes: Mapping[str, Any]) -> Tab
     return replace(tables, runs=runs)
 
 
+def with_twins(tables: Tables, changes: Mapping[str, Any]) -> Tables:
+    """The same tables with every run once more, under another id and with other entries in its row."""
+    runs = tables.runs.assign(run_id="twin of " + tables.runs["run_id"])
+    for column, value in changes.items():
+        assert column in runs
+        runs[column] = [value] * len(runs)
+    curves = tables.curves.assign(run_id="twin of " + tables.curves["run_id"])
+    return replace(tables, runs=pd.concat([tables.runs, runs], ignore_index=True),
+                   curves=pd.concat([tables.curves, curves], ignore_index=True),
+                   weights=lambda run_id: tables.weights(run_id.removeprefix("twin of ")))  # fmt: skip
+
+
 def without_weights(tables: Tables, *run_ids: str) -> Tables:
     """The same tables with some runs whose weights cannot be read."""
 

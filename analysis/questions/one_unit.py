@@ -32,7 +32,8 @@ def symmetric_networks(tables: Tables) -> pd.DataFrame:
     """Runs with one layer of equal units, with ``width``, ``best`` (the lowest training loss), ``PATH`` and ``path``.
 
     Runs with the same number in ``path`` are to follow the path of one single unit with the same examples. Only plain
-    gradient descent without biases, dropout, penalty and weight decay: the derivation holds for that.
+    gradient descent without biases, dropout, penalty and weight decay: the derivation holds for that. Only the longest
+    runs count.
     """
     runs = _comparable(tables)
     runs = runs[runs["init"].isin(["constant", "constant_layers"])]
@@ -55,6 +56,8 @@ def _comparable(tables: Tables) -> pd.DataFrame:
     runs = tables.runs[(tables.runs["arithmetic"] == "exact") & ~tables.runs["diverged"]]
     off = ["model.bias", "model.dropout", "training.l2", "optimizer.weight_decay"]
     runs = runs[(runs["optimizer"] == "gd") & (runs["model.hidden_units"].map(len) == 1) & ~runs[off].any(axis=1)]
+    # A best loss depends on the steps that it had.
+    runs = runs[runs["training.steps"] == runs["training.steps"].max()]
     best = tables.values(runs, [names.LOSS_TRAIN]).groupby("run_id")["value"].min()
     return runs.assign(
         width=[units[0] for units in runs["model.hidden_units"]], best=runs["run_id"].map(best).astype(float)

@@ -28,7 +28,7 @@ GROWTH = ["rate", "residual"]
 
 
 def pushed_networks(tables: Tables) -> pd.DataFrame:
-    """One row per run from a constant plus a push, with what its units' distance did.
+    """One row per run from a constant plus a push, with what its units' distance did; only the longest runs count.
 
     The columns of ``runs``; ``breaks_at`` (inf: never); ``settles_at``, the step from which the unpushed network of the
     same arithmetic has settled (NaN: there is none); ``rate`` and ``residual`` of the line through the logarithm of the
@@ -36,6 +36,7 @@ def pushed_networks(tables: Tables) -> pd.DataFrame:
     """
     runs = tables.runs.assign(**{EPSILON: tables.runs.get(EPSILON, np.nan)})
     runs = runs[(runs["init"] == "perturbed") & ~runs["diverged"]]
+    runs = runs[runs["training.steps"] == runs["training.steps"].max()]
     runs = runs.assign(breaks_at=runs["run_id"].map(breaking_steps(tables)).astype(float))
     settled = {arithmetic: _settling_step(tables, of_one) for arithmetic, of_one in runs.groupby("arithmetic")}
     runs = runs.assign(settles_at=runs["arithmetic"].map(settled).astype(float))
