@@ -25,8 +25,7 @@ try:
     from distributed.comm import CommClosedError
 except ImportError:
     raise InputError(
-        "executor: expected the package distributed for executor=dask, which is not installed:"
-        " pip install 'symmetry-lab[dask]'"
+        "executor: expected the package distributed for executor=dask, which is not installed: pip install '.[dask]'"
     ) from None
 
 log = logging.getLogger(__name__)
