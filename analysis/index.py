@@ -11,6 +11,7 @@ from analysis.tables import Tables
 
 ENTRY_FILE = "report.json"
 INDEX_FILE = "index.html"
+ENTRY_KEYS = {"experiment_name": str, "asks": str, "conclusion": str, "runs": int}
 
 
 def write_entry(folder: Path, tables: Tables, conclusion: str) -> Path:
@@ -27,15 +28,31 @@ def write_entry(folder: Path, tables: Tables, conclusion: str) -> Path:
 
 
 def write_index(output: Path) -> Path:
-    """Writes the page of all reports under ``output``, ordered by experiment; a reader never sees half of it."""
+    """Writes the page of all reports under ``output``, ordered by experiment; a reader never sees half of it.
+
+    An entry that is broken is told and left out.
+    """
     entries = []
     for path in sorted(output.rglob(ENTRY_FILE)):
+        if (entry := _entry(path)) is None:
+            print(f"{path} is broken, so {output / INDEX_FILE} leaves that report out; make it again")
+            continue
         folder = quote(path.parent.relative_to(output).as_posix())
-        entries.append(json.loads(path.read_text(encoding="utf-8")) | {"link": f"{folder}/index.html"})
+        entries.append(entry | {"link": f"{folder}/index.html"})
     environment = Environment(loader=PackageLoader("analysis"), autoescape=True, undefined=StrictUndefined)
     page = environment.get_template("index.html").render(entries=entries)
     _replace(output / INDEX_FILE, page)
     return output / INDEX_FILE
+
+
+def _entry(path: Path) -> dict[str, object] | None:
+    """What a report has left for the page, or None if that is damaged or another program's."""
+    try:
+        entry = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    is_whole = isinstance(entry, dict) and all(isinstance(entry.get(key), kind) for key, kind in ENTRY_KEYS.items())
+    return entry if is_whole else None
 
 
 def _replace(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryFile
+from urllib.parse import quote
 
 from mlflow import MlflowClient, get_tracking_uri
 from mlflow.exceptions import MlflowException
@@ -140,6 +141,10 @@ def _require_artifact_folder(location: str) -> None:
     repository = get_artifact_repository(location)
     if not isinstance(repository, LocalArtifactRepository):
         return
+    if "#" in location or "?" in location:
+        raise InputError(
+            f"the folder of artifacts {location}: expected a path without # and ?, behind which MLflow loses artifacts"
+        )
     folder = Path(repository.artifact_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -164,7 +169,7 @@ def _create_database(path: Path) -> None:
     """A database with all tables, under its name only when it is complete: a kill in between leaves no half of one."""
     partial = path.with_name(f"{path.name}.part")
     partial.unlink(missing_ok=True)
-    engine = create_sqlalchemy_engine(f"sqlite:///{partial}")  # type: ignore[no-untyped-call]
+    engine = create_sqlalchemy_engine(f"sqlite:///{quote(str(partial))}")  # type: ignore[no-untyped-call]
     try:
         _initialize_tables(engine)  # type: ignore[no-untyped-call]
     finally:

@@ -2,7 +2,9 @@
 
 import hashlib
 import shutil
+import socket
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -165,6 +167,23 @@ def test_an_address_without_a_store_is_told_in_one_line(
     assert "secret" not in message
     assert message.startswith(("MLFLOW_TRACKING_URI: ", "no tracked runs here: "))
     assert not list(tmp_path.rglob("*.db"))
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_a_server_that_never_replies_is_given_up(tracking_to: None, monkeypatch: pytest.MonkeyPatch, user: str) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        mlflow.set_tracking_uri(address)
+        start = time.monotonic()
+        with pytest.raises((InputError, ReportError)) as caught:
+            USERS[user]("symmetry")
+        assert time.monotonic() - start < 20.0
+    message = str(caught.value)
+    assert message.startswith("MLFLOW_TRACKING_URI: ")
+    assert address in message
+    assert len(message.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -54,3 +54,21 @@ def test_the_page_of_all_reports_links_them_in_order_and_escapes_their_words(tab
     assert sorted(path.name for path in tmp_path.iterdir()) == ["early one", "index.html", "later"]
     assert json.loads((tmp_path / "later" / "report.json").read_text())["runs"] == 2
     assert write_index(tmp_path).read_text(encoding="utf-8") == page
+
+
+def test_a_broken_entry_is_told_and_left_out(
+    tables: Tables, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "whole").mkdir()
+    write_entry(tmp_path / "whole", tables, "It is.")
+    whole = (tmp_path / "whole" / "report.json").read_bytes()
+    broken = (b"", b"[]", b"{}", b"\xff\xfe", whole[:-20], whole.replace(b"2", b'"two"'), b"[" * 100_000)
+    for number, content in enumerate(broken):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "report.json").write_bytes(content)
+    page = write_index(tmp_path).read_text(encoding="utf-8")
+    assert page.count("<h2>") == 1
+    assert "whole/index.html" in page
+    told = capsys.readouterr().out.splitlines()
+    assert len(told) == len(broken)
+    assert all(f"{tmp_path / str(number)}/report.json is broken" in line for number, line in enumerate(told))
