@@ -221,7 +221,7 @@ def _conclusion(networks: pd.DataFrame, claims: list[Claim]) -> str:
         lower = table[table["high"] < 0.0].groupby("activation", sort=False)["distinct"]
         places = " and ".join(f"{', '.join(map(str, counts))} {activation}" for activation, counts in lower)
         sentences.append(
-            f"With {places} units that differ, copies end lower than as many plain random units: they have larger"
-            " outgoing weights and other rates, for by statement 2 there is no other difference."
+            f"With {places} units that differ, copies end lower than as many plain random units: by statement 2 only"
+            " because these start from other sizes of weights and learn at other rates."
         )
     return failures(claims) + " ".join(sentences)
