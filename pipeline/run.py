@@ -35,6 +35,12 @@ def _run() -> None:
     from pipeline.errors import ExecutorLostError, FailedJobsError, InputError, StoreLostError
     from pipeline.task import run
 
+    # Hydra takes any beginning of a flag for the flag, and this is the only one with this letter.
+    if any(argument.startswith("--e") for argument in sys.argv[1:]):
+        sys.exit(
+            "--experimental-rerun: not offered, for it loads a pickle, which may run anything; the configuration of a"
+            " job is in its folder, in .hydra/overrides.yaml"
+        )
     wants_traceback = os.environ.get(FULL_ERROR) == "1"
     # Without it Hydra prints several lines of its own and exits; with it the exception arrives here.
     os.environ[FULL_ERROR] = "1"

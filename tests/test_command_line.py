@@ -111,6 +111,7 @@ def test_a_single_run_tracks_itself_and_prints_its_result(tmp_path: Path) -> Non
 
 
 BAD_COMMANDS = [
+    (["--experimental-rerun=job.pickle"], "--experimental-rerun: not offered"),
     (["training.stepz=3"], "training.stepz: no such key (did you mean training.steps?)"),
     (["modle=mlp"], "modle: no such key (did you mean model?)"),
     (["init=foo"], "init: expected one of constant"),
