@@ -21,8 +21,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from mlflow import MlflowClient
 
-from hydra_plugins.stacked_launcher import _launch
 from pipeline import tracking
+from pipeline.executors import processes
 from pipeline.run import main
 from tests.configurations import CONF
 
@@ -180,7 +180,7 @@ def ending_of(folder: Path, arguments: list[str], *, tracks: bool = False) -> tu
         patch.setattr(sys, "argv", ["run.py", *arguments])
         patch.setenv("HYDRA_FULL_ERROR", "0")
         patch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
-        patch.setattr(_launch, "cores", lambda: 1)
+        patch.setattr(processes, "cores", lambda: 1)
         if not tracks:
             patch.setattr(tracking, "Tracker", NoTracker)
         with redirect_stderr(errors), redirect_stdout(output):
@@ -214,7 +214,7 @@ def check(folder: Path, arguments: list[str]) -> None:
     assert not (folder / "mlruns").exists()
 
 
-@settings(**CHEAP, max_examples=60)
+@settings(**CHEAP, max_examples=40)
 @given(commands)
 @example([*FEW_JOBS, "hydra.sweeper.grids=[]"])
 @example([*FEW_JOBS, "hydra.sweeper.max_batch_size=-1"])
@@ -258,7 +258,7 @@ def runs_in(folder: Path) -> dict[str, str]:
     return {run.info.run_id: run.info.status for run in client.search_runs(["1"], max_results=50_000)}
 
 
-@settings(**CHEAP, max_examples=20)
+@settings(**CHEAP, max_examples=12)
 @given(small, st.booleans())
 def test_a_command_that_trains_tracks_all_of_its_runs_or_none(
     store: Path, arguments: list[str], is_sweep: bool

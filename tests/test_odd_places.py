@@ -46,7 +46,7 @@ def test_a_sweep_and_its_report_work_in_a_folder_with_an_odd_name(tmp_path: Path
     assert "2 finished runs" in audited.stdout
 
 
-@pytest.mark.parametrize("name", ["a#b", "a?b", "a'b\"c"])
+@pytest.mark.parametrize("name", ["a#b", "a'b\"c"])
 def test_a_folder_in_which_mlflow_would_lose_artifacts_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     folder.mkdir()
