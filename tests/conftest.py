@@ -1,10 +1,12 @@
 """Fixtures of all tests."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
 import pytest
+from mlflow import MlflowClient
 from threadpoolctl import threadpool_limits
 
 from analysis.audit import Audit
@@ -45,6 +47,20 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Audit:
     folder = tmp_path_factory.mktemp("undisturbed")
     completed(folder)
     return audited(folder)
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database without runs, which takes seconds to make."""
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def with_database(tmp_path: Path, empty_database: Path) -> None:
+    """Spares the commands of a test the making of a database in ``tmp_path``."""
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
 
 
 @pytest.fixture

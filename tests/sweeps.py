@@ -71,8 +71,11 @@ def workers_of(process: subprocess.Popen[str]) -> list[int]:
 
 
 def completed(folder: Path, *arguments: str, **environment: str) -> str:
-    """Runs a sweep to its end, which must be a good one; returns what it printed."""
-    done = command("pipeline.run", *(arguments or SWEEP), folder=folder, **environment)
+    """Runs a sweep to its end, which must be a good one; returns what it printed.
+
+    Without arguments it is ``SWEEP`` in one process: workers take longer to start than it takes to train.
+    """
+    done = command("pipeline.run", *(arguments or (*SWEEP, "executor=inline")), folder=folder, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

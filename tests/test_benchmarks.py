@@ -45,6 +45,7 @@ def test_exact_products_keep_the_symmetry_that_peers_are_asked_for(tmp_path: Pat
     assert len(broken) == 6
 
 
+@pytest.mark.slow
 def test_sweeps_are_tracked_whole_before_they_count(tmp_path: Path) -> None:
     completed = command("benchmarks.sweep", "--quick", folder=tmp_path)
     assert completed.returncode == 0, completed.stderr

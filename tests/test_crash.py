@@ -12,6 +12,7 @@ import pytest
 from analysis.audit import Audit
 from tests.sweeps import SWEEP, audited, completed, started, wait_for, workers_of
 
+pytestmark = pytest.mark.usefixtures("with_database")
 QUIET = 1.5
 """Seconds after the start of training within which to kill; a whole undisturbed sweep trains for about three."""
 
@@ -91,6 +92,7 @@ def test_a_driver_killed_while_it_tracks_leaves_no_half_of_a_run(tmp_path: Path,
 
 
 def test_two_sweeps_on_a_fresh_database_complete_though_one_is_killed(tmp_path: Path, undisturbed: Audit) -> None:
+    (tmp_path / "mlflow.db").unlink()
     with started(tmp_path) as first, started(tmp_path, *SWEEP, "hydra.sweep.dir=second") as second:
         wait_for(tmp_path, "to train", first)
         first.kill()

@@ -25,6 +25,7 @@ from tests.dask_processes import cluster
 from tests.sweeps import SWEEP, audited, completed, started, wait_for, workers_of
 from tests.test_executors import died, drained, jobs
 
+pytestmark = pytest.mark.usefixtures("with_database")
 PROGRESS = "jobs: best loss"
 
 pytest.importorskip("distributed", reason="needs: pip install distributed")

@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from analysis.audit import Audit
 from tests.command_line import PROJECT
 from tests.sweeps import SWEEP, audited, completed
+
+pytestmark = pytest.mark.usefixtures("with_database")
 
 FORGETFUL = """
 from pipeline.executors.inline import InlineExecutor

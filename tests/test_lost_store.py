@@ -17,6 +17,8 @@ from analysis.audit import Audit, audit_of, differences
 from tests.command_line import command
 from tests.sweeps import JOBS, SWEEP, audited, clean_environment, completed, started, wait_for
 
+pytestmark = pytest.mark.usefixtures("with_database")
+
 
 def free_port() -> int:
     with socket.socket() as listener:
@@ -27,6 +29,8 @@ def free_port() -> int:
 @contextmanager
 def server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
     """A real tracking server on loopback with its database and artifacts in ``folder``; killed at the end."""
+    with suppress(FileNotFoundError):
+        (folder / "mlflow.db").rename(folder / "server.db")
     # Its queue of jobs, which nothing here uses, would start eight more processes.
     environment = clean_environment(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
     process = subprocess.Popen(
@@ -147,6 +151,7 @@ def test_a_full_disk_pauses_the_sweep_until_there_is_room(small_disk: Path, undi
     audited(small_disk, like=undisturbed)
 
 
+@pytest.mark.slow
 def test_a_disk_that_stays_full_ends_the_sweep_and_room_lets_it_go_on(small_disk: Path, undisturbed: Audit) -> None:
     with started(small_disk, SYMMETRY_LAB_PATIENCE="1") as process:
         assert wait_for(small_disk, "Training", process)

@@ -20,7 +20,7 @@ ODD = "it's ä ∂ & $HOME;[x]"
 TABLE_NAME = ODD + '".csv'
 TABLE = "x,y,kind\n" + "".join(f"{i % 7},{i % 5},{'ab'[i % 2]}\n" for i in range(40))
 FEW = ("-m", "model=logistic", "init=zeros", "optimizer.learning_rate=0.1", "seed=0,1", "training.steps=2",
-       "training.batch_size=null")  # fmt: skip
+       "training.batch_size=null", "executor=inline")  # fmt: skip
 
 
 def quoted(value: str) -> str:

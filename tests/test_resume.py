@@ -14,8 +14,9 @@ from pipeline import names
 from tests.command_line import command
 from tests.sweeps import JOBS, SWEEP, audited, completed, started, wait_for
 
+pytestmark = pytest.mark.usefixtures("with_database")
 FEW = ("-m", "model=logistic", "init=zeros,normal", "optimizer.learning_rate=0.1", "data=iris", "training.steps=20",
-       "training.batch_size=16")  # fmt: skip
+       "training.batch_size=16", "executor=inline")  # fmt: skip
 
 
 def parents(folder: Path) -> list[dict[str, str]]:
@@ -44,7 +45,7 @@ def test_the_same_command_again_trains_nothing_and_says_so(tmp_path: Path) -> No
     assert len(parents(tmp_path)) == 1
 
 
-@pytest.mark.parametrize("launcher", ["stacked", "basic"])
+@pytest.mark.parametrize("launcher", ["stacked", pytest.param("basic", marks=pytest.mark.slow)])
 def test_an_extended_and_reordered_sweep_trains_only_what_is_new_in_the_same_place(
     tmp_path: Path, launcher: str
 ) -> None:
@@ -153,6 +154,7 @@ def test_a_sweep_that_is_stopped_tracks_what_is_finished_and_goes_on_when_asked_
     assert sorted(map(int, job_folders(tmp_path))) == list(range(JOBS))
 
 
+@pytest.mark.slow
 def test_the_basic_launcher_stops_and_goes_on_too(tmp_path: Path, undisturbed: Audit) -> None:
     with started(tmp_path, *SWEEP, "hydra/launcher=basic") as process:
         assert wait_for(tmp_path, "distinct_units", process, times=3)
@@ -167,6 +169,7 @@ def test_what_others_finished_in_one_folder_at_the_same_time_is_tracked_once(
     tmp_path: Path, undisturbed: Audit
 ) -> None:
     """Two processes on a fresh database, the second with half of the jobs of the first."""
+    (tmp_path / "mlflow.db").unlink()
     half = [argument if not argument.startswith("init=") else "init=normal" for argument in SWEEP]
     with started(tmp_path) as first, started(tmp_path, *half) as second:
         assert first.wait(timeout=120) == 0, (tmp_path / "output.txt").read_text(encoding="utf-8")

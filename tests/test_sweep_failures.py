@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
 from mlflow import MlflowClient
 
 from analysis.audit import audit_of
 from pipeline import names
 from tests.command_line import PROJECT, command
+
+pytestmark = pytest.mark.usefixtures("with_database")
 
 # Stands in for a defect that only one seed meets: the trainer itself has no such switch.
 BROKEN_SEED = """
