@@ -76,6 +76,7 @@ def test_a_server_that_is_killed_and_comes_back_misses_nothing(tmp_path: Path, u
             assert f"{JOBS} already tracked, 0 to train" in again.stdout
 
 
+@pytest.mark.slow
 def test_results_for_a_server_that_stays_away_wait_for_the_next_start(tmp_path: Path, undisturbed: Audit) -> None:
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
@@ -99,6 +100,7 @@ def test_results_for_a_server_that_stays_away_wait_for_the_next_start(tmp_path: 
     assert not list(tmp_path.glob("multirun/*/*/waiting-*"))
 
 
+@pytest.mark.slow
 def test_a_database_that_another_program_locks_is_waited_for(tmp_path: Path, undisturbed: Audit) -> None:
     with started(tmp_path) as process:
         assert wait_for(tmp_path, "Training", process)

@@ -62,6 +62,7 @@ def test_an_extended_and_reordered_sweep_trains_only_what_is_new_in_the_same_pla
     assert (parent["status"], parent[names.SWEEP_TAG]) == ("FINISHED", "6")
 
 
+@pytest.mark.slow
 def test_a_part_of_a_sweep_is_known_and_needs_no_parent_of_its_own(tmp_path: Path) -> None:
     completed(tmp_path, *FEW, "seed=0,1")
     assert "1 jobs: 1 already tracked, 0 to train" in completed(tmp_path, *FEW, "seed=1", "init=zeros")
@@ -71,6 +72,7 @@ def test_a_part_of_a_sweep_is_known_and_needs_no_parent_of_its_own(tmp_path: Pat
     audited(tmp_path, jobs=5)
 
 
+@pytest.mark.slow
 def test_rerun_trains_all_again_and_both_results_are_the_same(tmp_path: Path) -> None:
     completed(tmp_path, *FEW, "seed=0")
     for _ in range(2):
@@ -165,6 +167,7 @@ def test_the_basic_launcher_stops_and_goes_on_too(tmp_path: Path, undisturbed: A
     audited(tmp_path, like=undisturbed)
 
 
+@pytest.mark.slow
 def test_what_others_finished_in_one_folder_at_the_same_time_is_tracked_once(
     tmp_path: Path, undisturbed: Audit
 ) -> None:
@@ -177,6 +180,7 @@ def test_what_others_finished_in_one_folder_at_the_same_time_is_tracked_once(
     audited(tmp_path, like=undisturbed)
 
 
+@pytest.mark.slow
 def test_a_torn_list_of_jobs_costs_the_parent_but_no_run(tmp_path: Path) -> None:
     completed(tmp_path, *FEW, "seed=0,1")
     (parent,) = parents(tmp_path)
