@@ -47,6 +47,15 @@ def interruptible() -> Iterator[None]:
             signal.signal(signum, handler)
 
 
+def leave_to_driver() -> None:
+    """Makes a worker process deaf to both signals.
+
+    Ctrl-C, and often SIGTERM, reach the whole process group; only the driver decides what they mean.
+    """
+    for signum in SIGNALS:
+        signal.signal(signum, signal.SIG_IGN)
+
+
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """A context that a first signal does not interrupt: ``Interrupted`` is raised when it ends.

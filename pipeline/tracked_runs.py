@@ -157,7 +157,7 @@ def begun_sweep(
     """
     wanted = set(fingerprints)
     parents = searched_runs(client, experiment_id, f"tags.`{names.SWEEP_TAG}` != ''")
-    for parent in sorted(parents, key=lambda run: (run.info.start_time, run.info.run_id), reverse=True):
+    for parent in sorted(parents, key=_age, reverse=True):
         if int(parent.data.tags[names.SWEEP_TAG]) > len(wanted) or _is_interrupted_rerun(parent) != rerun:
             continue
         jobs = _jobs_of(client, parent.info.run_id)

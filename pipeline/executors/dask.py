@@ -5,7 +5,6 @@ connection to it; then everything that has not arrived is submitted again, as so
 """
 
 import logging
-import signal
 import time
 from asyncio import CancelledError
 from concurrent.futures import CancelledError as FutureCancelled
@@ -16,7 +15,7 @@ from pipeline.errors import ExecutorLostError, InputError
 from pipeline.executors.batch import Batch, Failure, Trained, given_up
 from pipeline.executors.elsewhere import train_elsewhere, work_of
 from pipeline.executors.interface import TRIES
-from pipeline.interrupts import SIGNALS
+from pipeline.interrupts import leave_to_driver
 from pipeline.ranges import Count
 
 try:
@@ -148,11 +147,10 @@ def _own_cluster(workers: int) -> LocalCluster:
 
 
 class _DeafWorker(WorkerPlugin):  # type: ignore[misc]
-    """Ctrl-C, and often SIGTERM, reach the whole process group; only the driver decides what they mean."""
+    """A worker of an own cluster, which is a child of this process."""
 
     def setup(self, worker: Worker) -> None:
-        for signum in SIGNALS:
-            signal.signal(signum, signal.SIG_IGN)
+        leave_to_driver()
 
 
 def _trained(batch: Batch, future: Future) -> Trained:

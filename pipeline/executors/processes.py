@@ -1,7 +1,6 @@
 """Training in worker processes of this machine, which know neither Hydra nor MLflow."""
 
 import os
-import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -14,7 +13,7 @@ from pipeline.cache_fit import cores
 from pipeline.executors.batch import Batch, Failure, Trained, given_up, train_batch
 from pipeline.executors.inline import InlineExecutor
 from pipeline.executors.interface import TRIES, Executor
-from pipeline.interrupts import SIGNALS
+from pipeline.interrupts import leave_to_driver
 from pipeline.ranges import Count
 
 
@@ -118,9 +117,7 @@ class _Worker:
 
 
 def _prepare_worker() -> None:
-    # Ctrl-C, and often SIGTERM, reach the whole process group; only the driver decides what they mean.
-    for signum in SIGNALS:
-        signal.signal(signum, signal.SIG_IGN)
+    leave_to_driver()
     threadpool_limits(limits=1, user_api="blas")
     threading.Thread(target=_end_with_driver, daemon=True).start()
 
