@@ -24,6 +24,7 @@ from pipeline.composition import REFERS, checked_values, resolved_alone, resolve
 from pipeline.config import Config
 from pipeline.errors import InputError
 from pipeline.hydra_yaml import dumped, plain
+from pipeline.interrupts import raise_interruption_behind
 
 KEPT_CHOICES = 256
 KEPT_VALUES = 2**15
@@ -107,7 +108,8 @@ class CachedComposition:
             config: DictConfig = pickle.loads(self._chosen(self._choices(parsed)))  # noqa: S301 - from this process
             ConfigLoaderImpl._apply_overrides_to_config(self._values(parsed), config)
             self._describe_overrides(config, parsed)
-        except Exception:
+        except Exception as error:
+            raise_interruption_behind(error)
             return self._composed_by_hydra(overrides)
         return config
 
@@ -124,7 +126,8 @@ class CachedComposition:
                 changes.setdefault(override.key_or_group.partition(".")[0], []).append(str(override.input_line))
             changed = {key: self._changed(choices, key, tuple(lines)) for key, lines in changes.items()}
             return list((self._chosen_sections(choices) | changed).values())
-        except Exception:
+        except Exception as error:
+            raise_interruption_behind(error)
             return None
 
     def values(self, overrides: Sequence[str]) -> dict[str, Any]:

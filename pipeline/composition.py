@@ -6,7 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra import compose, initialize
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeperConf
+from hydra.conf import JobConf
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
 from hydra.errors import OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -14,15 +18,41 @@ from omegaconf.errors import OmegaConfBaseException
 from pipeline.config import Config, parse_config
 from pipeline.described import unknown_key
 from pipeline.errors import InputError, shown
+from pipeline.interrupts import raise_interruption_behind
 from pipeline.stacking import check_against_data
 
 MISSING = "???"
 REFERS = object()
 ENVIRONMENT = re.compile(r"\$\{oc\.env:[^${}]*\}")
 HYDRA_PACKAGES = ("hydra", "omegaconf", "antlr4")
+FILE_READER = "hydra._internal.core_plugins.file_config_source"
+LONGEST = 800
+"""Characters of a complaint."""
 OWN_PACKAGES = ("pipeline", "hydra_plugins")
 UNKNOWN_KEY = re.compile(r"Could not (?:override|append value at|delete from config\.) '([^']+)'")
 UNKNOWN_OPTION = re.compile(r"Could not find '(.+)/([^/']*)'")
+
+
+def check_working_folder(job: DictConfig | JobConf) -> None:
+    """Refuses to work in the folders of the jobs: relative paths would lead elsewhere, also that of the tracking store.
+
+    Args:
+        job: the section ``hydra.job``.
+
+    Raises:
+        InputError: a job would change into its folder.
+    """
+    if job.chdir:
+        raise InputError(
+            "hydra.job.chdir: expected false, because each job would track into a store in its own folder, got true"
+        )
+
+
+def bound_basic_sweeper() -> None:
+    """Lets ``hydra/sweeper=basic`` name, in this process, a sweeper that refuses endless and giant grids."""
+    Plugins.instance()  # Hydra's own is registered then, and comes no more.
+    node = BasicSweeperConf(_target_="hydra_plugins.symmetry_sweeper.sweeper.BoundedSweeper")
+    ConfigStore.instance().store(group="hydra/sweeper", name="basic", node=node, provider="symmetry_lab")
 
 
 def checked_config(composed: DictConfig) -> Config:
@@ -52,6 +82,7 @@ def resolved_values(composed: DictConfig) -> dict[str, Any]:
     try:
         return {str(key): _resolved(composed, str(key)) for key in composed if key != "hydra"}
     except OmegaConfBaseException as error:
+        raise_interruption_behind(error)
         raise InputError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
 
 
@@ -61,7 +92,8 @@ def resolved_alone(key: str, values: Any) -> Any:
         return REFERS
     try:
         return _resolved(OmegaConf.create({key: values}), key)
-    except OmegaConfBaseException:
+    except OmegaConfBaseException as error:
+        raise_interruption_behind(error)
         return REFERS
 
 
@@ -94,7 +126,17 @@ def complaint(error: BaseException, overrides: Sequence[str]) -> str:
     Args:
         overrides: the command line's overrides.
     """
-    return " ".join(_complaint(error, overrides).split())
+    line = " ".join(_complaint(error, overrides).split())
+    file = _file_behind(error)
+    named = line if file is None or file in line else f"{file}: {line}"
+    return named if len(named) <= LONGEST else f"{named[:LONGEST]}..."
+
+
+def _file_behind(error: BaseException) -> str | None:
+    """The file that Hydra was reading; errors of decoding, for instance, do not tell."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    files = [frame.f_locals.get("full_path") for frame in frames if frame.f_globals.get("__name__") == FILE_READER]
+    return files[-1] if files else None
 
 
 def _complaint(error: BaseException, overrides: Sequence[str]) -> str:

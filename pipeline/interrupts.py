@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.resource_tracker import ensure_running
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -57,6 +58,24 @@ def leave_to_driver() -> None:
 
 
 @contextmanager
+def deaf_children() -> Iterator[None]:
+    """A context in which processes start that hear neither signal, from their first instruction on.
+
+    A child that is just starting could not yet have called ``leave_to_driver``. The signals are blocked, which a child
+    inherits, and not ignored: this process receives when the context ends what came within it.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    ensure_running()  # When it starts, the tracker of multiprocessing lifts every block of these signals.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def uninterrupted() -> Iterator[None]:
     """A context that a first signal does not interrupt: ``Interrupted`` is raised when it ends.
 
@@ -71,6 +90,18 @@ def uninterrupted() -> Iterator[None]:
             signum, _State.pending = _State.pending, None
             _set_alarm(0.0)
             raise Interrupted(signum)
+
+
+def raise_interruption_behind(error: BaseException) -> None:
+    """Raises the ``Interrupted`` that an error came from, if any.
+
+    OmegaConf, interrupted while it builds a list, stumbles over the half of it in a ``finally``, and raises that.
+    """
+    before: BaseException | None = error
+    while before is not None:
+        if isinstance(before, Interrupted):
+            raise before
+        before = before.__cause__ or before.__context__
 
 
 def _raise_or_wait(signum: int, frame: FrameType | None) -> None:

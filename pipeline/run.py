@@ -20,10 +20,11 @@ def main() -> None:
     """Runs the command line; a user's mistake ends in one line and exit code 1, Ctrl-C in 130, SIGTERM in 143."""
     # Imported here, because worker processes import this module as their main one, and shall not load Hydra.
     from pipeline.interrupts import Interrupted, interruptible
+    from pipeline.standard_output import outliving_readers
 
     gc.set_threshold(NEW_OBJECTS_BEFORE_COLLECTION)
     try:
-        with interruptible():
+        with outliving_readers(), interruptible():
             _run()
     except Interrupted as interrupted:
         print(interrupted.message, file=sys.stderr)
@@ -31,8 +32,10 @@ def main() -> None:
 
 
 def _run() -> None:
-    from pipeline.composition import comes_from_hydra, complaint
+    from pipeline.composition import bound_basic_sweeper, comes_from_hydra, complaint
+    from pipeline.configuration_files import bound_files
     from pipeline.errors import ExecutorLostError, FailedJobsError, InputError, StoreLostError
+    from pipeline.interrupts import raise_interruption_behind
     from pipeline.task import run
 
     # Hydra takes any beginning of a flag for the flag, and this is the only one with this letter.
@@ -41,6 +44,8 @@ def _run() -> None:
             "--experimental-rerun: not offered, for it loads a pickle, which may run anything; the configuration of a"
             " job is in its folder, in .hydra/overrides.yaml"
         )
+    bound_basic_sweeper()
+    bound_files()
     wants_traceback = os.environ.get(FULL_ERROR) == "1"
     # Without it Hydra prints several lines of its own and exits; with it the exception arrives here.
     os.environ[FULL_ERROR] = "1"
@@ -49,6 +54,7 @@ def _run() -> None:
     except (InputError, FailedJobsError, StoreLostError, ExecutorLostError) as error:
         sys.exit(str(error))
     except Exception as error:
+        raise_interruption_behind(error)
         if wants_traceback:
             raise
         if comes_from_hydra(error):

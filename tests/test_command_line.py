@@ -129,7 +129,7 @@ BAD_COMMANDS = [
         ["-m", "experiment=rounding,stochasticity", "experiment_name=a", "model=mlp", "init=zeros"],
         "experiment: expected one",
     ),
-    (["executor=threads"], "executor: expected one of dask, inline, processes, got 'threads'"),
+    (["executor=threads"], "executor: expected one of dask, inline, processes, slurm, got 'threads'"),
     (["executor.worker=2"], "executor.worker: no such key (did you mean executor.workers?); executor has workers"),
     (["plan=true"], "plan: expected false for a single run (or a sweep: -m), got true"),
     (["-m", "executor=inline,processes"], "executor: expected one for the whole sweep"),

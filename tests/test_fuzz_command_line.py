@@ -3,34 +3,19 @@
 The command runs in this process up to the point where it would open the tracking store, which comes after all checks.
 """
 
-import io
-import logging
-import signal
-import sys
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import mlflow
 import pytest
 import yaml
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from mlflow import MlflowClient
 
 from pipeline import tracking
-from pipeline.executors import processes
-from pipeline.run import main
 from tests.configurations import CONF
-
-CHEAP: dict[str, Any] = {
-    "deadline": None, "database": None, "derandomize": True, "suppress_health_check": list(HealthCheck),
-}  # fmt: skip
-LONGEST = 60.0
-"""Seconds after which a command counts as hanging, on a busy machine too."""
+from tests.endings import CHEAP, ending_of
 
 FEW_JOBS = ("-m", "model=mlp", "init=zeros", "optimizer.learning_rate=0.1", "seed=0,1")
 TINY = ("data=iris", "model.hidden_units=[2]", "training.steps=1", "training.batch_size=16")
@@ -79,12 +64,13 @@ HYDRA = (
     "hydra.verbose=true", "hydra.job.chdir=true", "hydra.job.name=x", "hydra.run.dir=here", "hydra.sweep.dir=there",
     "hydra.sweep.subdir=${hydra.job.num}", "hydra.sweep.subdir=same", "hydra.mode=MULTIRUN", "hydra.mode=RUN",
     "hydra.mode=foo", "hydra/launcher=basic", "hydra/launcher=foo", "hydra/launcher=joblib", "hydra/sweeper=foo",
+    "hydra/sweeper=basic",
     "hydra.sweeper.max_batch_size=1", "hydra.sweeper.max_batch_size=0", "hydra.sweeper.max_batch_size=-1",
     "hydra.sweeper.max_batch_size=a", "hydra.sweeper.params=3", "hydra.sweeper.params=null",
     "hydra.sweeper.params={seed:3}", "hydra.sweeper.grids=[]", "hydra.sweeper.grids=3",
     "hydra.sweeper.grids=[{seed:range(2)}]", "hydra.sweeper.large=3", "hydra.sweeper.size=large", "hydra.absent=1",
     "hydra.output_subdir=null", "hydra/job_logging=disabled", "hydra/job_logging=none",
-    "hydra.job_logging.root.level=FOO", "hydra=3", "~hydra", "hydra.job.env_set={A:b}",
+    "+hydra.job.env_set.A=b", "hydra.job_logging.root.level=FOO", "hydra=3", "~hydra", "hydra.job.env_set={A:b}",
     "hydra.searchpath=[file://absent]", "hydra.sweep.dir=", "hydra.run.dir=null", "hydra.sweep=null",
     "hydra.launcher=null", "~hydra.sweeper.params",
 )  # fmt: skip
@@ -124,94 +110,28 @@ small = st.lists(
 )  # fmt: skip
 
 
-class Checked(BaseException):
-    """All checks are passed: here the tracking store would be opened."""
-
-
-class HangError(BaseException):
-    """A command takes too long."""
-
-
-@contextmanager
-def limited_time() -> Iterator[None]:
-    def stop(signum: int, frame: FrameType | None) -> None:
-        raise HangError
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, LONGEST)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
-
-
-@contextmanager
-def logging_put_back() -> Iterator[None]:
-    """Hydra sets up logging anew in every command."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    try:
-        yield
-    finally:
-        for handler in root.handlers:
-            if handler not in handlers:
-                handler.close()
-        root.handlers[:] = handlers
-        root.setLevel(level)
-        for logger in logging.Logger.manager.loggerDict.values():
-            if isinstance(logger, logging.Logger):
-                logger.disabled = False
-
-
-class NoTracker:
-    """Stands where the tracking store is opened."""
-
-    def __init__(self, experiment_name: str) -> None:
-        raise Checked
-
-
-def ending_of(folder: Path, arguments: list[str], *, tracks: bool = False) -> tuple[str, str]:
-    """How a command line ends: "checked", "done" or "refused", and what it says on standard error."""
-    errors, output = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, logging_put_back(), warnings.catch_warnings(), limited_time():
-        warnings.simplefilter("ignore")
-        patch.chdir(folder)
-        patch.setattr(sys, "argv", ["run.py", *arguments])
-        patch.setenv("HYDRA_FULL_ERROR", "0")
-        patch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
-        patch.setattr(processes, "cores", lambda: 1)
-        if not tracks:
-            patch.setattr(tracking, "Tracker", NoTracker)
-        with redirect_stderr(errors), redirect_stdout(output):
-            try:
-                main()
-            except Checked:
-                return "checked", errors.getvalue()
-            except SystemExit as end:
-                if isinstance(end.code, str):
-                    errors.write(end.code)
-                return ("refused" if end.code else "done"), errors.getvalue()
-    return "done", errors.getvalue()
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("fuzz")
 
 
-def check(folder: Path, arguments: list[str]) -> None:
-    """One command line ends well, and leaves nothing where runs are tracked."""
+def checked_ending(folder: Path, arguments: list[str]) -> str:
+    """How one command line ends, which must be well, and leave nothing where runs are tracked.
+
+    ``--hypothesis-show-statistics`` counts the endings.
+    """
     ending, said = ending_of(folder, arguments)
     if ending == "refused" and said.startswith("usage: "):
         # Of flags the parser speaks, in its own way.
         assert "run.py: error: " in said
+        ending = "usage"
     elif ending == "refused":
         assert said.strip()
         assert len(said.splitlines()) == 1, said
         assert len(said) < 1000
     assert not (folder / "mlflow.db").exists()
     assert not (folder / "mlruns").exists()
+    return ending
 
 
 @settings(**CHEAP, max_examples=40)
@@ -221,16 +141,55 @@ def check(folder: Path, arguments: list[str]) -> None:
 @example(["hydra.mode=foo"])
 @example(["-m", "\x17|#\x98\x13\x1d"])
 @example(["optimizer=1,,2"])
+@example(["-m", "hydra/sweeper=basic", "seed=range(1e400)"])
+@example(["-m", "hydra/sweeper=basic", "hydra.sweeper.params={seed:'range(0,1e400)'}"])
+@example([*FEW_JOBS, "hydra/sweeper=basic"])
+@example([*FEW_JOBS, "seed=range(1e9)", "seed=range(3)"])
 @example(["experiment.0=${model.name}", "question.name.0="])
 def test_any_command_line_ends_in_a_checked_plan_or_in_one_line(folder: Path, arguments: list[str]) -> None:
-    check(folder, arguments)
+    event(checked_ending(folder, arguments))
 
 
 @pytest.mark.slow
 @settings(**CHEAP, max_examples=2000)
 @given(commands)
 def test_many_command_lines_end_so(folder: Path, arguments: list[str]) -> None:
-    check(folder, arguments)
+    event(checked_ending(folder, arguments))
+
+
+@pytest.mark.parametrize("sweeper", ["basic", "symmetry"])
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ("range(1e400)", "a range of finite numbers with a step that is not 0, got (0, inf, 1)"),
+        ("range(0)", "at least one value in the sweep, got none"),
+        ("range(1e12)", "a sweep that fits into the "),
+    ],
+)
+def test_a_grid_that_nobody_could_list_is_refused_by_each_sweeper(
+    folder: Path, sweeper: str, values: str, complaint: str
+) -> None:
+    ending, said = ending_of(folder, ["-m", f"hydra/sweeper={sweeper}", f"seed={values}"])
+    assert ending == "refused"
+    assert said.startswith(f"seed: expected {complaint}")
+
+
+@pytest.mark.parametrize("launcher", ["basic", "stacked"])
+@pytest.mark.parametrize("few", [(), FEW_JOBS], ids=["run", "sweep"])
+def test_jobs_that_would_track_into_folders_of_their_own_are_refused(
+    folder: Path, few: tuple[str, ...], launcher: str
+) -> None:
+    """A relative path, that of ``mlflow.db`` too, leads elsewhere from there."""
+    ending, said = ending_of(folder, [*few, f"hydra/launcher={launcher}", "hydra.job.chdir=true"])
+    assert (ending, said.partition(",")[0]) == ("refused", "hydra.job.chdir: expected false")
+
+
+def test_variables_for_jobs_are_refused_where_jobs_have_no_process_of_their_own(folder: Path) -> None:
+    """Hydra's own launcher would number the remaining jobs of a sweep that goes on as if none were missing."""
+    _, said = ending_of(folder, [*FEW_JOBS, "+hydra.job.env_set.A=b"])
+    assert said.startswith("hydra.job.env_set: expected no variables with hydra/launcher=stacked")
+    ending, _ = ending_of(folder, [*FEW_JOBS, "+hydra.job.env_set.A=b", "hydra/launcher=basic"])
+    assert ending == "checked"
 
 
 def test_an_empty_sweep_and_a_bad_batch_size_are_refused(folder: Path) -> None:

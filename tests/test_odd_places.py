@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 
 from pipeline import names
 from pipeline.drivers import this_driver
-from pipeline.tracked_runs import close_leftovers
+from pipeline.leftovers import close_leftovers
 from pipeline.tracking import Tracker
 from tests.command_line import command
 
@@ -44,9 +44,10 @@ def test_a_sweep_and_its_report_work_in_a_folder_with_an_odd_name(tmp_path: Path
     audited = command("analysis.audit", "--thorough", folder=folder)
     assert audited.returncode == 0, audited.stdout + audited.stderr
     assert "2 finished runs" in audited.stdout
+    assert [path.name for path in tmp_path.iterdir()] == [ODD]
 
 
-@pytest.mark.parametrize("name", ["a#b", "a'b\"c"])
+@pytest.mark.parametrize("name", ["a#b", "a'b\"c", "a%20b"])
 def test_a_folder_in_which_mlflow_would_lose_artifacts_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     folder.mkdir()
@@ -54,6 +55,7 @@ def test_a_folder_in_which_mlflow_would_lose_artifacts_is_refused_in_one_line(tm
     assert completed.returncode == 1
     assert len(completed.stderr.splitlines()) == 1, completed.stderr
     assert not list(folder.glob("mlruns/*/*"))
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 @pytest.fixture
@@ -99,7 +101,7 @@ def test_a_clock_that_jumps_back_neither_trains_again_nor_closes_what_lives(
         monkeypatch.chdir(tmp_path)
         mlflow.set_tracking_uri(uri)
         tracker = Tracker("symmetry")
-        assert sorted(tracker.finished_runs()) == sorted(fingerprints)
+        assert sorted(run.fingerprint for run in tracker.without_repeated()) == sorted(fingerprints)
         begun = tracker.begun_sweep(fingerprints, rerun=False)
         assert begun is not None
         assert begun.run_id == parent.info.run_id

@@ -35,8 +35,6 @@ from pipeline.tracking import Tracker
 log = logging.getLogger(__name__)
 
 RUNS_PER_TRANSACTION = 100
-BATCHES_PER_SLOT = 2
-"""One in training and one waiting, so that a worker never idles while this process tracks."""
 
 
 def launch_stacked(
@@ -97,7 +95,7 @@ class _Launch:
         remaining = iter(batches)
         try:
             while True:
-                while len(self._under_way) < BATCHES_PER_SLOT * executor.slots and (batch := next(remaining, None)):
+                while len(self._under_way) < executor.capacity and (batch := next(remaining, None)):
                     self._submit(executor, batch)
                 if not executor.wait():
                     return

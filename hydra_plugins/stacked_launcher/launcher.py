@@ -11,6 +11,8 @@ from typing import Any
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
 
 STACKED_TASK = ("pipeline.task", "run")
 """Module and name of the task function whose jobs can be stacked."""
@@ -33,6 +35,29 @@ class StackedLauncher(BasicLauncher):
         super().__init__()
         self._expected: tuple[Sequence[int], Sequence[Any]] | None = None
 
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Takes what a launcher works with.
+
+        Raises:
+            InputError: the jobs ask for a process of their own.
+        """
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        if self._stacks():
+            from pipeline.composition import check_working_folder
+            from pipeline.errors import InputError
+
+            check_working_folder(config.hydra.job)
+            if config.hydra.job.env_set:
+                raise InputError(
+                    "hydra.job.env_set: expected no variables with hydra/launcher=stacked, which trains many jobs in"
+                    f" one process (set them for the whole command), got {dict(config.hydra.job.env_set)}"
+                )
+
+    def _stacks(self) -> bool:
+        """Whether the task is this project's."""
+        task = self.task_function
+        return (getattr(task, "__module__", ""), getattr(task, "__name__", "")) == STACKED_TASK
+
     def expect(self, numbers: Sequence[int], configs: Sequence[Any]) -> None:
         """Takes numbers and checked configurations of the jobs launched next from a sweeper that knows them."""
         self._expected = numbers, configs
@@ -41,9 +66,7 @@ class StackedLauncher(BasicLauncher):
         """Runs the jobs, and returns what each returned in their order; a job that raised is among them as failed."""
         assert self.config is not None
         assert self.hydra_context is not None
-        job = self.config.hydra.job
-        task = (getattr(self.task_function, "__module__", ""), getattr(self.task_function, "__name__", ""))
-        if task != STACKED_TASK or job.chdir or job.env_set:
+        if not self._stacks():
             return super().launch(job_overrides, initial_job_idx)
         from hydra_plugins.stacked_launcher._launch import launch_stacked
 

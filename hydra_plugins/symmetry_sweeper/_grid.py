@@ -17,14 +17,33 @@ def jobs_of(overrides: Sequence[Override]) -> list[list[str]]:
     Raises:
         InputError: there is no job, or more than fit into memory.
     """
-    # A later override of a key replaces an earlier one.
-    counts = {override.get_key_element(): _values_of(override) for override in overrides}
+    (jobs,) = BasicSweeper.split_arguments(bounded(overrides), None)
+    return jobs
+
+
+def check_batch_size(max_batch_size: int | None) -> None:
+    """Refuses batches of no jobs, which Hydra would take for none at all.
+
+    Raises:
+        InputError: the size is below 1.
+    """
+    if max_batch_size is not None and max_batch_size < 1:
+        raise InputError(f"hydra.sweeper.max_batch_size: expected a whole number >= 1 or null, got {max_batch_size}")
+
+
+def bounded(overrides: Sequence[Override]) -> list[Override]:
+    """The overrides that span a grid, one for each key: a later one replaces an earlier one, which may be endless.
+
+    Raises:
+        InputError: the grid is endless, empty or giant.
+    """
+    spanning = {override.get_key_element(): override for override in overrides}
+    counts = {key: _values_of(override) for key, override in spanning.items()}
     for key, count in counts.items():
         if count == 0:
             raise InputError(f"{key}: expected at least one value in the sweep, got none")
     check_jobs(counts)
-    (jobs,) = BasicSweeper.split_arguments(list(overrides), None)
-    return jobs
+    return list(spanning.values())
 
 
 def _values_of(override: Override) -> int:

@@ -17,8 +17,10 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from hydra_plugins.symmetry_sweeper._grid import check_batch_size
 from pipeline import names
 from pipeline.cached_composition import CachedComposition, checked_configs
+from pipeline.composition import check_working_folder
 from pipeline.config import Config
 from pipeline.errors import ExecutorLostError, FailedJobsError, InputError, StoreLostError, TrainingError
 from pipeline.files_written import write_whole
@@ -61,8 +63,8 @@ def run_sweep(
     """
     if not jobs:
         raise InputError("hydra.sweeper.grids: expected at least one grid, got none")
-    if max_batch_size is not None and max_batch_size < 1:
-        raise InputError(f"hydra.sweeper.max_batch_size: expected a whole number >= 1 or null, got {max_batch_size}")
+    check_batch_size(max_batch_size)
+    check_working_folder(master.hydra.job)
     configs = checked_configs(CachedComposition(hydra_context.config_loader, master), jobs)
     experiment_name = str(_common("experiment_name", [config.experiment_name for config in configs]))
     rerun = bool(_common("rerun", [config.rerun for config in configs]))
@@ -70,7 +72,7 @@ def run_sweep(
     _common("experiment", [config.question.name if config.question else "none" for config in configs])
 
     if _common("plan", [config.plan for config in configs]):
-        _tell_plan(experiment_name, jobs, configs, rerun=rerun)
+        _tell_plan(experiment_name, jobs, configs, max_batch_size, rerun=rerun)
         return []
 
     # Importing MLflow takes seconds, and a wrong key should not have to wait for it.
@@ -82,10 +84,11 @@ def run_sweep(
     begun = tracker.begun_sweep(fingerprints, rerun=rerun)
     if begun is not None:
         tracker.deliver_waiting(begun)
-    if not rerun:
-        finished = tracker.finished_runs()
-    else:
-        finished = tracker.finished_runs(begun.run_id) if begun is not None else {}
+    tracker.close_leftovers(begun)
+    kept = tracker.without_repeated()
+    if rerun:
+        kept = [run for run in kept if begun is not None and run.parent == begun.run_id]
+    finished = {run.fingerprint: run for run in kept}
     plan = plan_of(jobs, configs, fingerprints, begun, finished)
     swept_keys = varying_keys(jobs)
     command = shlex.join(["python", "-m", "pipeline.run", "-m", *arguments])
@@ -105,6 +108,9 @@ def run_sweep(
                     returns = list(_launched(launcher, plan.remaining, max_batch_size))
                 tracker.finish_sweep(sweep)
                 _require_success(returns)
+                runs = tracker.runs_with(fingerprints)
+                own = [run for run in runs if run.data.tags.get(names.PARENT_TAG) == parent]
+                tracker.describe_sweep(parent, conclusion_of(own))
         except Interrupted as interrupted:
             raise Interrupted(
                 interrupted.signum, f"{interrupted}. What was trained is tracked; to go on, say again: {command}"
@@ -115,18 +121,21 @@ def run_sweep(
             raise StoreLostError(
                 f"{error}. What it has not taken waits in {folder} or is trained again; to go on, say again: {command}"
             ) from None
-    links = {}
-    runs = tracker.runs_with(fingerprints)
-    if parent is not None:
-        if goes_on:
-            own = [run for run in runs if run.data.tags.get(names.PARENT_TAG) == parent]
-            tracker.describe_sweep(parent, conclusion_of(own))
-        links = tracker.share_views(parent, swept_keys, best_first(runs))
+    else:
+        runs = tracker.runs_with(fingerprints)
+    links = tracker.share_views(parent, swept_keys, best_first(runs)) if parent is not None else {}
     log.info(sweep_summary(runs, experiment_name, links))
     return returns
 
 
-def _tell_plan(experiment_name: str, jobs: Sequence[Sequence[str]], configs: Sequence[Config], *, rerun: bool) -> None:
+def _tell_plan(
+    experiment_name: str,
+    jobs: Sequence[Sequence[str]],
+    configs: Sequence[Config],
+    max_batch_size: int | None,
+    *,
+    rerun: bool,
+) -> None:
     """Says what the sweep would do, and what that would take; changes nothing."""
     from pipeline.estimate import estimate_of
     from pipeline.stores import experiment_to_read
@@ -137,7 +146,8 @@ def _tell_plan(experiment_name: str, jobs: Sequence[Sequence[str]], configs: Seq
     plan = plan_of(jobs, configs, fingerprints_of(configs), None, finished)
     log.info(f"{plan} (over {', '.join(varying_keys(jobs)) or 'nothing'})")
     if plan.remaining:
-        log.info(estimate_of([job.config for job in plan.remaining]))
+        launches = batches(plan.remaining, max_batch_size)
+        log.info(estimate_of([[job.config for job in launch] for launch in launches]))
 
 
 def _common(key: str, values: Sequence[object]) -> object:

@@ -11,6 +11,7 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn
 
 
@@ -36,6 +37,25 @@ class SymmetrySweeperConf:
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="symmetry", node=SymmetrySweeperConf, provider="symmetry_lab")
+
+
+class BoundedSweeper(BasicSweeper):
+    """Hydra's basic sweeper, but for endless and giant grids, which it would list until no memory is left.
+
+    In this project ``hydra/sweeper=basic`` means this one: ``pipeline.composition.bound_basic_sweeper``.
+    """
+
+    @staticmethod
+    def split_arguments(overrides: list[Override], max_batch_size: int | None) -> list[list[list[str]]]:
+        """The overrides of every job, in batches.
+
+        Raises:
+            InputError: there is no job, more than fit into memory, or a batch of none.
+        """
+        from hydra_plugins.symmetry_sweeper._grid import bounded, check_batch_size
+
+        check_batch_size(max_batch_size)
+        return BasicSweeper.split_arguments(bounded(overrides), max_batch_size)
 
 
 class SymmetrySweeper(BasicSweeper):
