@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mlflow import MlflowClient
+from mlflow import MlflowClient, get_tracking_uri
 
 from analysis.tables import Tables
 from pipeline import names
@@ -18,7 +18,7 @@ def publish(tables: Tables, page: Path, conclusion: str) -> None:
     if tables.parent is None:
         return
     try:
-        client = MlflowClient()
+        client = MlflowClient(names.store_address(get_tracking_uri()))
         client.log_artifact(tables.parent, str(page), ARTIFACT_FOLDER)
         note = f"{conclusion}\n\nThe report is under Artifacts: {ARTIFACT_FOLDER}/{page.name}."
         client.set_tag(tables.parent, names.NOTE_TAG, note)

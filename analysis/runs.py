@@ -156,7 +156,10 @@ def _unfinished_notes(client: MlflowClient, parents: list[Run], trained: list[Ru
 def _load_curves(client: MlflowClient, parents: list[Run], runs: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     """Curves from the sweeps' artifacts; those of runs without one are read one by one, which is slow."""
     parts = []
+    trained_by = set(runs["parent"])
     for parent in parents:
+        if parent.info.run_id not in trained_by:
+            continue
         try:
             parts.append(curves_artifact(client, parent.info.run_id))
         except Exception as error:  # Missing, truncated, not Parquet, a server's refusal: all mean the slow way.

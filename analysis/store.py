@@ -43,7 +43,7 @@ def reading_store(tracking_uri: str | None = None) -> Iterator[MlflowClient]:
     uri = tracking_uri or get_tracking_uri()
     _require_database(uri)
     try:
-        yield MlflowClient(uri)
+        yield MlflowClient(names.store_address(uri))
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
         remedy = "; start the server, or correct the address" if uri.startswith("http") else ""
         line = f"MLFLOW_TRACKING_URI: cannot read {uri}: {first_line(error)}{remedy}"

@@ -21,7 +21,8 @@ def merged_curves(client: MlflowClient, sweep: Sweep, run_ids: Collection[str], 
     at a time is in memory.
 
     Returns:
-        Whether there is anything that the sweep's artifact does not hold yet.
+        Whether the sweep has no artifact yet, or one that lacks something. A sweep without runs of its own, because
+        another one that ran at the same time has finished them all, gets a table without rows.
     """
     missing = set(run_ids)
     with tempfile.TemporaryDirectory() as folder, pq.ParquetWriter(target, CURVES_SCHEMA) as writer:
@@ -35,7 +36,7 @@ def merged_curves(client: MlflowClient, sweep: Sweep, run_ids: Collection[str], 
             missing -= found
         for run_id in sorted(missing):
             writer.write_table(_from_store(client, run_id))
-    return is_new or bool(missing)
+    return artifact is None or is_new or bool(missing)
 
 
 def _artifact(client: MlflowClient, parent: str, folder: Path) -> Path | None:

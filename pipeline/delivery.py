@@ -89,7 +89,7 @@ class Delivery:
                 return None
         except OSError as error:
             log.warning(f"{first_line(error)}: results wait in memory, training pauses")
-        return self._insisted(lambda: self._write(records))
+        return self.insisted(lambda: self._write(records))
 
     def finish(self, journal: Journal) -> None:
         """Brings what waits in a journal.
@@ -97,7 +97,7 @@ class Delivery:
         Raises:
             StoreLostError: the store has not taken all after ``patience`` seconds; the rest stays in the journal.
         """
-        self._insisted(lambda: self._write_waiting(journal))
+        self.insisted(lambda: self._write_waiting(journal))
 
     def _brought(self, journal: Journal) -> bool:
         """Whether nothing waits any more; tries only where the last failure is long enough ago."""
@@ -117,20 +117,30 @@ class Delivery:
                 self._write(records)
                 journal.remove(path)
             brought += len(records)
-        if self._next_try:
-            log.info(f"The tracking store is back; {brought} waiting results are tracked")
-        self._pause, self._next_try = FIRST_PAUSE, 0.0
+        self._is_back(f"; {brought} waiting results are tracked")
 
-    def _insisted(self, attempt: Callable[[], Result]) -> Result:
+    def insisted(self, attempt: Callable[[], Result]) -> Result:
+        """What an attempt returns, which is made again until the store answers.
+
+        Raises:
+            StoreLostError: it has not answered after ``patience`` seconds.
+        """
         deadline = time.monotonic() + patience()
         while True:
             try:
-                return attempt()
+                result = attempt()
+                self._is_back()
+                return result
             except Exception as error:
                 if time.monotonic() >= deadline:
                     raise StoreLostError(f"the tracking store does not answer: {first_line(error)}") from error
                 self._is_lost(error)
                 time.sleep(max(0.0, min(self._next_try, deadline) - time.monotonic()))
+
+    def _is_back(self, news: str = "") -> None:
+        if self._next_try:
+            log.info(f"The tracking store is back{news}")
+        self._pause, self._next_try = FIRST_PAUSE, 0.0
 
     def _is_lost(self, error: Exception) -> None:
         log.warning(f"The tracking store refuses results ({first_line(error)}); tried again in {self._pause:g} s")

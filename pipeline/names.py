@@ -2,7 +2,7 @@
 
 import re
 from sys import float_info
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 LOSS_TRAIN = "loss/train"
 LOSS_TEST = "loss/test"
@@ -124,6 +124,19 @@ def ui_address(tracking_uri: str) -> str:
     if parts.scheme not in ("http", "https"):
         return UI_ADDRESS
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+
+
+def store_address(tracking_uri: str) -> str:
+    """The address by which to open a store: that of a local database without percent signs that stand for others.
+
+    MLflow makes the folder that the address spells, so ``it%27s`` beside the folder ``it's``, and leaves it empty.
+
+    >>> store_address("sqlite:////home/it%27s/mlflow.db"), store_address("http://host/a%20b")
+    ("sqlite:////home/it's/mlflow.db", 'http://host/a%20b')
+    """
+    plain = unquote(tracking_uri)
+    is_the_same = unquote(plain) == plain and not set("?#") & set(plain)
+    return plain if tracking_uri.startswith("sqlite:") and is_the_same else tracking_uri
 
 
 def without_password(text: str) -> str:

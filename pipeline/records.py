@@ -67,11 +67,12 @@ def record_of(config: Config, outcome: RunResult | Failure, name: str, parent: s
     Args:
         parent: the run id of the sweep, or None for a run of its own.
     """
-    tags = environment_tags() | {names.FINGERPRINT_TAG: fingerprint(config)}
+    # Whose it is, is told so that a later process knows what a killed one has left.
+    tags = environment_tags() | {names.FINGERPRINT_TAG: fingerprint(config), names.DRIVER_TAG: this_driver()}
     if config.rerun:
         tags = tags | {names.RERUN_TAG: "true"}
-    # A run without a parent says itself whose it is, so that a later process knows what a killed one has left.
-    tags = tags | ({names.DRIVER_TAG: this_driver()} if parent is None else {names.PARENT_TAG: parent})
+    if parent is not None:
+        tags = tags | {names.PARENT_TAG: parent}
     params = config.flattened() | {names.DATA_DIGEST_PARAM: dataset_of(config.data).digest}
     metrics: list[tuple[str, float, int]] = []
     artifacts = {names.CONFIG_FILE: _yaml_of(config)}

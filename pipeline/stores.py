@@ -3,11 +3,11 @@
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryFile
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from mlflow import MlflowClient, get_tracking_uri
 from mlflow.exceptions import MlflowException
@@ -26,6 +26,8 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 # A lost server is told and tried again by ``pipeline.delivery``; MLflow's own 7 tries would keep silent for minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+# For a line about each run it would ask the server about the run once more.
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 # A new database logs a line per table and migration, and a busy one a traceback; both are told in other words here.
 for noisy in ("alembic", "mlflow.store.db.utils"):
     logging.getLogger(noisy).setLevel(logging.CRITICAL)
@@ -51,6 +53,18 @@ def store_complaints() -> Iterator[None]:
         raise InputError(f"MLFLOW_TRACKING_URI: cannot track to {uri}: {first_line(error)}") from None
 
 
+def beside_others(write: Callable[[], None]) -> None:
+    """Writes rows that another process may be writing at the same time.
+
+    MLflow looks whether a row is there and then inserts it, which fails where another process was faster. The second
+    time it finds the row.
+    """
+    try:
+        write()
+    except MlflowException:
+        write()
+
+
 @contextmanager
 def opened_store(experiment_name: str) -> Iterator[tuple[MlflowClient, str]]:
     """The client and the id of the experiment, which is created if it does not exist.
@@ -65,10 +79,11 @@ def opened_store(experiment_name: str) -> Iterator[tuple[MlflowClient, str]]:
         path = database_path(get_tracking_uri())
         if path is None and get_tracking_uri().startswith("sqlite:"):
             raise InputError("MLFLOW_TRACKING_URI: expected a database file, got one in memory, which would be lost")
+        _require_plain(str(path or ""), "database")
         with _alone(path):
             if path is not None:
                 _require_schema(path)
-            client = MlflowClient()
+            client = MlflowClient(names.store_address(get_tracking_uri()))
             experiment_id = _experiment_id(client, experiment_name)
             _require_artifact_folder(str(client.get_experiment(experiment_id).artifact_location))
             yield client, experiment_id
@@ -86,7 +101,7 @@ def experiment_to_read(experiment_name: str) -> tuple[MlflowClient, str] | None:
             if not path.exists() or path.stat().st_size == 0:
                 return None
             _require_schema(path)
-        client = MlflowClient()
+        client = MlflowClient(names.store_address(get_tracking_uri()))
         experiment = client.get_experiment_by_name(experiment_name)
         return None if experiment is None else (client, str(experiment.experiment_id))
 
@@ -136,15 +151,22 @@ def _require_schema(path: Path) -> None:
     )
 
 
+def _require_plain(path: str, kind: str) -> None:
+    """Refuses a path that MLflow would take for another one, and lose there what it writes."""
+    if "#" in path or "?" in path or unquote(path) != path:
+        raise InputError(
+            f"the folder of the {kind} {path}: expected a path without #, ? and % before two hexadecimal digits, which"
+            " MLflow would take for another path"
+        )
+
+
 def _require_artifact_folder(location: str) -> None:
     """Tries to write where the artifacts of runs will go, if that is on this machine: later, training would be lost."""
     repository = get_artifact_repository(location)
     if not isinstance(repository, LocalArtifactRepository):
         return
-    if "#" in location or "?" in location:
-        raise InputError(
-            f"the folder of artifacts {location}: expected a path without # and ?, behind which MLflow loses artifacts"
-        )
+    if not location.startswith("file:"):
+        _require_plain(location, "artifacts")
     folder = Path(repository.artifact_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)

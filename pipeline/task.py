@@ -8,10 +8,11 @@ import sys
 from collections.abc import Sequence
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from pipeline import names
-from pipeline.composition import checked_config
+from pipeline.composition import check_working_folder, checked_config
 from pipeline.config import Config
 from pipeline.environment import PROJECT
 from pipeline.errors import InputError, TrainingError
@@ -31,6 +32,7 @@ SHOWN = (names.LOSS_TRAIN, names.LOSS_TEST, names.ACCURACY_TEST, names.DISTANCE,
 def run(composed: DictConfig) -> float:
     """Trains and tracks one run; returns its final test loss (training loss without a test part), for sweepers."""
     try:
+        check_working_folder(HydraConfig.get().job)
         return _train_and_track(checked_config(composed))
     except InputError as error:
         if current_sweep() is None:
@@ -49,11 +51,13 @@ def _train_and_track(config: Config) -> float:
         raise InputError("plan: expected false for a single run (or a sweep: -m), got true")
     tracker = Tracker(config.experiment_name)
     name = run_name(config, sweep.swept_keys if sweep else NAMING_KEYS)
-    if sweep is None and not config.rerun and (tracked := tracker.finished_runs().get(fingerprint(config))):
-        log.info(
-            f"{name}: already tracked as run {tracked.run_id}, loss {tracked.objective:.4g}; rerun=true trains again"
-        )
-        return tracked.objective
+    if sweep is None:
+        tracker.close_leftovers()
+        kept = tracker.without_repeated(fingerprint(config))
+        if kept and not config.rerun:
+            run_id, loss = kept[-1].run_id, kept[-1].objective
+            log.info(f"{name}: already tracked as run {run_id}, loss {loss:.4g}; rerun=true trains again")
+            return loss
     with opened_executor(config.executor) as executor:
         executor.submit(Batch((0,), (config,)))
         executor.wait()
@@ -66,6 +70,8 @@ def _train_and_track(config: Config) -> float:
         log.error(line)
         raise TrainingError(outcome.cause)
     log.info(line)
+    if sweep is None:
+        tracker.without_repeated(fingerprint(config))  # Another process may have tracked the same meanwhile.
     return objective(outcome)
 
 

@@ -12,33 +12,28 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlflow import get_tracking_uri
-from mlflow.data.numpy_dataset import from_numpy
-from mlflow.entities import DatasetInput, Run
+from mlflow.entities import Run
 
 from pipeline import names
-from pipeline.config import Config, DataConfig
+from pipeline.config import Config
 from pipeline.curves import merged_curves
 from pipeline.delivery import Delivery
-from pipeline.drivers import this_driver
-from pipeline.environment import environment_tags
 from pipeline.interrupts import Interrupted, uninterrupted
 from pipeline.journal import Journal
+from pipeline.leftovers import close_leftovers, close_unended, remove_repeated
+from pipeline.parent_run import dataset_inputs, parent_tags
 from pipeline.plan import TrackedRun, TrackedSweep
 from pipeline.records import Record
-from pipeline.stacking import dataset_of
-from pipeline.stores import first_line, opened_store, store_complaints
+from pipeline.stores import beside_others, first_line, opened_store, store_complaints
 from pipeline.sweep import Sweep
-from pipeline.tracked_runs import (
-    begun_sweep,
-    close_leftovers,
-    finished_runs,
-    remove_repeated,
-    runs_with,
-)
+from pipeline.tracked_runs import begun_sweep, finished_runs, runs_with
 from pipeline.transactions import writer_for
 from pipeline.views import Child, shared_views, unlisted_views
 
 log = logging.getLogger(__name__)
+
+MERGES = 3
+"""How often the curves are merged at the most: a table may have replaced a longer one of the sweep's other driver."""
 
 
 class Tracker:
@@ -54,12 +49,6 @@ class Tracker:
         self._delivery = Delivery(self._write)
         self._sweep: Sweep | None = None
 
-    def finished_runs(self, parent: str | None = None) -> dict[str, TrackedRun]:
-        """Fingerprint -> the newest finished run of it, in the experiment or in one sweep."""
-        with store_complaints():
-            runs = finished_runs(self._client, self._experiment_id)
-        return {run.fingerprint: run for run in runs if parent in (None, run.parent)}
-
     def begun_sweep(self, fingerprints: Sequence[str], *, rerun: bool) -> TrackedSweep | None:
         """The sweep that one with these jobs continues, if there is one."""
         with store_complaints():
@@ -73,6 +62,22 @@ class Tracker:
         """
         sweep = self._sweep = Sweep(begun.run_id, len(begun.fingerprints), (), str(Path(begun.folder).absolute()))
         self._delivery.finish(_journal(sweep))
+
+    def close_leftovers(self, begun: TrackedSweep | None = None) -> None:
+        """Closes what processes that are gone have left open, except the sweep that goes on now, if there is one."""
+        with store_complaints():
+            closed = close_leftovers(self._client, self._experiment_id, begun.run_id if begun else None)
+        if closed:
+            log.info(f"{closed} runs of processes that are gone were still open, and are closed")
+
+    def without_repeated(self, fingerprint: str | None = None) -> list[TrackedRun]:
+        """Deletes what was tracked twice; returns the finished runs that stay, oldest first.
+
+        Args:
+            fingerprint: if given, only runs with this one are looked at.
+        """
+        with store_complaints():
+            return remove_repeated(self._client, self._experiment_id, fingerprint)
 
     def open_sweep(
         self,
@@ -90,57 +95,49 @@ class Tracker:
             fingerprints: those of all its jobs, in the order of their numbers.
             folder: where Hydra keeps the sweep.
         """
-        sources = ", ".join(sorted({config.data.name for config in configs}))
-        tags = environment_tags() | {
-            names.SWEEP_TAG: str(len(fingerprints)),
-            names.COMMAND_TAG: command,
-            names.FOLDER_TAG: folder,
-            names.DRIVER_TAG: this_driver(),
-            names.NOTE_TAG: f"{len(fingerprints)} runs over {', '.join(swept_keys) or 'nothing'}, on {sources}.",
-        }
-        if configs[0].rerun:
-            tags |= {names.RERUN_TAG: "true"}
-        if (question := configs[0].question) is not None:
-            tags |= {
-                names.QUESTION_TAG: question.name,
-                names.ASKS_TAG: question.asks,
-                names.PREDICTS_TAG: question.predicts,
-            }
+        tags = parent_tags(configs, swept_keys, command, folder)
         with store_complaints():
-            closed = close_leftovers(self._client, self._experiment_id, begun.run_id if begun else None)
-            if closed:
-                log.info(f"{closed} runs of processes that are gone were still open, and are closed")
+            name = f"sweep of {len(fingerprints)}"
             if begun is None:
-                name = f"sweep of {len(fingerprints)}"
                 parent = str(self._client.create_run(self._experiment_id, tags=tags, run_name=name).info.run_id)
-                self._client.log_inputs(parent, [_dataset_input(config) for config in _distinct_data(configs)])
+                inputs = dataset_inputs(configs)
+                beside_others(lambda: self._client.log_inputs(parent, inputs))
             else:
                 parent = begun.run_id
-                self._client.update_run(parent, status="RUNNING", name=f"sweep of {len(fingerprints)}")
+                self._client.update_run(parent, status="RUNNING", name=name)
                 for key, value in tags.items():
                     self._client.set_tag(parent, key, value)
             if begun is None or begun.fingerprints != tuple(fingerprints):
                 self._client.log_text(parent, json.dumps({"fingerprints": list(fingerprints)}), names.JOBS_FILE)
+            # Only this tag makes it a sweep: one that is killed before it has told its jobs is none.
+            self._client.set_tag(parent, names.SWEEP_TAG, str(len(fingerprints)))
         return parent
 
     @contextmanager
     def closing_sweep(self, parent: str) -> Iterator[None]:
-        """Closes the parent run in the end: FINISHED, FAILED after an error, KILLED after Ctrl-C or SIGTERM."""
-        status = "FAILED"
+        """Closes the parent run in the end: FINISHED, FAILED after an error, KILLED after Ctrl-C or SIGTERM.
+
+        Raises:
+            StoreLostError: the store does not take it as FINISHED; the next start does so.
+        """
         try:
             yield
-            status = "FINISHED"
+            self._delivery.insisted(lambda: self._writer.end(parent, "FINISHED"))
         except KeyboardInterrupt:
-            status = "KILLED"
+            self._end_unfinished(parent, "KILLED")
             raise
-        finally:
-            try:
-                with uninterrupted():
-                    self._writer.end(parent, status)
-            except Interrupted:
-                pass
-            except Exception as error:  # Whatever the store raises must not hide why the sweep ends.
-                log.warning(f"The sweep's run {parent} is not closed as {status}: {first_line(error)}")
+        except BaseException:
+            self._end_unfinished(parent, "FAILED")
+            raise
+
+    def _end_unfinished(self, parent: str, status: str) -> None:
+        try:
+            with uninterrupted():
+                self._writer.end(parent, status)
+        except Interrupted:
+            pass
+        except Exception as error:  # Whatever the store raises must not hide why the sweep ends.
+            log.warning(f"The sweep's run {parent} is not closed as {status}: {first_line(error)}")
 
     def log(self, records: Sequence[Record], sweep: Sweep | None) -> list[str] | None:
         """Tracks runs and returns their ids, or None where the store takes none now: then they wait on disk.
@@ -168,24 +165,39 @@ class Tracker:
         Reading curves run by run takes minutes, so the report reads the artifact.
 
         Raises:
-            StoreLostError: results still wait on disk.
+            StoreLostError: results still wait on disk, or the store does not answer.
         """
         self._sweep = sweep
         self._delivery.finish(_journal(sweep))
-        finished = [run.run_id for run in remove_repeated(self._client, self._experiment_id, sweep.parent)]
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / names.CURVES_FILE
-            if merged_curves(self._client, sweep, finished, path):
-                self._client.log_artifact(sweep.parent, str(path))
+        # Each step finds done what it has done before.
+        self._delivery.insisted(lambda: self._completed(sweep))
         sweep.drop_curves()
 
+    def _completed(self, sweep: Sweep) -> None:
+        close_unended(self._client, self._experiment_id, sweep.parent)
+        kept = remove_repeated(self._client, self._experiment_id)
+        finished = [run for run in kept if run.parent == sweep.parent]
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / names.CURVES_FILE
+            for _ in range(MERGES):
+                if not merged_curves(self._client, sweep, [run.run_id for run in finished], path):
+                    break
+                self._client.log_artifact(sweep.parent, str(path))
+                finished = finished_runs(self._client, self._experiment_id, parent=sweep.parent)
+
     def describe_sweep(self, run_id: str, conclusion: str) -> None:
-        """Puts the conclusion into the descriptions of the parent run and the experiment."""
-        self._client.set_tag(run_id, names.NOTE_TAG, conclusion)
-        self._client.set_experiment_tag(self._experiment_id, names.NOTE_TAG, conclusion)
+        """Puts the conclusion into the descriptions of the parent run and the experiment.
+
+        Raises:
+            StoreLostError: the store does not answer.
+        """
+        self._delivery.insisted(lambda: self._client.set_tag(run_id, names.NOTE_TAG, conclusion))
+        self._delivery.insisted(lambda: self._tag_experiment(names.NOTE_TAG, conclusion))
 
     def share_views(self, parent: str, swept_keys: Sequence[str], ranked: Sequence[Run]) -> dict[str, str]:
-        """Prepares the views of a sweep in the MLflow UI; view -> link. They are optional: a failure is a warning.
+        """Prepares the views of a sweep in the MLflow UI; view -> link.
+
+        They are optional: a failure is a warning, and leaves the link to all runs of the experiment.
 
         Args:
             ranked: the finished runs of the sweep, best first.
@@ -196,26 +208,20 @@ class Tracker:
             views = shared_views(parent, swept_keys, children, created_ms=start)
             known = self._client.get_experiment(self._experiment_id).tags
             for key, value in (views | unlisted_views(known | views)).items():
-                self._client.set_experiment_tag(self._experiment_id, key, value)
+                self._tag_experiment(key, value)
         except Exception as error:  # Each store raises its own types.
-            log.warning(f"The views in the MLflow UI were not prepared: {first_line(error)}")
-            return {}
+            reason = first_line(error)
+            log.warning(f"The views in the MLflow UI are missing ({reason}); the sweep's next start prepares them")
+            return {names.RUNS_VIEW: f"{names.ui_address(get_tracking_uri())}/#/experiments/{self._experiment_id}/runs"}
         return names.view_links(self._experiment_id, parent, names.ui_address(get_tracking_uri()))
+
+    def _tag_experiment(self, key: str, value: str) -> None:
+        beside_others(lambda: self._client.set_experiment_tag(self._experiment_id, key, value))
 
     def runs_with(self, fingerprints: Sequence[str]) -> list[Run]:
         """The finished runs with these fingerprints, whichever sweep they belong to."""
-        return runs_with(self._client, self._experiment_id, fingerprints)
+        return self._delivery.insisted(lambda: runs_with(self._client, self._experiment_id, fingerprints))
 
 
 def _journal(sweep: Sweep) -> Journal:
     return Journal(Path(sweep.folder) / f"waiting-{sweep.parent[:8]}")
-
-
-def _distinct_data(configs: Sequence[Config]) -> list[DataConfig]:
-    return list({json.dumps(config.composed()["data"]): config.data for config in configs}.values())
-
-
-def _dataset_input(config: DataConfig) -> DatasetInput:
-    dataset = dataset_of(config)
-    described = from_numpy(dataset.train_inputs, targets=dataset.train_labels, name=dataset.name, digest=dataset.digest)
-    return DatasetInput(dataset=described._to_mlflow_entity(), tags=[])

@@ -2,16 +2,21 @@
 
 import tempfile
 from collections.abc import Sequence
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from pipeline.files_written import write_whole
 from pipeline.records import Record
+from pipeline.stores import database_path
 
 ENTITIES_PER_CALL = 1000
+RUNS_AT_ONCE = 4
+"""How many runs travel to a server at once; more gain nothing where it has one process, which is busy then."""
 
 
 class Writer(Protocol):
@@ -31,22 +36,30 @@ class Writer(Protocol):
 
 
 class PublicCalls:
-    """At least four calls a run: create, log params and metrics, upload the artifacts, close."""
+    """Five calls a run (create, params with metrics, two artifacts, close), more for more than 1000 metrics."""
 
     def __init__(self, client: MlflowClient, experiment_id: str) -> None:
         self._client = client
         self._experiment_id = experiment_id
-        self._half_written: str | None = None
+        # A SQLite file takes one writer at a time.
+        self._at_once = 1 if database_path(client.tracking_uri) is not None else RUNS_AT_ONCE
+        self._half_written: set[str] = set()
         self._written: dict[tuple[str, int], str] = {}
+        self._refusal: Exception | None = None
 
     def write(self, records: Sequence[Record]) -> list[str]:
         # A call that broke off is repeated with the same records: what it had written then is not written twice.
-        if self._half_written is not None:
-            self._client.delete_run(self._half_written)
-            self._half_written = None
-        for record in records:
-            if _moment(record) not in self._written:
-                self._written[_moment(record)] = self._write(record)
+        for run_id in sorted(self._half_written):
+            self._client.delete_run(run_id)
+            self._half_written.remove(run_id)
+        self._refusal = None
+        new = {_moment(record): record for record in records if _moment(record) not in self._written}.values()
+        # Its threads die with the process, so that Ctrl-C need not wait for a server that hangs.
+        with ThreadPool(max(1, min(self._at_once, len(new)))) as pool:
+            for _ in pool.imap_unordered(self._write_unless_refused, new):
+                pass
+        if self._refusal is not None:
+            raise self._refusal
         run_ids = [self._written[_moment(record)] for record in records]
         self._written.clear()
         return run_ids
@@ -54,11 +67,20 @@ class PublicCalls:
     def end(self, run_id: str, status: str) -> None:
         self._client.set_terminated(run_id, status)
 
-    def _write(self, record: Record) -> str:
+    def _write_unless_refused(self, record: Record) -> None:
+        """Writes a record, unless the store has refused one already: it would refuse the next hundred too."""
+        if self._refusal is None:
+            try:
+                self._write(record)
+            except Exception as error:
+                self._refusal = error
+
+    def _write(self, record: Record) -> None:
         run = self._client.create_run(
             self._experiment_id, start_time=record.start_time, tags=record.tags, run_name=record.name
         )
-        run_id = self._half_written = str(run.info.run_id)
+        run_id = str(run.info.run_id)
+        self._half_written.add(run_id)
         params = [Param(key, value) for key, value in record.params.items()]
         metrics = [Metric(key, value, record.end_time, step) for key, value, step in record.metrics]
         first = ENTITIES_PER_CALL - len(params)
@@ -67,11 +89,13 @@ class PublicCalls:
             self._client.log_batch(run_id, metrics=metrics[start : start + ENTITIES_PER_CALL])
         with tempfile.TemporaryDirectory() as folder:
             write_artifacts(Path(folder), record)
-            self._client.log_artifacts(run_id, folder)
+            # The client would ask the server where they belong, which it has just said.
+            artifacts: Any = get_artifact_repository(run.info.artifact_uri, self._client.tracking_uri)
+            artifacts.log_artifacts(folder)
         # The status comes last, so a run counts as finished only when everything else is in place.
         self._client.set_terminated(run_id, record.status, record.end_time)
-        self._half_written = None
-        return run_id
+        self._written[_moment(record)] = run_id
+        self._half_written.remove(run_id)
 
 
 def _moment(record: Record) -> tuple[str, int]:

@@ -51,6 +51,54 @@ def started(folder: Path, *arguments: str, **environment: str) -> Iterator[subpr
         process.wait()
 
 
+HALT = """
+import functools, time
+from pathlib import Path
+from pipeline.executors import batch
+here = Path(__file__).parent
+train = batch.train_batch
+@functools.wraps(train)
+def train_when_released(configs):
+    while (here / "halt").exists():
+        try:
+            (here / "pass").unlink()
+            break
+        except FileNotFoundError:
+            time.sleep(0.01)
+    return train(configs)
+batch.train_batch = train_when_released
+"""
+"""A sitecustomize: whoever trains a batch first waits for a pass, which is good for one, or for the end of the halt."""
+
+
+class HaltedTraining:
+    """Training of which a test says how far it goes, so that no sweep ends before what shall happen to it.
+
+    The first batch may be trained, each other one only when the test lets it.
+
+    Args:
+        folder: of the sweep.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "halted"
+        self._folder.mkdir()
+        (self._folder / "sitecustomize.py").write_text(HALT, encoding="utf-8")
+        (self._folder / "halt").touch()
+        self.let_one_pass()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment variables of all processes that train."""
+        return {"PYTHONPATH": f"{self._folder}:{PROJECT}"}
+
+    def let_one_pass(self) -> None:
+        (self._folder / "pass").touch()
+
+    def end(self) -> None:
+        (self._folder / "halt").unlink()
+
+
 def wait_for(folder: Path, words: str, process: subprocess.Popen[str], seconds: float = 120.0, times: int = 1) -> bool:
     """Waits until the output holds these words so many times; False if the process ends before."""
     deadline = time.monotonic() + seconds

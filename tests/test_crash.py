@@ -3,14 +3,19 @@
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
-from analysis.audit import Audit
-from tests.sweeps import SWEEP, audited, completed, started, wait_for, workers_of
+from analysis.audit import Audit, audit_of
+from analysis.store import curves_artifact
+from pipeline import names
+from tests.sweeps import JOBS, SWEEP, audited, clean_environment, completed, started, wait_for, workers_of
 
 pytestmark = pytest.mark.usefixtures("with_database")
 QUIET = 1.5
@@ -79,8 +84,8 @@ def test_a_driver_killed_while_it_tracks_leaves_no_half_of_a_run(tmp_path: Path,
         "import os, signal\n"
         "def dies(*arguments, **options): os.kill(os.getpid(), signal.SIGKILL)\n"
         "if os.environ.get('DIES'):\n"
-        "    from mlflow import MlflowClient\n"
-        "    MlflowClient.log_artifacts = dies\n",
+        "    from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository\n"
+        "    LocalArtifactRepository.log_artifacts = dies\n",
         encoding="utf-8",
     )
     path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}:{Path(__file__).parents[1]}"
@@ -98,4 +103,58 @@ def test_two_sweeps_on_a_fresh_database_complete_though_one_is_killed(tmp_path: 
         first.kill()
         assert second.wait(timeout=120) == 0, (tmp_path / "output.txt").read_text(encoding="utf-8")
     completed(tmp_path)
+    audited(tmp_path, like=undisturbed)
+    # However the two have shared the jobs, each that has ended leaves the curves of those that are its own.
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    runs = client.search_runs(["1"], max_results=5000)
+    ended = [run for run in runs if names.SWEEP_TAG in run.data.tags and run.info.status == "FINISHED"]
+    assert ended
+    for parent in (run.info.run_id for run in ended):
+        own = {run.info.run_id for run in runs if run.data.tags.get(names.PARENT_TAG) == parent}
+        assert set(curves_artifact(client, parent)["run_id"]) == own
+
+
+@pytest.mark.slow
+def test_drivers_that_share_jobs_and_stop_at_random_moments_leave_each_job_once(
+    tmp_path: Path, undisturbed: Audit
+) -> None:
+    """Two or three begin together in one folder, each with its own seeds or the same ones; then each is said again."""
+    generator = random.Random(3)  # noqa: S311
+    for number in range(12):
+        place = tmp_path / str(number)
+        place.mkdir()
+        sweeps = [(*SWEEP, f"seed={generator.choice(['0,1', '1,2,3', '3,0', 'range(4)'])}") for _ in range(2)]
+        sweeps += generator.choice([[], sweeps[:1]])
+        with ExitStack() as running:
+            for process in [running.enter_context(started(place, *sweep)) for sweep in sweeps]:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=generator.uniform(2.0, 12.0))
+                    continue
+                os.killpg(process.pid, generator.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGINT]))
+                process.wait(timeout=30)
+        assert "Traceback" not in (place / "output.txt").read_text(encoding="utf-8")
+        for sweep in generator.sample(sweeps, len(sweeps)):
+            completed(place, *sweep, "executor=inline")
+        assert audit_of("symmetry", tracking_uri=f"sqlite:///{place}/mlflow.db").problems == []
+        completed(place)
+        audited(place, like=undisturbed)
+
+
+def test_a_sweep_whose_output_nobody_reads_any_more_goes_on_in_silence(tmp_path: Path, undisturbed: Audit) -> None:
+    """As in ``python -m pipeline.run -m | head -1``."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.run", *SWEEP, "executor=inline"],
+        cwd=tmp_path,
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process.stdout, process.stderr:
+        assert f"{JOBS} to train" in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.wait(timeout=120) == 0
     audited(tmp_path, like=undisturbed)

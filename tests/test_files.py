@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -22,6 +22,7 @@ LABELS = np.array([3, 0, 7, 3], dtype="u1")
 TABLE = b"a,b,kind\n1,2,x\n3,4,y\n"
 
 quick = settings(max_examples=150, deadline=None, database=None, derandomize=True)
+thorough = settings(quick, max_examples=5000)
 
 
 def idx_bytes(array: NDArray[np.generic]) -> bytes:
@@ -257,8 +258,8 @@ def test_what_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
         assert message.endswith("got Permission denied")
 
 
-def loads_or_refuses(read: object, *arguments: object) -> None:
-    """Either finite examples that fit together, or an InputError of one line; any other exception fails the test."""
+def loads_or_refuses(read: object, *arguments: object) -> str:
+    """Whether examples are "read", finite ones that fit together, or "refused" by an InputError of one line."""
     assert callable(read)
     try:
         examples: Examples = read(*arguments)
@@ -267,9 +268,10 @@ def loads_or_refuses(read: object, *arguments: object) -> None:
     else:
         assert examples.inputs.shape == (len(examples.labels), len(examples.feature_names))
         assert np.isfinite(examples.inputs).all()
-        return
+        return "read"
     assert message.startswith(("data.path: ", "data.target: "))
     assert len(message.splitlines()) == 1
+    return "refused"
 
 
 @pytest.fixture(scope="module")
@@ -277,27 +279,59 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("damaged")
 
 
-@quick
-@given(data=st.data(), gzipped=st.booleans(), kept=st.integers(0, 120), dtype=st.sampled_from(sorted(CODES)))
-def test_a_damaged_idx_file_loads_or_is_refused(
-    folder: Path, data: st.DataObject, gzipped: bool, kept: int, dtype: str
-) -> None:
+damage = given(data=st.data(), gzipped=st.booleans(), kept=st.integers(0, 120), dtype=st.sampled_from(sorted(CODES)))
+tables = given(
+    content=st.binary() | st.text().map(str.encode) | st.text('01.e-"\n\r, nax_\0', max_size=60).map(str.encode)
+)
+
+
+def try_damaged_idx(folder: Path, data: st.DataObject, *, gzipped: bool, kept: int, dtype: str) -> None:
+    """Reads images, then labels, of which a beginning is there, with flipped bits; statistics tell how it ended."""
     content = idx_bytes(IMAGES.astype(dtype))
     damaged = bytearray(gzip.compress(content, mtime=0) if gzipped else content)[:kept]
     flips = st.tuples(st.integers(0, max(len(damaged) - 1, 0)), st.integers(1, 255))
     for position, flip in data.draw(st.lists(flips, max_size=3)) if damaged else []:
         damaged[position] ^= flip
-    loads_or_refuses(read_idx, write_pair(folder, bytes(damaged)))
-    loads_or_refuses(read_idx, write_pair(folder, labels=bytes(damaged)))
+    event(f"images {loads_or_refuses(read_idx, write_pair(folder, bytes(damaged)))}")
+    event(f"labels {loads_or_refuses(read_idx, write_pair(folder, labels=bytes(damaged)))}")
+
+
+def try_csv(folder: Path, content: bytes) -> None:
+    """Reads any content, alone, behind a header, and behind a good table."""
+    path = folder / "table.csv"
+    for place, head in {"alone": b"", "behind a header": b"a,kind\n", "behind a table": TABLE}.items():
+        path.write_bytes(head + content)
+        event(f"{place} {loads_or_refuses(read_csv, path, 'kind')}")
 
 
 @quick
-@given(content=st.binary() | st.text().map(str.encode) | st.text('01.e-"\n\r, nax_\0', max_size=60).map(str.encode))
+@damage
+def test_a_damaged_idx_file_loads_or_is_refused(
+    folder: Path, data: st.DataObject, gzipped: bool, kept: int, dtype: str
+) -> None:
+    try_damaged_idx(folder, data, gzipped=gzipped, kept=kept, dtype=dtype)
+
+
+@pytest.mark.slow
+@thorough
+@damage
+def test_thousands_of_damaged_idx_files_do_so(
+    folder: Path, data: st.DataObject, gzipped: bool, kept: int, dtype: str
+) -> None:
+    try_damaged_idx(folder, data, gzipped=gzipped, kept=kept, dtype=dtype)
+
+
+@quick
+@tables
 def test_any_csv_file_loads_or_is_refused(folder: Path, content: bytes) -> None:
-    path = folder / "table.csv"
-    for head in (b"", b"a,kind\n", TABLE):
-        path.write_bytes(head + content)
-        loads_or_refuses(read_csv, path, "kind")
+    try_csv(folder, content)
+
+
+@pytest.mark.slow
+@thorough
+@tables
+def test_thousands_of_csv_files_do_so(folder: Path, content: bytes) -> None:
+    try_csv(folder, content)
 
 
 def test_a_file_that_outgrows_memory_is_refused_while_it_is_read(

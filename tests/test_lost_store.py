@@ -1,67 +1,41 @@
 """A tracking store that goes away while a sweep runs: server killed, database locked, disk full. Real ones."""
 
 import signal
-import socket
 import sqlite3
 import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from analysis.audit import Audit, audit_of, differences
+from pipeline import names
 from tests.command_line import command
-from tests.sweeps import JOBS, SWEEP, audited, clean_environment, completed, started, wait_for
+from tests.sweeps import JOBS, SWEEP, audited, completed, started, wait_for
+from tests.tracking_server import TrackingServer, free_port, tracking_server
 
 pytestmark = pytest.mark.usefixtures("with_database")
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 @contextmanager
-def server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A real tracking server on loopback with its database and artifacts in ``folder``; killed at the end."""
+def server(folder: Path, port: int) -> Iterator[TrackingServer]:
+    """A tracking server with its database and artifacts in ``folder``."""
     with suppress(FileNotFoundError):
         (folder / "mlflow.db").rename(folder / "server.db")
-    # Its queue of jobs, which nothing here uses, would start eight more processes.
-    environment = clean_environment(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
-    process = subprocess.Popen(
-        [
-            sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-            "--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "kept"),
-        ],
-        cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )  # fmt: skip
-    try:
-        deadline = time.monotonic() + 120.0
-        while True:
-            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
-                break
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        yield process
-    finally:
-        subprocess.run(["pkill", "-9", "--session", str(process.pid)], check=False)
-        process.wait()
+    with tracking_server(folder, port, f"sqlite:///{folder}/server.db") as started:
+        yield started
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_and_comes_back_misses_nothing(tmp_path: Path, undisturbed: Audit) -> None:
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
-    with server(tmp_path, port), started(tmp_path, MLFLOW_TRACKING_URI=uri) as process:
+    with server(tmp_path, port) as tracking, started(tmp_path, MLFLOW_TRACKING_URI=uri) as process:
         assert wait_for(tmp_path, "jobs: best loss", process)
-        subprocess.run(["pkill", "-9", "--full", f"port {port}"], check=False)
-        subprocess.run(["pkill", "-9", "--full", f"127.0.0.1:{port}"], check=False)
+        tracking.kill()
         assert wait_for(tmp_path, "The tracking store refuses results", process)
         with server(tmp_path, port):
             code = process.wait(timeout=120)
@@ -115,6 +89,46 @@ def test_a_database_that_another_program_locks_is_waited_for(tmp_path: Path, und
     audited(tmp_path, like=undisturbed)
 
 
+LAST_WRITES = {
+    "conclusion": f"BEFORE UPDATE ON tags WHEN NEW.key = '{names.NOTE_TAG}'",
+    "description": f"BEFORE INSERT ON experiment_tags WHEN NEW.key = '{names.NOTE_TAG}'",
+    "end": "BEFORE UPDATE ON runs WHEN NEW.status = 'FINISHED' AND NEW.name LIKE 'sweep of %'",
+    "views": f"BEFORE INSERT ON experiment_tags WHEN NEW.key LIKE '{names.VIEW_TAG_PREFIX}%'",
+}
+"""What a sweep writes after its results -> the event in the database."""
+
+
+def test_a_store_that_refuses_the_last_words_of_a_sweep_is_asked_again(tmp_path: Path) -> None:
+    database = tmp_path / "mlflow.db"
+    with closing(sqlite3.connect(database, isolation_level=None, timeout=30)) as store:
+        for name, moment in LAST_WRITES.items():
+            store.execute(f"CREATE TRIGGER {name} {moment} BEGIN SELECT RAISE(ABORT, 'no {name}'); END")
+        arguments = ("-m", "model=logistic", "init=zeros,normal", "optimizer.learning_rate=0.1", "seed=0", "data=iris",
+                     "training.steps=5", "executor=inline")  # fmt: skip
+        with started(tmp_path, *arguments) as process:
+            for name in ("conclusion", "description", "end"):
+                assert wait_for(tmp_path, f"no {name}", process, seconds=30.0)
+                store.execute(f"DROP TRIGGER {name}")
+            assert process.wait(timeout=120) == 0
+        output = (tmp_path / "output.txt").read_text(encoding="utf-8")
+        assert "Traceback" not in output
+        assert output.count("The tracking store is back") == 3
+        (line,) = [line for line in output.splitlines() if "no views" in line]
+        assert "The views in the MLflow UI are missing" in line
+        assert "the sweep's next start prepares them" in line
+        assert "best run of each" in output
+        # Views are for convenience, so the sweep has ended well without them.
+        store.execute("DROP TRIGGER views")
+    audited(tmp_path, jobs=2)
+    client = MlflowClient(f"sqlite:///{database}")
+    assert "Lowest" in client.get_experiment("1").tags[names.NOTE_TAG]
+    (parent,) = client.search_runs(["1"], f"tags.`{names.SWEEP_TAG}` != ''")
+    assert (parent.info.status, "Lowest" in parent.data.tags[names.NOTE_TAG]) == ("FINISHED", True)
+    assert "0 to train" in completed(tmp_path, *arguments)
+    tags = client.get_experiment("1").tags
+    assert all(names.view_tag(parent.info.run_id, view) in tags for view in (names.RUNS_VIEW, names.CURVES_VIEW))
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 12 MB."""
@@ -141,6 +155,7 @@ def filled(place: Path) -> Path:
     return filler
 
 
+@pytest.mark.slow
 def test_a_full_disk_pauses_the_sweep_until_there_is_room(small_disk: Path, undisturbed: Audit) -> None:
     with started(small_disk) as process:
         assert wait_for(small_disk, "Training", process)

@@ -1,5 +1,6 @@
 """The report, from a real sweep in a real store: tables, page, regeneration, partial and broken input."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -103,6 +104,18 @@ def test_repeated_runs_count_once_and_several_sweeps_combine(
     assert tables.runs["fingerprint"].is_unique
     assert len(tables.commands) == 2
     assert set(tables.curves["run_id"]) == set(tables.runs["run_id"])
+
+
+def test_a_sweep_whose_jobs_another_one_has_finished_needs_no_curves(store: MlflowClient) -> None:
+    """Two sweeps at once share the jobs, and one may come to none."""
+    alone = load_tables("symmetry")
+    tags = {names.SWEEP_TAG: "1"}
+    other = store.create_run(experiment_of(store), tags=tags, start_time=1).info.run_id
+    store.log_text(other, json.dumps({"fingerprints": [alone.runs["fingerprint"][0]]}), names.JOBS_FILE)
+    store.set_terminated(other)
+    both = load_tables("symmetry")
+    assert both.notes == []
+    pd.testing.assert_frame_equal(both.curves, alone.curves)
 
 
 def test_failed_and_missing_runs_are_stated_up_front(store: MlflowClient, tmp_path: Path) -> None:

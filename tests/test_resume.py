@@ -4,15 +4,21 @@ import json
 import shlex
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from analysis.audit import Audit, audit_of, differences
 from pipeline import names
+from pipeline.sweep import CURVES_SCHEMA
+from pipeline.writers import PublicCalls
 from tests.command_line import command
-from tests.sweeps import JOBS, SWEEP, audited, completed, started, wait_for
+from tests.sweeps import JOBS, SWEEP, HaltedTraining, audited, completed, started, wait_for
+from tests.test_writers import RECORDS
 
 pytestmark = pytest.mark.usefixtures("with_database")
 FEW = ("-m", "model=logistic", "init=zeros,normal", "optimizer.learning_rate=0.1", "data=iris", "training.steps=20",
@@ -25,6 +31,14 @@ def parents(folder: Path) -> list[dict[str, str]]:
     assert experiment is not None
     found = client.search_runs([experiment.experiment_id], f"tags.`{names.SWEEP_TAG}` != ''")
     return [{"id": run.info.run_id, "status": run.info.status, **run.data.tags} for run in found]
+
+
+def tracked_twice(client: MlflowClient, run: Run) -> str:
+    """Tracks one more run of the same job, as a second driver would that has not seen the first run; its id."""
+    kept = (names.FINGERPRINT_TAG, names.PARENT_TAG)
+    tags = {key: value for key, value in run.data.tags.items() if key in kept}
+    twin = replace(RECORDS[0], tags=tags, start_time=run.info.start_time + 1)
+    return PublicCalls(client, run.info.experiment_id).write([twin])[0]
 
 
 def job_folders(folder: Path) -> dict[str, list[str]]:
@@ -86,11 +100,12 @@ def test_rerun_trains_all_again_and_both_results_are_the_same(tmp_path: Path) ->
     assert [len(each) for each in digests.values()] == [1, 1]
 
 
+@pytest.mark.slow
 def test_a_rerun_that_is_killed_goes_on_when_asked_again(tmp_path: Path, undisturbed: Audit) -> None:
     """What was tracked before the rerun does not count, what it has trained itself does."""
     again = (*SWEEP, "rerun=true")
     completed(tmp_path, *SWEEP, "model.hidden_units=[3]")
-    with started(tmp_path, *again) as process:
+    with started(tmp_path, *again, **HaltedTraining(tmp_path).environment) as process:
         assert wait_for(tmp_path, "jobs: best loss", process)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 130
@@ -109,6 +124,30 @@ def test_a_rerun_that_is_killed_goes_on_when_asked_again(tmp_path: Path, undistu
     assert len(parents(tmp_path)) == 2
 
 
+@pytest.mark.parametrize(("jobs", "ends"), [(2, "FINISHED"), (4, "KILLED")], ids=["a part of it", "all of it"])
+def test_a_sweep_killed_at_its_very_end_ends_though_a_later_one_has_its_jobs(
+    tmp_path: Path, jobs: int, ends: str
+) -> None:
+    """Two drivers that begin at the same moment know nothing of each other; then one finishes what both wanted."""
+    completed(tmp_path, *FEW, "seed=0,1")
+    (killed,) = parents(tmp_path)
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    client.update_run(killed["id"], status="RUNNING")
+    tracked_twice(client, client.search_runs(["1"], f"tags.`{names.PARENT_TAG}` = '{killed['id']}'")[0])
+    (list_of_jobs,) = tmp_path.glob(f"mlruns/**/{killed['id']}/artifacts/{names.JOBS_FILE}")
+    fingerprints = json.loads(list_of_jobs.read_text(encoding="utf-8"))["fingerprints"][:jobs]
+    later = client.create_run("1", tags={names.SWEEP_TAG: str(jobs), names.FOLDER_TAG: killed[names.FOLDER_TAG]})
+    client.log_text(later.info.run_id, json.dumps({"fingerprints": fingerprints}), names.JOBS_FILE)
+    pq.write_table(CURVES_SCHEMA.empty_table(), tmp_path / names.CURVES_FILE)
+    client.log_artifact(later.info.run_id, str(tmp_path / names.CURVES_FILE))
+    client.set_terminated(later.info.run_id)
+
+    assert "4 jobs: 4 already tracked, 0 to train" in completed(tmp_path, *FEW, "seed=0,1")
+    statuses = {parent["id"]: parent["status"] for parent in parents(tmp_path)}
+    assert statuses == {killed["id"]: ends, later.info.run_id: "FINISHED"}
+    audited(tmp_path, jobs=4)
+
+
 def test_a_job_named_twice_is_one_job(tmp_path: Path) -> None:
     assert "2 jobs: 0 already tracked, 2 to train" in completed(tmp_path, *FEW, "seed=3,3")
     audited(tmp_path, jobs=2)
@@ -118,19 +157,27 @@ def test_a_single_run_is_not_trained_twice_either(tmp_path: Path) -> None:
     arguments = ("model=logistic", "data=iris", "training.steps=5", "training.batch_size=16")
     first = command("pipeline.run", *arguments, folder=tmp_path)
     assert first.returncode == 0, first.stderr
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    (run,) = client.search_runs(["1"])
+    left = client.create_run("1", tags={names.DRIVER_TAG: run.data.tags[names.DRIVER_TAG]}).info.run_id
+    tracked_twice(client, run)
     again = command("pipeline.run", *arguments, folder=tmp_path)
-    assert "already tracked as run" in again.stdout
+    assert f"already tracked as run {run.info.run_id}" in again.stdout
+    assert client.get_run(left).info.status == "KILLED"
     assert "rerun=true" in again.stdout
     third = command("pipeline.run", *arguments, "rerun=true", folder=tmp_path)
     assert "already tracked" not in third.stdout
-    assert len(MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").search_runs(["1"])) == 2
+    (third_run,) = {each.info.run_id for each in client.search_runs(["1"])} - {run.info.run_id, left}
+    # On purpose there is more than one of it.
+    completed(tmp_path, "-m", *arguments, "seed=0,1", "executor=inline")
+    assert client.get_run(third_run).info.lifecycle_stage == "active"
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_sweep_that_is_stopped_tracks_what_is_finished_and_goes_on_when_asked_again(
     tmp_path: Path, undisturbed: Audit, signum: signal.Signals, code: int
 ) -> None:
-    with started(tmp_path) as process:
+    with started(tmp_path, **HaltedTraining(tmp_path).environment) as process:
         assert wait_for(tmp_path, "jobs: best loss", process)
         process.send_signal(signum)
         sent = time.monotonic()
@@ -147,7 +194,7 @@ def test_a_sweep_that_is_stopped_tracks_what_is_finished_and_goes_on_when_asked_
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     runs = client.search_runs(["1"], f"tags.`{names.PARENT_TAG}` = '{parent['id']}'")
     assert {run.info.status for run in runs} == {"FINISHED"}
-    assert 0 < len(runs) <= JOBS
+    assert 0 < len(runs) < JOBS
     again = completed(tmp_path)
     assert f"{JOBS} jobs: {len(runs)} already tracked, {JOBS - len(runs)} to train" in again
     audited(tmp_path, like=undisturbed)

@@ -68,7 +68,7 @@ DIVERGED = 18
 
 
 def tracked(folder: Path) -> dict[str, dict[str, object]]:
-    """Fingerprint -> params, metric rows, tags and files of a run; without ids, times and the parent."""
+    """Fingerprint -> params, metric rows, tags and files of a run; without ids, times, the parent and the process."""
     with sqlite3.connect(folder / "mlflow.db") as connection:
 
         def pairs(table: str, run: str) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def tracked(folder: Path) -> dict[str, dict[str, object]]:
             tags = pairs("tags", run)
             if "mlflow.parentRunId" not in tags:
                 continue
-            del tags["mlflow.parentRunId"]
+            del tags["mlflow.parentRunId"], tags["driver"]
             rows = connection.execute("SELECT key, step, value, is_nan FROM metrics WHERE run_uuid = ?", (run,))
             files = {path.name: path.read_bytes() for path in Path(artifacts.removeprefix("file://")).iterdir()}
             found[tags["fingerprint"]] = {

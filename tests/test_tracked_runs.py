@@ -38,9 +38,12 @@ def test_both_ways_find_the_same_runs_with_all_they_hold(
 ) -> None:
     wanted = [f"{number:032x}" for number in (0, 1, 2, 4, 9)]
     queried, tracked = runs_with(*store, wanted), finished_runs(*store)
+    of_one, of_sweep = finished_runs(*store, fingerprint=wanted[1]), finished_runs(*store, parent="another")
     monkeypatch.setattr(tracked_runs, "local_store", lambda *_: None)
     assert [run.info.run_name for run in queried] == ["run 0 ä'\"", "run 5 ä'\""]
     assert math.isnan(queried[0].data.metrics["loss/train"])
     assert list(map(whole, queried)) == list(map(whole, runs_with(*store, wanted)))
-    assert repr(tracked) == repr(finished_runs(*store))
+    assert repr(tracked) == repr(finished_runs(*store)) == repr(finished_runs(*store, parent="parent"))
     assert len(tracked) == 4
+    assert of_one == finished_runs(*store, fingerprint=wanted[1]) == [tracked[1], tracked[3]]
+    assert of_sweep == finished_runs(*store, parent="another") == []

@@ -21,7 +21,7 @@ from mlflow.utils.validation import MAX_EXPERIMENT_TAG_KEY_LENGTH, MAX_EXPERIMEN
 from analysis.claims import claims_of
 from analysis.page import rendered_page
 from analysis.runs import load_tables
-from pipeline import names
+from pipeline import names, tracking
 from pipeline.summary import best_first, sweep_summary
 from pipeline.tracking import Tracker
 from pipeline.views import LISTED_SWEEPS, Child, shared_views, unlisted_views
@@ -230,10 +230,13 @@ def test_a_store_that_refuses_the_views_costs_a_warning(
     assert {names.view_tag(parent, view) for view in links} <= set(tags)
 
     monkeypatch.setattr(MlflowClient, "set_experiment_tag", refuse)
+    monkeypatch.setattr(tracking, "get_tracking_uri", lambda: "https://runs.example.org")
     with caplog.at_level(logging.WARNING):
-        assert tracker.share_views(parent, SWEPT, []) == {}
+        links = tracker.share_views(parent, SWEPT, [])
+    # A server's runs are not where a bare ``mlflow ui`` shows them.
+    assert links == {"runs": f"https://runs.example.org/#/experiments/{experiment.experiment_id}/runs"}
     assert [record.getMessage() for record in caplog.records] == [
-        "The views in the MLflow UI were not prepared: read-only"
+        "The views in the MLflow UI are missing (read-only); the sweep's next start prepares them"
     ]
 
 
