@@ -1,7 +1,7 @@
 """What a sweep would take: time from a few real steps of each of its stacks, memory from its numbers."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import heapreplace
 from typing import NamedTuple
@@ -37,25 +37,16 @@ class StackCost(NamedTuple):
     training: float
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """What the jobs of a sweep would take; training only, for the driver tracks meanwhile.
+class LaunchCost(NamedTuple):
+    """What it takes to train the jobs that are launched together.
 
     Attributes:
-        jobs: how many are to train.
-        stacks: how many different stacks they make.
-        batches: seconds of each batch, in the order of submission.
         preparation: seconds that each worker takes once.
-        memory: bytes of a worker.
-        slots: how many batches the chosen executor trains at once.
+        batches: seconds of each batch, in the order of submission.
     """
 
-    jobs: int
-    stacks: int
-    batches: tuple[float, ...]
     preparation: float
-    memory: int
-    slots: int
+    batches: tuple[float, ...]
 
     def seconds(self, workers: int) -> float:
         """How long so many workers take, each of which takes the next batch when it is free."""
@@ -64,42 +55,74 @@ class Estimate:
             heapreplace(free, free[0] + batch)
         return max(free)
 
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the jobs of a sweep would take; training only, for the driver tracks meanwhile.
+
+    Attributes:
+        jobs: how many are to train.
+        stacks: how many different stacks they make.
+        launches: what is launched together, one after the other; all at once without ``hydra.sweeper.max_batch_size``.
+        memory: bytes of a worker.
+        slots: how many batches the chosen executor trains at once.
+    """
+
+    jobs: int
+    stacks: int
+    launches: tuple[LaunchCost, ...]
+    memory: int
+    slots: int
+
+    def seconds(self, workers: int) -> float:
+        """How long so many workers take."""
+        return sum(launch.seconds(workers) for launch in self.launches)
+
     def __str__(self) -> str:
-        core_seconds = sum(self.batches) + self.preparation
+        batches = sum(len(launch.batches) for launch in self.launches)
+        apart = f" and {len(self.launches)} launches (hydra.sweeper.max_batch_size)" if len(self.launches) > 1 else ""
+        core_seconds = sum(launch.preparation + sum(launch.batches) for launch in self.launches)
         names = {1: "executor=inline", cores(): "executor=processes", self.slots: "as chosen"}
         lines = [
-            f"Would train {self.jobs} jobs of {self.stacks} stacks in {len(self.batches)} batches,"
-            f" {self.slots} at once",
+            f"Would train {self.jobs} jobs of {self.stacks} stacks in {batches} batches{apart}, {self.slots} at once",
             f"  on one core for about {in_time(core_seconds)}, with up to {in_units(self.memory)} of memory a worker",
             *(
                 f"  {workers:>3} at once: {in_time(self.seconds(workers)):<8} {names.get(workers, '')}".rstrip()
                 for workers in sorted({*names, *MORE_WORKERS})
             ),
+            "  Training only: where runs train faster than this process tracks them, tracking sets the pace",
             "Nothing was trained or tracked (plan=true)",
         ]
         return "\n".join(lines)
 
 
-def estimate_of(configs: Sequence[Config]) -> Estimate:
-    """The estimate for jobs that are to train, under the executor that they choose; takes about a second a stack."""
-    with opened_executor(configs[0].executor, room_for(configs)) as executor:
+def estimate_of(launches: Sequence[Sequence[Config]]) -> Estimate:
+    """The estimate for jobs that are to train, under the executor that they choose; takes about a second a stack.
+
+    Args:
+        launches: the jobs that are launched together, the largest group first.
+    """
+    with opened_executor(launches[0][0].executor, room_for(launches[0])) as executor:
         slots = executor.slots
-    batches = batches_of(configs, slots)
     costs: dict[str, StackCost] = {}
-    seconds = []
-    for batch in batches:
-        members = [configs[job] for job in batch]
-        key = stack_key(members[0])
-        if key not in costs:
-            costs[key] = cost_of_stack(members)
-        seconds.append(costs[key].training * len(members))
+    batches = [[[configs[job] for job in batch] for batch in batches_of(configs, slots)] for configs in launches]
+    for batch in (batch for launch in batches for batch in launch):
+        if (key := stack_key(batch[0])) not in costs:
+            costs[key] = cost_of_stack(batch)
     return Estimate(
-        jobs=len(configs),
+        jobs=sum(len(configs) for configs in launches),
         stacks=len(costs),
-        batches=tuple(seconds),
-        preparation=sum(cost.preparation for cost in costs.values()),
-        memory=worker_bytes([[configs[job] for job in batch] for batch in batches]),
+        launches=tuple(_launch_cost(launch, costs) for launch in batches),
+        memory=max(map(worker_bytes, batches)),
         slots=slots,
+    )
+
+
+def _launch_cost(batches: Sequence[Sequence[Config]], costs: Mapping[str, StackCost]) -> LaunchCost:
+    keys = [stack_key(batch[0]) for batch in batches]
+    return LaunchCost(
+        preparation=sum(costs[key].preparation for key in dict.fromkeys(keys)),
+        batches=tuple(costs[key].training * len(batch) for key, batch in zip(keys, batches, strict=True)),
     )
 
 

@@ -1,11 +1,14 @@
 """The same sweep under every executor, chosen by configuration: the same numbers, each run exactly once."""
 
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from analysis.audit import Audit
+from analysis.audit import Audit, differences
 from tests.command_line import PROJECT
+from tests.slurm_cluster import missing_programs, slurm_cluster
 from tests.sweeps import SWEEP, audited, completed
 
 pytestmark = pytest.mark.usefixtures("with_database")
@@ -31,3 +34,21 @@ def test_a_class_of_the_users_own_trains_and_what_it_gives_back_twice_counts_onc
     output = completed(tmp_path, *SWEEP, *chosen, PYTHONPATH=f"{tmp_path}:{PROJECT}")
     assert "3 at once" in output
     audited(tmp_path, like=undisturbed)
+
+
+@pytest.mark.slow
+def test_the_default_sweep_has_the_same_bits_under_all_four_executors(tmp_path: Path, empty_database: Path) -> None:
+    pytest.importorskip("distributed", reason="needs: pip install distributed")
+    pytest.importorskip("submitit", reason="needs: pip install submitit")
+    if missing := missing_programs():
+        pytest.skip(f"needs Slurm (slurm-wlm, munge), found no {', '.join(missing)}")
+    audits = {}
+    with tempfile.TemporaryDirectory(prefix="slurm-") as nodes, slurm_cluster(Path(nodes)) as cluster:
+        for executor in ("processes", "inline", "dask", "slurm"):
+            folder = tmp_path / executor
+            folder.mkdir()
+            shutil.copy(empty_database, folder / "mlflow.db")
+            completed(folder, "-m", f"executor={executor}", **cluster.environment)
+            audits[executor] = audited(folder, jobs=180)
+    for executor, audit in audits.items():
+        assert differences(audit, audits["processes"]) == [], executor

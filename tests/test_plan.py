@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import estimate
-from pipeline.estimate import Estimate, cost_of_stack
+from pipeline.estimate import Estimate, LaunchCost, cost_of_stack, estimate_of
 from pipeline.training import log_spaced_steps, measured_count
 from tests.configurations import configuration
 from tests.sweeps import completed
@@ -28,9 +28,11 @@ def test_the_plan_counts_what_the_sweep_then_does_and_writes_nothing(tmp_path: P
     assert re.findall(r"Training (\d+) jobs in (\d+) batches, (\d+) at once", trained) == [said]
 
     before = content(tmp_path)
-    again = completed(tmp_path, *SWEEP, "seed=range(7)", "executor=inline", "plan=true")
+    again = completed(
+        tmp_path, *SWEEP, "seed=range(7)", "executor=inline", "plan=true", "hydra.sweeper.max_batch_size=2"
+    )
     assert "21 jobs: 18 already tracked, 3 to train" in again
-    assert "Would train 3 jobs of 3 stacks in 3 batches, 1 at once" in again
+    assert "Would train 3 jobs of 3 stacks in 3 batches and 2 launches" in again
     assert content(tmp_path) == before
 
 
@@ -53,5 +55,17 @@ def test_the_estimate_is_the_time_that_training_takes(monkeypatch: pytest.Monkey
 
 
 def test_workers_take_the_next_batch_when_they_are_free() -> None:
-    plan = Estimate(jobs=4, stacks=1, batches=(3.0, 1.0, 1.0, 2.0), preparation=0.5, memory=1, slots=2)
-    assert [plan.seconds(workers) for workers in (1, 2, 3, 100)] == [7.5, 4.5, 3.5, 3.5]
+    launch = LaunchCost(preparation=0.5, batches=(3.0, 1.0, 1.0, 2.0))
+    assert [launch.seconds(workers) for workers in (1, 2, 3, 100)] == [7.5, 4.5, 3.5, 3.5]
+    plan = Estimate(jobs=5, stacks=1, launches=(launch, LaunchCost(0.5, (1.0,))), memory=1, slots=2)
+    assert [plan.seconds(workers) for workers in (1, 100)] == [9.0, 5.0]
+
+
+def test_jobs_that_are_launched_apart_train_in_batches_of_their_own() -> None:
+    configs = [
+        configuration({"data": "iris", "training.steps": 4, "seed": seed, "executor": "inline"}) for seed in range(5)
+    ]
+    plan = estimate_of([configs[:3], configs[3:]])
+    assert (plan.jobs, plan.stacks, [len(launch.batches) for launch in plan.launches]) == (5, 1, [1, 1])
+    assert plan.launches[0].batches[0] == pytest.approx(1.5 * plan.launches[1].batches[0])
+    assert "5 jobs of 1 stacks in 2 batches and 2 launches (hydra.sweeper.max_batch_size), 1 at once" in str(plan)

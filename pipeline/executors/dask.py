@@ -13,8 +13,8 @@ from contextlib import suppress
 from pipeline.cache_fit import cores
 from pipeline.errors import ExecutorLostError, InputError
 from pipeline.executors.batch import Batch, Failure, Trained, given_up
-from pipeline.executors.elsewhere import train_elsewhere, work_of
-from pipeline.executors.interface import TRIES
+from pipeline.executors.elsewhere import train_elsewhere, without_code, work_of
+from pipeline.executors.interface import PER_SLOT, TRIES
 from pipeline.interrupts import leave_to_driver
 from pipeline.ranges import Count
 
@@ -79,6 +79,10 @@ class DaskExecutor:
             with suppress(OSError):  # The scheduler has just gone; whoever waits will see it.
                 self._workers = max(1, len(self._client.nthreads()))
         return self._workers
+
+    @property
+    def capacity(self) -> int:
+        return PER_SLOT * self.slots
 
     def submit(self, batch: Batch) -> None:
         # Each time under another name: Dask takes what has the name of something known as done.
@@ -167,7 +171,5 @@ def _trained(batch: Batch, future: Future) -> Trained:
     except (CancelledError, FutureCancelled, CommClosedError, TimeoutError, InputError):
         raise
     except Exception as error:
-        # What a job raises comes back as its Failure; so this worker, or the scheduler, lacks the driver's code.
-        cause = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise InputError(f"executor: expected workers and a scheduler with the driver's code, got {cause}") from None
+        raise without_code(error) from None
     return trained

@@ -64,6 +64,12 @@ def train_elsewhere(work: Work) -> Trained:
         return train_batch(work.configs)
 
 
+def without_code(error: Exception) -> InputError:
+    """What an error means that comes from elsewhere: what a job raises comes back as its Failure."""
+    cause = f"{type(error).__name__}: {error}".splitlines()[0]
+    return InputError(f"executor: expected workers (and a scheduler) with the driver's code, got {cause}")
+
+
 @cache
 def code_here() -> dict[str, str]:
     """What a result depends on besides configuration and data: a digest of this package's source, and versions."""

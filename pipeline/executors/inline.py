@@ -14,7 +14,7 @@ class InlineExecutor:
         room: does not matter here.
     """
 
-    slots = 1
+    slots = capacity = 1
 
     def __init__(self, room: int = 1) -> None:
         self._waiting: deque[Batch] = deque()

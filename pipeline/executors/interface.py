@@ -6,6 +6,8 @@ from pipeline.executors.batch import Batch, Trained
 
 TRIES = 3
 """A batch that has killed so many workers is given up, and its jobs fail."""
+PER_SLOT = 2
+"""Batches for a worker that is close by: one in training and one waiting, so that it never idles."""
 
 
 class Executor(Protocol):
@@ -22,6 +24,11 @@ class Executor(Protocol):
     @property
     def slots(self) -> int:
         """How many batches are trained at once, at least 1. Stacks are cut into so many batches or more."""
+        ...
+
+    @property
+    def capacity(self) -> int:
+        """How many batches it wants to have, in training and waiting, so that no worker idles; at least ``slots``."""
         ...
 
     def submit(self, batch: Batch) -> None:

@@ -12,8 +12,8 @@ from threadpoolctl import threadpool_limits
 from pipeline.cache_fit import cores
 from pipeline.executors.batch import Batch, Failure, Trained, given_up, train_batch
 from pipeline.executors.inline import InlineExecutor
-from pipeline.executors.interface import TRIES, Executor
-from pipeline.interrupts import leave_to_driver
+from pipeline.executors.interface import PER_SLOT, TRIES, Executor
+from pipeline.interrupts import deaf_children, leave_to_driver
 from pipeline.ranges import Count
 
 
@@ -44,6 +44,10 @@ class ProcessExecutor:
     @property
     def slots(self) -> int:
         return len(self._workers)
+
+    @property
+    def capacity(self) -> int:
+        return PER_SLOT * self.slots
 
     def submit(self, batch: Batch) -> None:
         min(self._workers, key=lambda worker: len(worker.under_way)).submit(batch)
@@ -81,7 +85,8 @@ class _Worker:
         return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_prepare_worker)
 
     def submit(self, batch: Batch, deaths: int = 0) -> None:
-        self.under_way[self._pool.submit(train_batch, batch.configs)] = (batch, deaths)
+        with deaf_children():  # The pool starts its process when it gets its first batch.
+            self.under_way[self._pool.submit(train_batch, batch.configs)] = (batch, deaths)
 
     def done(self) -> Iterator[tuple[Batch, Trained]]:
         for future in [future for future in self.under_way if future.done()]:
