@@ -33,18 +33,14 @@ class Cost(NamedTuple):
 def cost_of(module: str, arguments: Sequence[str], folder: Path, extra: Mapping[str, str] | None = None) -> Cost:
     """Runs ``python -m module arguments`` in a folder.
 
-    The environment is clean of tracking settings, and everybody gets one BLAS thread a process.
-
     Args:
-        extra: more environment variables.
+        extra: environment variables beside those of ``clean_environment``.
 
     Raises:
         RuntimeError: the command failed; the message holds what it printed.
     """
     command = [sys.executable, "-m", module, *arguments]
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "HYDRA_"))}
-    threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    environment = clean | threads | {"PYTHONPATH": str(PROJECT)} | dict(extra or {})
+    environment = clean_environment() | dict(extra or {})
     start = time.perf_counter()
     process = subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -67,6 +63,12 @@ def cost_of(module: str, arguments: Sequence[str], folder: Path, extra: Mapping[
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)}\n{output}")
     return Cost(seconds, peak[0], output)
+
+
+def clean_environment() -> dict[str, str]:
+    """The caller's environment variables without tracking settings, with one BLAS thread a process."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "HYDRA_"))}
+    return clean | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)}
 
 
 def with_database(folder: Path) -> Path:

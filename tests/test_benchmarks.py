@@ -22,6 +22,7 @@ def needs_peers() -> None:
         pytest.importorskip(peer, reason="needs: pip install -e '.[bench]'")
 
 
+@pytest.mark.slow
 def test_training_compares_sides_that_agree(tmp_path: Path) -> None:
     needs_peers()
     completed = command("benchmarks.training", "--quick", "--workloads", "S", folder=tmp_path)
@@ -36,6 +37,7 @@ def test_training_compares_sides_that_agree(tmp_path: Path) -> None:
     assert len(sides) == 7
 
 
+@pytest.mark.slow
 def test_exact_products_keep_the_symmetry_that_peers_are_asked_for(tmp_path: Path) -> None:
     needs_peers()
     completed = command("benchmarks.symmetry_of_peers", "--quick", folder=tmp_path)
@@ -55,6 +57,33 @@ def test_sweeps_are_tracked_whole_before_they_count(tmp_path: Path) -> None:
     assert 100 < memory < 4000  # MLflow alone takes over 100
 
 
+@pytest.mark.slow
+def test_sizing_sees_every_part_of_the_driver_at_work(tmp_path: Path) -> None:
+    completed = command("benchmarks.sizing", "--quick", folder=tmp_path)
+    assert completed.returncode == 0, completed.stderr
+    _, few, many, _, workload = table_rows(completed.stdout)
+    for row in (few, many):
+        parts = [float(cell) for cell in row[2:7]]
+        assert min(parts) > 0.0
+        assert float(row[7]) == pytest.approx(sum(parts), rel=0.01)
+    training, driver, fed = (float(cell) for cell in workload[1:4])
+    assert fed == pytest.approx(1000 * training / driver, abs=0.1)
+    # What comes back: 407 numbers and twice 33 weights, in full precision.
+    assert float(workload[4]) > (2 * 407 + 2 * 33) * 8 / 1000 / 2
+
+
+@pytest.mark.slow
+def test_resuming_and_stopping_are_timed(tmp_path: Path) -> None:
+    completed = command("benchmarks.resume", "--quick", folder=tmp_path)
+    assert completed.returncode == 0, completed.stderr
+    _, sweep, _, stopped = table_rows(completed.stdout)
+    assert sweep[0] == "3"
+    assert min(float(cell) for cell in sweep[1:]) > 0.0
+    assert stopped[:2] == ["1", "130"]
+    assert 0.0 < float(stopped[2]) == float(stopped[4]) < 60.0
+
+
+@pytest.mark.slow
 def test_the_report_is_timed_in_parts(swept: tuple[Path, str]) -> None:
     completed = command("benchmarks.report", "--here", folder=swept[0])
     assert completed.returncode == 0, completed.stderr
