@@ -8,18 +8,18 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 FLOORS = [
     {
-        "errors", "memory", "ranges", "names", "interrupts", "drivers", "files_written",
+        "errors", "memory", "ranges", "names", "interrupts", "drivers", "files_written", "standard_output",
         "arithmetic", "activations", "losses", "layer", "initializers", "symmetry",
     },
     {"network", "optimizers", "optimum", "reading", "files", "sources", "data"},
     {"measurements", "measures", "training"},
     {
-        "described", "options", "config", "footprint", "stacking", "cache_fit", "composition", "hydra_yaml",
-        "cached_composition", "executors", "sweep", "plan", "estimate",
+        "described", "options", "config", "footprint", "stacking", "cache_fit", "composition", "configuration_files",
+        "hydra_yaml", "cached_composition", "executors", "sweep", "plan", "estimate",
     },
     {
-        "environment", "records", "journal", "delivery", "stores", "tracked_runs", "writers", "transactions", "curves",
-        "views", "tracking", "summary",
+        "environment", "records", "journal", "delivery", "stores", "tracked_runs", "leftovers", "writers",
+        "transactions", "curves", "parent_run", "views", "tracking", "summary",
     },
     {"task", "run"},
 ]  # fmt: skip
