@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM as one exception, which never tears apart what must be done as a whole."""
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.resource_tracker import ensure_running
@@ -9,6 +10,8 @@ from types import FrameType
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PATIENCE = 3.0
 """Seconds for which a signal waits at the most: a tracking server that hangs must not keep the user."""
+MOMENT = 0.01
+"""Seconds after which an interruption that Python dropped comes again."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -39,11 +42,26 @@ class _State:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """A context, in the main thread, in which Ctrl-C and SIGTERM raise ``Interrupted``."""
+    """A context, in the main thread, in which Ctrl-C and SIGTERM raise ``Interrupted``.
+
+    A signal may come while the garbage collector calls a destructor or the callback of a weak reference. Python prints
+    and drops what these raise, so there the interruption comes again a moment later.
+    """
+    hook = sys.unraisablehook
+
+    def again_or_told(unraisable: "sys.UnraisableHookArgs") -> None:
+        if isinstance(unraisable.exc_value, Interrupted):
+            _set_alarm(MOMENT, unraisable.exc_value.signum)
+        else:
+            hook(unraisable)
+
     before = {signum: signal.signal(signum, _raise_or_wait) for signum in SIGNALS}
+    sys.unraisablehook = again_or_told
     try:
         yield
     finally:
+        sys.unraisablehook = hook
+        _clear_alarm()
         for signum, handler in before.items():
             signal.signal(signum, handler)
 
@@ -88,7 +106,7 @@ def uninterrupted() -> Iterator[None]:
         _State.depth -= 1
         if _State.depth == 0 and _State.pending is not None:
             signum, _State.pending = _State.pending, None
-            _set_alarm(0.0)
+            _clear_alarm()
             raise Interrupted(signum)
 
 
@@ -107,15 +125,21 @@ def raise_interruption_behind(error: BaseException) -> None:
 def _raise_or_wait(signum: int, frame: FrameType | None) -> None:
     if _State.depth and _State.pending is None:
         _State.pending = signum
-        _set_alarm(PATIENCE)
+        _set_alarm(PATIENCE, signum)
         return
     # Raised once: whoever catches it cleans up, and must not meet it again at the end of the context.
     first, _State.pending = _State.pending or signum, None
-    _set_alarm(0.0)
+    _clear_alarm()
     raise Interrupted(first)
 
 
-def _set_alarm(seconds: float) -> None:
+def _set_alarm(seconds: float, signum: int) -> None:
+    """Lets a signal come once more."""
     if hasattr(signal, "setitimer"):
-        signal.signal(signal.SIGALRM, _raise_or_wait)
+        signal.signal(signal.SIGALRM, lambda _, frame: _raise_or_wait(signum, frame))
         signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _clear_alarm() -> None:
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0.0)

@@ -2,6 +2,10 @@
 
 import os
 import signal
+import sys
+import time
+import weakref
+from collections.abc import Callable
 from threading import Timer
 from typing import Any
 
@@ -10,7 +14,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.composition import resolved_alone, resolved_values
-from pipeline.interrupts import Interrupted, interruptible, raise_interruption_behind
+from pipeline.interrupts import Interrupted, interruptible, raise_interruption_behind, uninterrupted
 
 
 def large_value() -> Any:
@@ -54,3 +58,73 @@ def test_an_interruption_while_interpolations_are_resolved_is_not_taken_for_a_wr
                 resolved_values(OmegaConf.create({"key": "${large:}"}))
     finally:
         OmegaConf.clear_resolver("large")
+
+
+def terminate(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Destroyed:
+    """Something whose destructor a signal comes into; Python drops what is raised there."""
+
+    def __del__(self) -> None:
+        terminate()
+
+
+class Referred:
+    """Something to refer to."""
+
+
+def destroy() -> None:
+    Destroyed()
+
+
+def end_reference() -> None:
+    referred = Referred()
+    reference = weakref.ref(referred, terminate)
+    del referred
+    assert reference() is None
+
+
+@pytest.mark.parametrize("terminated", [destroy, end_reference])
+def test_an_interruption_that_python_drops_comes_again(terminated: Callable[[], None]) -> None:
+    def terminated_and_waiting() -> None:
+        terminated()
+        time.sleep(30)
+
+    with interruptible():
+        with pytest.raises(Interrupted) as interrupted:
+            terminated_and_waiting()
+        time.sleep(0.1)  # It comes once.
+    assert interrupted.value.exit_code == 143
+
+
+def test_an_interruption_that_comes_again_waits_for_the_end_of_what_must_not_be_torn() -> None:
+    reached = []
+
+    def write() -> None:
+        destroy()
+        with uninterrupted():
+            time.sleep(0.1)
+            reached.append("end")
+        reached.append("after")
+
+    with interruptible(), pytest.raises(Interrupted):
+        write()
+    assert reached == ["end"]
+
+
+def test_other_errors_that_python_drops_are_still_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_value))
+    error = ValueError("in a destructor")
+    referred = Referred()
+
+    def fail(_: object) -> None:
+        raise error
+
+    reference = weakref.ref(referred, fail)
+    with interruptible():
+        del referred
+    assert reference() is None
+    assert told == [error]
