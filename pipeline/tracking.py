@@ -114,30 +114,36 @@ class Tracker:
         return parent
 
     @contextmanager
-    def closing_sweep(self, parent: str) -> Iterator[None]:
+    def closing_sweep(self, sweep: Sweep) -> Iterator[None]:
         """Closes the parent run in the end: FINISHED, FAILED after an error, KILLED after Ctrl-C or SIGTERM.
+
+        A sweep that another driver has extended meanwhile is left to that one.
 
         Raises:
             StoreLostError: the store does not take it as FINISHED; the next start does so.
         """
         try:
             yield
-            self._delivery.insisted(lambda: self._writer.end(parent, "FINISHED"))
+            self._delivery.insisted(lambda: self._end(sweep, "FINISHED"))
         except KeyboardInterrupt:
-            self._end_unfinished(parent, "KILLED")
+            self._end_unfinished(sweep, "KILLED")
             raise
         except BaseException:
-            self._end_unfinished(parent, "FAILED")
+            self._end_unfinished(sweep, "FAILED")
             raise
 
-    def _end_unfinished(self, parent: str, status: str) -> None:
+    def _end_unfinished(self, sweep: Sweep, status: str) -> None:
         try:
             with uninterrupted():
-                self._writer.end(parent, status)
+                self._end(sweep, status)
         except Interrupted:
             pass
         except Exception as error:  # Whatever the store raises must not hide why the sweep ends.
-            log.warning(f"The sweep's run {parent} is not closed as {status}: {first_line(error)}")
+            log.warning(f"The sweep's run {sweep.parent} is not closed as {status}: {first_line(error)}")
+
+    def _end(self, sweep: Sweep, status: str) -> None:
+        if self._client.get_run(sweep.parent).data.tags[names.SWEEP_TAG] == str(sweep.jobs):
+            self._writer.end(sweep.parent, status)
 
     def log(self, records: Sequence[Record], sweep: Sweep | None) -> list[str] | None:
         """Tracks runs and returns their ids, or None where the store takes none now: then they wait on disk.

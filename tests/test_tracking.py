@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -147,3 +147,22 @@ def test_a_table_of_curves_that_replaces_one_of_more_runs_is_merged_again(
     runs = mlflow.MlflowClient().search_runs(["1"], f"tags.`{names.PARENT_TAG}` = '{parent}'")
     assert len(runs) == 2
     assert set(curves_artifact(client, parent)["run_id"]) == {run.info.run_id for run in runs}
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt, ValueError])
+def test_a_sweep_that_another_driver_has_extended_is_ended_by_that_one(
+    trackers: tuple[Tracker, Tracker], error: type[BaseException] | None
+) -> None:
+    config = configuration({"data": "iris"})
+    parent = trackers[0].open_sweep(None, ["f"], [config], ["seed"], "command", "folder")
+    short, extended = (Sweep(parent, jobs, ("seed",), "folder") for jobs in (1, 2))
+    client = mlflow.MlflowClient()
+    with suppress(KeyboardInterrupt, ValueError), trackers[0].closing_sweep(short):
+        begun = trackers[1].begun_sweep(["f", "g"], rerun=False)
+        trackers[1].open_sweep(begun, ["f", "g"], [config], ["seed"], "command", "folder")
+        if error is not None:
+            raise error
+    assert client.get_run(parent).info.status == "RUNNING"
+    with trackers[1].closing_sweep(extended):
+        pass
+    assert client.get_run(parent).info.status == "FINISHED"

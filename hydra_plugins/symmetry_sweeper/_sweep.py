@@ -103,7 +103,7 @@ def run_sweep(
         parent = tracker.open_sweep(begun, plan.fingerprints, configs, swept_keys, command, str(folder))
         sweep = Sweep(parent, len(plan.jobs), swept_keys, str(folder.absolute()))
         try:
-            with tracker.closing_sweep(parent):
+            with tracker.closing_sweep(sweep):
                 with sweep.announced():
                     returns = list(_launched(launcher, plan.remaining, max_batch_size))
                 tracker.finish_sweep(sweep)
