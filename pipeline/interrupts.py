@@ -38,6 +38,7 @@ class _State:
 
     depth = 0
     pending: int | None = None
+    in_hook = False
 
 
 @contextmanager
@@ -50,10 +51,11 @@ def interruptible() -> Iterator[None]:
     hook = sys.unraisablehook
 
     def again_or_told(unraisable: "sys.UnraisableHookArgs") -> None:
-        if isinstance(unraisable.exc_value, Interrupted):
-            _set_alarm(MOMENT, unraisable.exc_value.signum)
-        else:
-            hook(unraisable)
+        if not isinstance(unraisable.exc_value, Interrupted):
+            return hook(unraisable)
+        _State.in_hook = True
+        _set_alarm(MOMENT, unraisable.exc_value.signum)
+        _State.in_hook = False
 
     before = {signum: signal.signal(signum, _raise_or_wait) for signum in SIGNALS}
     sys.unraisablehook = again_or_told
@@ -123,6 +125,9 @@ def raise_interruption_behind(error: BaseException) -> None:
 
 
 def _raise_or_wait(signum: int, frame: FrameType | None) -> None:
+    if _State.in_hook:  # What is raised there is dropped too.
+        _set_alarm(MOMENT, signum)
+        return
     if _State.depth and _State.pending is None:
         _State.pending = signum
         _set_alarm(PATIENCE, signum)

@@ -39,7 +39,7 @@ class Cluster:
     def start_scheduler(self) -> subprocess.Popen[str]:
         """A scheduler that answers."""
         process = self._start("scheduler", "--host", self._host, "--port", str(self._port))
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while time.monotonic() < deadline:
             with suppress(OSError), socket.create_connection((self._host, self._port), timeout=1):
                 return process
@@ -62,7 +62,7 @@ class Cluster:
         from distributed import Client
 
         with Client(self.address, set_as_default=False) as client:
-            client.wait_for_workers(number, timeout=60)
+            client.wait_for_workers(number, timeout=180)
 
     @property
     def output(self) -> str:

@@ -99,7 +99,7 @@ class HaltedTraining:
         (self._folder / "halt").unlink()
 
 
-def wait_for(folder: Path, words: str, process: subprocess.Popen[str], seconds: float = 120.0, times: int = 1) -> bool:
+def wait_for(folder: Path, words: str, process: subprocess.Popen[str], seconds: float = 300.0, times: int = 1) -> bool:
     """Waits until the output holds these words so many times; False if the process ends before."""
     deadline = time.monotonic() + seconds
     while (folder / "output.txt").read_text(encoding="utf-8").count(words) < times:

@@ -84,14 +84,14 @@ def test_a_cut_link_costs_no_run_and_its_worker_can_join_again(tmp_path: Path, l
             assert wait_for(tmp_path, "jobs: best loss", process), printed(tmp_path)
             link.set("down")
             halted.end()
-            assert process.wait(timeout=120) == 0, printed(tmp_path)
+            assert process.wait(timeout=300) == 0, printed(tmp_path)
         # The sweep has waited for what was there.
         assert f"Remove worker addr: tcp://{link.there}:" in there.output
         assert "Traceback" not in printed(tmp_path)
         audited(tmp_path, like=undisturbed)
 
         # The worker gives up too. Whoever supervises it starts it again; without the other one it trains alone.
-        assert remote.wait(timeout=60) == 0, there.output
+        assert remote.wait(timeout=120) == 0, there.output
         link.set("up")
         os.killpg(here.pid, signal.SIGKILL)
         there.start_worker(*link.across)

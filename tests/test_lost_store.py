@@ -38,7 +38,7 @@ def test_a_server_that_is_killed_and_comes_back_misses_nothing(tmp_path: Path, u
         tracking.kill()
         assert wait_for(tmp_path, "The tracking store refuses results", process)
         with server(tmp_path, port):
-            code = process.wait(timeout=120)
+            code = process.wait(timeout=300)
             output = (tmp_path / "output.txt").read_text(encoding="utf-8")
             assert code == 0, output
             assert "The tracking store is back" in output
@@ -58,7 +58,7 @@ def test_results_for_a_server_that_stays_away_wait_for_the_next_start(tmp_path: 
         with server(tmp_path, port):
             process = sweep.enter_context(started(tmp_path, MLFLOW_TRACKING_URI=uri, SYMMETRY_LAB_PATIENCE="2"))
             assert wait_for(tmp_path, "jobs: best loss", process)
-        assert process.wait(timeout=120) == 1
+        assert process.wait(timeout=300) == 1
     output = (tmp_path / "output.txt").read_text(encoding="utf-8")
     assert "the tracking store does not answer" in output
     assert "to go on, say again: python -m pipeline.run -m" in output
@@ -82,7 +82,7 @@ def test_a_database_that_another_program_locks_is_waited_for(tmp_path: Path, und
             other.execute("BEGIN EXCLUSIVE")
             assert wait_for(tmp_path, "The tracking store refuses results", process)
             other.execute("ROLLBACK")
-        assert process.wait(timeout=120) == 0
+        assert process.wait(timeout=300) == 0
     output = (tmp_path / "output.txt").read_text(encoding="utf-8")
     assert "locked" in output
     assert "Traceback" not in output
@@ -107,9 +107,9 @@ def test_a_store_that_refuses_the_last_words_of_a_sweep_is_asked_again(tmp_path:
                      "training.steps=5", "executor=inline")  # fmt: skip
         with started(tmp_path, *arguments) as process:
             for name in ("conclusion", "description", "end"):
-                assert wait_for(tmp_path, f"no {name}", process, seconds=30.0)
+                assert wait_for(tmp_path, f"no {name}", process)
                 store.execute(f"DROP TRIGGER {name}")
-            assert process.wait(timeout=120) == 0
+            assert process.wait(timeout=300) == 0
         output = (tmp_path / "output.txt").read_text(encoding="utf-8")
         assert "Traceback" not in output
         assert output.count("The tracking store is back") == 3
@@ -163,7 +163,7 @@ def test_a_full_disk_pauses_the_sweep_until_there_is_room(small_disk: Path, undi
         time.sleep(6.0)
         assert process.poll() is None
         filler.unlink()
-        assert process.wait(timeout=120) == 0, (small_disk / "output.txt").read_text(encoding="utf-8")
+        assert process.wait(timeout=300) == 0, (small_disk / "output.txt").read_text(encoding="utf-8")
     assert "Traceback" not in (small_disk / "output.txt").read_text(encoding="utf-8")
     audited(small_disk, like=undisturbed)
 
@@ -173,7 +173,7 @@ def test_a_disk_that_stays_full_ends_the_sweep_and_room_lets_it_go_on(small_disk
     with started(small_disk, SYMMETRY_LAB_PATIENCE="1") as process:
         assert wait_for(small_disk, "Training", process)
         filler = filled(small_disk)
-        assert process.wait(timeout=120) not in (0, -signal.SIGKILL)
+        assert process.wait(timeout=300) not in (0, -signal.SIGKILL)
         filler.unlink()
     assert "Traceback" not in (small_disk / "output.txt").read_text(encoding="utf-8")
     completed(small_disk)

@@ -149,8 +149,13 @@ def printed_link(printed: str, view: str, address: str) -> str:
 
 
 def table_of(page: Any) -> list[dict[str, str]]:
+    """What a table shows when it has come to rest: cells are filled one after the other."""
+    before: list[Any] = []
+    while not (cells := page.locator(".ag-row .ag-cell").evaluate_all(CELLS)) or cells != before:
+        before = cells
+        page.wait_for_timeout(500)
     rows: dict[int, dict[str, str]] = {}
-    for row, column, text in page.locator(".ag-row .ag-cell").evaluate_all(CELLS):
+    for row, column, text in cells:
         rows.setdefault(int(row), {})[column] = text
     return [rows[row] for row in sorted(rows)]
 

@@ -74,15 +74,20 @@ class TrackingServer:
         """How many requests it has answered, its health aside."""
         # What it says of a request comes after the answer, but before what it says of the next one.
         assert self._answers()
-        asked = self._asked("GET /health ")
-        deadline = time.monotonic() + 10.0
-        while self._asked("GET /health ") == asked and time.monotonic() < deadline:
+        before, _ = self._asked()
+        deadline = time.monotonic() + 60.0
+        while True:
             assert self._answers()
             time.sleep(0.05)
-        return self._asked("") - self._asked("GET /health ")
+            health, others = self._asked()
+            if health > before or time.monotonic() > deadline:
+                return others
 
-    def _asked(self, beginning: str) -> int:
-        return len(re.findall(rf'"{beginning}[^"]*HTTP/1', self._output.read_text(encoding="utf-8")))
+    def _asked(self) -> tuple[int, int]:
+        """How many requests for its health it has told of, and how many others."""
+        asked = re.findall(r'"(\S+ \S+) HTTP/1', self._output.read_text(encoding="utf-8"))
+        health = asked.count("GET /health")
+        return health, len(asked) - health
 
     def _answers(self) -> bool:
         with suppress(OSError), closing(HTTPConnection("127.0.0.1", self._port, timeout=5)) as connection:

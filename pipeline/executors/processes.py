@@ -85,8 +85,17 @@ class _Worker:
         return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_prepare_worker)
 
     def submit(self, batch: Batch, deaths: int = 0) -> None:
-        with deaf_children():  # The pool starts its process when it gets its first batch.
-            self.under_way[self._pool.submit(train_batch, batch.configs)] = (batch, deaths)
+        try:
+            with deaf_children():  # The pool starts its process when it gets its first batch.
+                future = self._pool.submit(train_batch, batch.configs)
+        except BrokenProcessPool as error:  # The process died since it was last looked at.
+            if all(future.done() and not future.exception() for future in self.under_way):
+                self._pool = self._new_pool()
+                return self.submit(batch, deaths)
+            # It comes again behind the batch that the process died of.
+            future = Future()
+            future.set_exception(error)
+        self.under_way[future] = (batch, deaths)
 
     def done(self) -> Iterator[tuple[Batch, Trained]]:
         for future in [future for future in self.under_way if future.done()]:
