@@ -35,6 +35,7 @@ from analysis.store import (
 )
 from analysis.tables import Weights
 from pipeline import names
+from pipeline.commands import run_command
 
 Points = Sequence[tuple[str, int, float]]
 
@@ -210,4 +211,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

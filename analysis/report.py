@@ -27,6 +27,7 @@ from analysis.publishing import publish
 from analysis.questions import ANSWERS
 from analysis.runs import load_tables
 from analysis.tables import Tables
+from pipeline.commands import run_command
 
 PAGE_FILE = "index.html"
 CLAIMS_FILE = "claims.csv"
@@ -118,4 +119,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

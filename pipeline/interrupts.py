@@ -1,15 +1,19 @@
 """Ctrl-C and SIGTERM as one exception, which never tears apart what must be done as a whole."""
 
+import math
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.resource_tracker import ensure_running
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-PATIENCE = 3.0
-"""Seconds for which a signal waits at the most: a tracking server that hangs must not keep the user."""
+PATIENCE = 3.5
+"""Seconds after the first signal in which results are still tracked: a server that hangs must not keep the user."""
+LAST_PATIENCE = 0.5
+"""Seconds for each thing that is still to be done after that."""
 MOMENT = 0.01
 """Seconds after which an interruption that Python dropped comes again."""
 
@@ -38,6 +42,7 @@ class _State:
 
     depth = 0
     pending: int | None = None
+    deadline = math.inf
     in_hook = False
 
 
@@ -49,6 +54,7 @@ def interruptible() -> Iterator[None]:
     and drops what these raise, so there the interruption comes again a moment later.
     """
     hook = sys.unraisablehook
+    _State.deadline = math.inf
 
     def again_or_told(unraisable: "sys.UnraisableHookArgs") -> None:
         if not isinstance(unraisable.exc_value, Interrupted):
@@ -57,7 +63,7 @@ def interruptible() -> Iterator[None]:
         _set_alarm(MOMENT, unraisable.exc_value.signum)
         _State.in_hook = False
 
-    before = {signum: signal.signal(signum, _raise_or_wait) for signum in SIGNALS}
+    before = {signum: signal.signal(signum, _raise_or_wait) for signum in heard_signals()}
     sys.unraisablehook = again_or_told
     try:
         yield
@@ -66,6 +72,11 @@ def interruptible() -> Iterator[None]:
         _clear_alarm()
         for signum, handler in before.items():
             signal.signal(signum, handler)
+
+
+def heard_signals() -> list[signal.Signals]:
+    """Those of the two that the caller of this process has not made it deaf to, as ``nohup`` and scripts do."""
+    return [signum for signum in SIGNALS if signal.getsignal(signum) is not signal.SIG_IGN]
 
 
 def leave_to_driver() -> None:
@@ -82,7 +93,7 @@ def deaf_children() -> Iterator[None]:
     """A context in which processes start that hear neither signal, from their first instruction on.
 
     A child that is just starting could not yet have called ``leave_to_driver``. The signals are blocked, which a child
-    inherits, and not ignored: this process receives when the context ends what came within it.
+    inherits, and not ignored: this process hears them through another thread, or when the context ends.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -99,7 +110,7 @@ def deaf_children() -> Iterator[None]:
 def uninterrupted() -> Iterator[None]:
     """A context that a first signal does not interrupt: ``Interrupted`` is raised when it ends.
 
-    A second signal, or ``PATIENCE`` seconds after the first, raises it at once.
+    A second signal raises it at once, and so does the end of the user's patience.
     """
     _State.depth += 1
     try:
@@ -110,6 +121,17 @@ def uninterrupted() -> Iterator[None]:
             signum, _State.pending = _State.pending, None
             _clear_alarm()
             raise Interrupted(signum)
+
+
+@contextmanager
+def last_words(interruption: KeyboardInterrupt) -> Iterator[None]:
+    """A context for what is still to be done after an interruption, which is raised again when it ends.
+
+    It ends early as ``uninterrupted`` does, where a first signal has just come.
+    """
+    with uninterrupted():
+        _raise_or_wait(getattr(interruption, "signum", signal.SIGINT), None)
+        yield
 
 
 def raise_interruption_behind(error: BaseException) -> None:
@@ -130,12 +152,20 @@ def _raise_or_wait(signum: int, frame: FrameType | None) -> None:
         return
     if _State.depth and _State.pending is None:
         _State.pending = signum
-        _set_alarm(PATIENCE, signum)
+        _set_alarm(_patience_left(), signum)
         return
     # Raised once: whoever catches it cleans up, and must not meet it again at the end of the context.
     first, _State.pending = _State.pending or signum, None
     _clear_alarm()
+    _patience_left()
     raise Interrupted(first)
+
+
+def _patience_left() -> float:
+    """Seconds; they count from the first call."""
+    now = time.monotonic()
+    _State.deadline = min(_State.deadline, now + PATIENCE)
+    return max(_State.deadline - now, LAST_PATIENCE)
 
 
 def _set_alarm(seconds: float, signum: int) -> None:

@@ -17,18 +17,13 @@ again: a quarter of the time of a sweep."""
 
 
 def main() -> None:
-    """Runs the command line; a user's mistake ends in one line and exit code 1, Ctrl-C in 130, SIGTERM in 143."""
+    """Runs the command line; a user's mistake ends in one line and exit code 1."""
     # Imported here, because worker processes import this module as their main one, and shall not load Hydra.
-    from pipeline.interrupts import Interrupted, interruptible
     from pipeline.standard_output import outliving_readers
 
     gc.set_threshold(NEW_OBJECTS_BEFORE_COLLECTION)
-    try:
-        with outliving_readers(), interruptible():
-            _run()
-    except Interrupted as interrupted:
-        print(interrupted.message, file=sys.stderr)
-        sys.exit(interrupted.exit_code)
+    with outliving_readers():
+        _run()
 
 
 def _run() -> None:
@@ -66,4 +61,6 @@ def _run() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from pipeline.commands import run_command
+
+    run_command(main)

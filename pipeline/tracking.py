@@ -8,7 +8,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mlflow import get_tracking_uri
@@ -18,7 +18,7 @@ from pipeline import names
 from pipeline.config import Config
 from pipeline.curves import merged_curves
 from pipeline.delivery import Delivery
-from pipeline.interrupts import Interrupted, uninterrupted
+from pipeline.interrupts import Interrupted, last_words, uninterrupted
 from pipeline.journal import Journal
 from pipeline.leftovers import close_leftovers, close_unended, remove_repeated
 from pipeline.parent_run import dataset_inputs, parent_tags
@@ -111,6 +111,8 @@ class Tracker:
                 self._client.log_text(parent, json.dumps({"fingerprints": list(fingerprints)}), names.JOBS_FILE)
             # Only this tag makes it a sweep: one that is killed before it has told its jobs is none.
             self._client.set_tag(parent, names.SWEEP_TAG, str(len(fingerprints)))
+            if begun is not None:  # Until it was longer, the driver of the shorter one could still end it.
+                self._client.update_run(parent, status="RUNNING")
         return parent
 
     @contextmanager
@@ -125,19 +127,18 @@ class Tracker:
         try:
             yield
             self._delivery.insisted(lambda: self._end(sweep, "FINISHED"))
-        except KeyboardInterrupt:
-            self._end_unfinished(sweep, "KILLED")
+        except KeyboardInterrupt as interruption:
+            with suppress(Interrupted), last_words(interruption):
+                self._end_unfinished(sweep, "KILLED")
             raise
         except BaseException:
-            self._end_unfinished(sweep, "FAILED")
+            with uninterrupted():
+                self._end_unfinished(sweep, "FAILED")
             raise
 
     def _end_unfinished(self, sweep: Sweep, status: str) -> None:
         try:
-            with uninterrupted():
-                self._end(sweep, status)
-        except Interrupted:
-            pass
+            self._end(sweep, status)
         except Exception as error:  # Whatever the store raises must not hide why the sweep ends.
             log.warning(f"The sweep's run {sweep.parent} is not closed as {status}: {first_line(error)}")
 

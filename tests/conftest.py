@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 from threadpoolctl import threadpool_limits
 
 from analysis.audit import Audit
+from pipeline.interrupts import interruptible
 from tests.command_line import command
 from tests.sweeps import audited, completed
 
@@ -61,6 +62,13 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def with_database(tmp_path: Path, empty_database: Path) -> None:
     """Spares the commands of a test the making of a database in ``tmp_path``."""
     shutil.copy(empty_database, tmp_path / "mlflow.db")
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """Ctrl-C and SIGTERM are what they are in a command."""
+    with interruptible():
+        yield
 
 
 @pytest.fixture

@@ -51,6 +51,45 @@ def started(folder: Path, *arguments: str, **environment: str) -> Iterator[subpr
         process.wait()
 
 
+INTERRUPTED = """
+import importlib.abc, os, signal, sys
+module, _, name = "{place}".partition(":")
+class Patched(importlib.abc.MetaPathFinder):
+    def find_spec(self, fullname, path, target=None):
+        if fullname == module:
+            sys.meta_path.remove(self)
+            spec = importlib.util.find_spec(fullname)
+            load = spec.loader.exec_module
+            def loaded(namespace):
+                load(namespace)
+                owner, _, attribute = name.rpartition(".")
+                place = getattr(namespace, owner) if owner else namespace
+                function = getattr(place, attribute)
+                def interrupted(*arguments, **options):
+                    setattr(place, attribute, function)
+                    os.kill(os.getpid(), signal.SIGINT)
+                    return function(*arguments, **options)
+                setattr(place, attribute, interrupted)
+            spec.loader.exec_module = loaded
+            return spec
+sys.meta_path.insert(0, Patched())
+"""
+"""A sitecustomize: Ctrl-C comes when a certain function is called for the first time."""
+
+
+def interrupted_at(folder: Path, place: str) -> dict[str, str]:
+    """Environment variables of a command that is interrupted when it first calls a function.
+
+    Args:
+        folder: of the command.
+        place: ``module:function`` or ``module:class.method``.
+    """
+    here = folder / "interrupted"
+    here.mkdir()
+    (here / "sitecustomize.py").write_text(INTERRUPTED.format(place=place), encoding="utf-8")
+    return {"PYTHONPATH": f"{here}:{PROJECT}"}
+
+
 HALT = """
 import functools, time
 from pathlib import Path

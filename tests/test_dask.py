@@ -22,7 +22,16 @@ from pipeline.executors.elsewhere import code_here, train_elsewhere, work_of
 from pipeline.stacking import RunResult, train_stack
 from tests.configurations import configuration
 from tests.dask_processes import cluster
-from tests.sweeps import SWEEP, HaltedTraining, audited, completed, started, wait_for, workers_of
+from tests.sweeps import (
+    SWEEP,
+    HaltedTraining,
+    audited,
+    completed,
+    interrupted_at,
+    started,
+    wait_for,
+    workers_of,
+)
 from tests.test_executors import died, drained, jobs
 
 pytestmark = pytest.mark.usefixtures("with_database")
@@ -111,6 +120,15 @@ def test_a_batch_that_kills_its_workers_is_given_up_after_three_and_the_others_g
     done = {batch.jobs: trained.outcomes for batch, trained in drained(executor)}
     assert [isinstance(each, Failure) and each.cause.startswith("3 workers died") for each in done[7, 8]] == [True] * 2
     assert isinstance(done[0,][0], RunResult)
+
+
+def test_a_sweep_that_is_stopped_while_its_own_cluster_starts_ends_in_one_line(tmp_path: Path) -> None:
+    environment = interrupted_at(tmp_path, "distributed.nanny:Nanny.start_unsafe")
+    with started(tmp_path, *SWEEP, "executor=dask", "executor.workers=2", **environment) as process:
+        assert process.wait(timeout=300) == 130
+    (line,) = [line for line in printed(tmp_path).splitlines() if "Stopped by" in line]
+    assert printed(tmp_path).rstrip().endswith(line)
+    assert "Traceback" not in printed(tmp_path)
 
 
 def known_tasks(executor: Any, expected: int) -> int:

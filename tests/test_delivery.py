@@ -4,7 +4,7 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from math import inf, nan
@@ -150,12 +150,6 @@ def test_an_interrupted_write_waits_in_the_journal(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         Delivery(stopped).bring([record(0)], journal)
     assert len(list(journal.entries())) == 1
-
-
-@pytest.fixture
-def handlers() -> Iterator[None]:
-    with interruptible():
-        yield
 
 
 def uninterrupted_calls(*calls: Callable[[], object]) -> None:

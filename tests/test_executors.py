@@ -1,13 +1,11 @@
-"""Executors: outcomes as from one run alone, workers that die, jobs that raise, light workers."""
+"""Executors: outcomes as from one run alone, jobs that raise, light workers."""
 
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +14,7 @@ from pipeline.config import Config
 from pipeline.executors import batch as batches_module
 from pipeline.executors.batch import Batch, Failure, Trained, train_batch
 from pipeline.executors.inline import InlineExecutor
-from pipeline.executors.interface import TRIES, Executor
+from pipeline.executors.interface import Executor
 from pipeline.executors.processes import ProcessExecutor
 from pipeline.stacking import RunResult, train_stack
 from tests.command_line import PROJECT
@@ -72,144 +70,6 @@ def test_a_job_that_raises_fails_alone_and_its_stack_mates_keep_their_bits(monke
     for outcome, config in ((first, jobs(3)[0]), (third, jobs(3)[2])):
         assert isinstance(outcome, RunResult)
         assert np.array_equal(outcome.final, train_stack([config])[0].final)
-
-
-def test_a_batch_whose_worker_dies_is_trained_by_a_new_one() -> None:
-    configs = jobs(8)
-    with closing(ProcessExecutor(2)) as executor:
-        for job, config in enumerate(configs):
-            executor.submit(Batch((job,), (config,)))
-        time.sleep(0.2)
-        for worker in executor._workers:
-            for process in list((worker._pool._processes or {}).values()):
-                process.kill()
-        done = list(drained(executor))
-    assert sorted(batch.jobs for batch, _ in done) == [(job,) for job in range(8)]
-    for batch, trained in done:
-        (outcome,) = trained.outcomes
-        assert isinstance(outcome, RunResult)
-        assert np.array_equal(outcome.final, train_stack(batch.configs)[0].final)
-
-
-@pytest.mark.parametrize("batches_before", [0, 2])
-def test_a_worker_that_dies_while_nobody_looks_costs_nothing(batches_before: int) -> None:
-    """The driver may be tracking; the next batch it submits then meets a pool without a process."""
-    slow = (configuration({"training.steps": 3000, "training.measure_at": 8}),)
-    with closing(ProcessExecutor(1)) as executor:
-        (worker,) = executor._workers
-        executor.submit(Batch((0,), jobs(1)))
-        done = list(drained(executor))
-        for job in range(1, batches_before + 1):
-            executor.submit(Batch((job,), slow))
-        (process,) = (worker._pool._processes or {}).values()
-        process.kill()
-        while not worker._pool._broken:
-            time.sleep(0.01)
-        for job in (8, 9):
-            executor.submit(Batch((job,), jobs(1)))
-        done += drained(executor)
-    assert [job for batch, _ in done for job in batch.jobs] == [0, *range(1, batches_before + 1), 8, 9]
-    for batch, trained in done:
-        (outcome,) = trained.outcomes
-        assert isinstance(outcome, RunResult)
-        assert np.array_equal(outcome.final, train_stack(batch.configs)[0].final)
-
-
-@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals cannot be blocked here")
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_worker_that_is_only_starting_hears_no_signal(signum: signal.Signals) -> None:
-    """Ctrl-C reaches the whole process group, also a worker that has not come to its own code yet."""
-    batch = Batch((0,), jobs(1))
-    with closing(ProcessExecutor(1)) as executor:
-        (worker,) = executor._workers
-        worker.submit(batch)
-        (process,) = (worker._pool._processes or {}).values()
-        assert process.pid is not None
-        for _ in range(20):
-            os.kill(process.pid, signum)
-            time.sleep(0.02)
-        assert executor.wait()
-        assert process.is_alive()
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, []).isdisjoint({signal.SIGINT, signal.SIGTERM})
-
-
-def test_a_batch_that_kills_its_workers_is_given_up_after_three_and_the_others_go_on() -> None:
-    with closing(ProcessExecutor(1)) as executor:
-        executor.submit(Batch((0, 1), ("not a configuration", died)))  # type: ignore[arg-type]
-        (worker,) = executor._workers
-        # A worker cannot be made to die by a configuration; so this batch is one whose training kills it.
-        (future,) = worker.under_way
-        batch, _ = worker.under_way.pop(future)
-        worker.under_way[worker._pool.submit(died)] = (batch, TRIES - 1)
-        executor.submit(Batch((2,), jobs(1)))
-        done = {batch.jobs: trained.outcomes for batch, trained in drained(executor)}
-    assert all(isinstance(outcome, Failure) and "died 3 times" in outcome.cause for outcome in done[0, 1])
-    assert len(done[0, 1]) == 2
-    assert isinstance(done[2,][0], RunResult)
-
-
-def test_close_ends_busy_workers_at_once() -> None:
-    executor = ProcessExecutor(2)
-    slow = configuration({"training.steps": 1_000_000})
-    for job in range(4):
-        executor.submit(Batch((job,), (slow,)))
-    time.sleep(0.5)
-    processes = [process for worker in executor._workers for process in (worker._pool._processes or {}).values()]
-    assert len(processes) == 2
-    executor.close()
-    assert not any(alive(process.pid) for process in processes if process.pid)
-
-
-DRIVER = """
-import os, sys, time
-from pipeline.executors.batch import Batch
-from pipeline.executors.processes import ProcessExecutor
-from tests.configurations import configuration
-if __name__ == "__main__":
-    executor = ProcessExecutor(2)
-    for job in range(4):
-        executor.submit(Batch((job,), (configuration({"training.steps": 1_000_000}),)))
-    print(*[process.pid for worker in executor._workers for process in worker._pool._processes.values()], flush=True)
-    time.sleep(60)
-"""
-
-
-def test_workers_end_with_a_killed_driver_and_load_neither_hydra_nor_mlflow(tmp_path: Path) -> None:
-    (tmp_path / "driver.py").write_text(DRIVER, encoding="utf-8")
-    with subprocess.Popen(
-        [sys.executable, "driver.py"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(PROJECT)},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as driver:
-        assert driver.stdout is not None
-        workers = [int(pid) for pid in driver.stdout.readline().split()]
-        assert len(workers) == 2
-        loaded = Path(f"/proc/{workers[0]}/maps")
-        if loaded.exists():
-            deadline = time.monotonic() + 50
-            while "numpy" not in loaded.read_text() and time.monotonic() < deadline:
-                time.sleep(0.1)
-            assert "numpy" in loaded.read_text()
-        time.sleep(2)
-        if loaded.exists():
-            assert "sqlalchemy" not in loaded.read_text()
-        driver.kill()
-    deadline = time.monotonic() + 60
-    while any(alive(pid) for pid in workers) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not any(alive(pid) for pid in workers)
-
-
-def alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except ProcessLookupError:
-        return False
-    except FileNotFoundError:  # It has just gone, or there is no /proc here.
-        return not Path("/proc/self").exists()
 
 
 def test_the_main_module_of_a_worker_imports_neither_hydra_nor_mlflow() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 import weakref
@@ -15,7 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipeline import interrupts
 from pipeline.composition import resolved_alone, resolved_values
-from pipeline.interrupts import Interrupted, interruptible, raise_interruption_behind, uninterrupted
+from pipeline.interrupts import Interrupted, interruptible, last_words, raise_interruption_behind, uninterrupted
+from tests.command_line import PROJECT
 
 
 def large_value() -> Any:
@@ -117,6 +119,67 @@ def test_an_interruption_that_comes_again_waits_for_the_end_of_what_must_not_be_
     with interruptible(), pytest.raises(Interrupted):
         write()
     assert reached == ["end"]
+
+
+def test_the_last_words_after_an_interruption_end_with_the_patience_of_the_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(interrupts, "PATIENCE", 0.1)
+    monkeypatch.setattr(interrupts, "LAST_PATIENCE", 0.1)
+    said = []
+
+    def stopped() -> None:
+        try:
+            terminate()
+            time.sleep(30)
+        except Interrupted as interruption:
+            with last_words(interruption):
+                said.append("first")
+                time.sleep(30)
+                said.append("after the patience")
+            said.append("after the last words")
+
+    with interruptible(), pytest.raises(Interrupted) as interrupted:
+        stopped()
+    assert said == ["first"]
+    assert interrupted.value.exit_code == 143
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_process_that_was_made_deaf_to_a_signal_stays_so(signum: signal.Signals) -> None:
+    before = signal.signal(signum, signal.SIG_IGN)
+    try:
+        with interruptible():
+            os.kill(os.getpid(), signum)
+            time.sleep(0.1)
+    finally:
+        signal.signal(signum, before)
+
+
+STUCK = """
+import multiprocessing, os, signal, sys, threading, time
+from pipeline.commands import run_command
+
+def body():
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+    child.start()
+    print(child.pid, flush=True)
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    signal.raise_signal({signum})
+
+run_command(body)
+"""
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_command_that_is_stopped_waits_neither_for_threads_nor_for_children(signum: int, code: int) -> None:
+    stopped = subprocess.run(
+        [sys.executable, "-c", STUCK.format(signum=int(signum))],
+        cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (stopped.returncode, stopped.stderr) == (code, f"Stopped by {signal.Signals(signum).name}\n")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(stopped.stdout), 0)
 
 
 def test_an_interruption_that_comes_again_too_early_is_not_dropped_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

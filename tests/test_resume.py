@@ -16,7 +16,7 @@ from pipeline import names
 from pipeline.sweep import CURVES_SCHEMA
 from pipeline.writers import PublicCalls
 from tests.command_line import command
-from tests.sweeps import JOBS, SWEEP, HaltedTraining, audited, completed, started, wait_for
+from tests.sweeps import JOBS, SWEEP, HaltedTraining, audited, completed, interrupted_at, started, wait_for
 from tests.test_writers import RECORDS
 
 pytestmark = pytest.mark.usefixtures("with_database")
@@ -234,3 +234,14 @@ def test_a_torn_list_of_jobs_costs_the_parent_but_no_run(tmp_path: Path) -> None
     list_of_jobs.write_text(list_of_jobs.read_text(encoding="utf-8")[:20], encoding="utf-8")
     assert "6 jobs: 4 already tracked, 2 to train" in completed(tmp_path, *FEW, "seed=0,1,2")
     assert len(parents(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("place", ["pipeline.tracking:dataset_inputs", "pipeline.tracking:Tracker.closing_sweep"])
+def test_a_sweep_that_is_stopped_while_it_opens_is_closed_too(tmp_path: Path, place: str) -> None:
+    with started(tmp_path, *SWEEP, "executor=inline", **interrupted_at(tmp_path, place)) as process:
+        assert process.wait(timeout=300) == 130
+    output = (tmp_path / "output.txt").read_text(encoding="utf-8")
+    assert "Stopped by SIGINT. What was trained is tracked; to go on, say again: python -m pipeline.run -m" in output
+    assert "Traceback" not in output
+    (parent,) = parents(tmp_path)
+    assert parent["status"] == "KILLED"

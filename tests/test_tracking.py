@@ -1,6 +1,9 @@
 """Two processes that begin or end a sweep at the same moment: MLflow lets the slower one fail, which is no failure."""
 
+import os
 import shutil
+import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -16,7 +19,8 @@ from sqlalchemy.orm import Session
 
 from analysis.audit import audit_of
 from analysis.store import curves_artifact
-from pipeline import delivery, names, tracking
+from pipeline import delivery, interrupts, names, tracking
+from pipeline.interrupts import Interrupted
 from pipeline.sweep import Sweep
 from pipeline.tracking import Tracker
 from tests.configurations import configuration
@@ -149,9 +153,10 @@ def test_a_table_of_curves_that_replaces_one_of_more_runs_is_merged_again(
     assert set(curves_artifact(client, parent)["run_id"]) == {run.info.run_id for run in runs}
 
 
+@pytest.mark.usefixtures("handlers")
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt, ValueError])
 def test_a_sweep_that_another_driver_has_extended_is_ended_by_that_one(
-    trackers: tuple[Tracker, Tracker], error: type[BaseException] | None
+    trackers: tuple[Tracker, Tracker], error: type[BaseException] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = configuration({"data": "iris"})
     parent = trackers[0].open_sweep(None, ["f"], [config], ["seed"], "command", "folder")
@@ -159,10 +164,38 @@ def test_a_sweep_that_another_driver_has_extended_is_ended_by_that_one(
     client = mlflow.MlflowClient()
     with suppress(KeyboardInterrupt, ValueError), trackers[0].closing_sweep(short):
         begun = trackers[1].begun_sweep(["f", "g"], rerun=False)
+        set_tag = trackers[1]._client.set_tag
+
+        def overtaken(run_id: str, key: str, value: str) -> None:
+            if key == names.SWEEP_TAG:
+                trackers[0]._end(short, "FINISHED")
+            set_tag(run_id, key, value)
+
+        monkeypatch.setattr(trackers[1]._client, "set_tag", overtaken)
         trackers[1].open_sweep(begun, ["f", "g"], [config], ["seed"], "command", "folder")
+        assert client.get_run(parent).info.status == "RUNNING"
         if error is not None:
             raise error
     assert client.get_run(parent).info.status == "RUNNING"
     with trackers[1].closing_sweep(extended):
         pass
     assert client.get_run(parent).info.status == "FINISHED"
+
+
+def test_a_store_that_does_not_answer_keeps_an_interrupted_sweep_no_longer_than_the_user_s_patience(
+    trackers: tuple[Tracker, Tracker], handlers: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def silent(run_id: str, status: str) -> None:
+        asked.append(status)
+        time.sleep(60)
+        asked.append("waited for")
+
+    monkeypatch.setattr(interrupts, "PATIENCE", 0.1)
+    monkeypatch.setattr(interrupts, "LAST_PATIENCE", 0.1)
+    monkeypatch.setattr(trackers[0]._writer, "end", silent)
+    parent = trackers[0].open_sweep(None, ["f"], [configuration({"data": "iris"})], ["seed"], "command", "folder")
+    with pytest.raises(Interrupted), trackers[0].closing_sweep(Sweep(parent, 1, ("seed",), "folder")):
+        os.kill(os.getpid(), signal.SIGINT)
+    assert asked == ["KILLED"]

@@ -25,7 +25,7 @@ from pipeline.errors import TrainingError
 from pipeline.executors.batch import Batch, Failure, Trained
 from pipeline.executors.choice import opened_executor
 from pipeline.executors.interface import Executor
-from pipeline.interrupts import Interrupted, uninterrupted
+from pipeline.interrupts import Interrupted, last_words, uninterrupted
 from pipeline.records import Times, record_of
 from pipeline.stacking import RunResult
 from pipeline.sweep import current_sweep, run_name, varying_keys
@@ -101,8 +101,8 @@ class _Launch:
                     return
                 with uninterrupted():
                     self._finish(executor.done(), progress)
-        except Interrupted:
-            with uninterrupted():
+        except Interrupted as interruption:
+            with last_words(interruption):
                 self._finish(executor.done(), progress)
             raise
 

@@ -8,6 +8,7 @@ opens and closes.
 import logging
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -24,7 +25,7 @@ from pipeline.composition import check_working_folder
 from pipeline.config import Config
 from pipeline.errors import ExecutorLostError, FailedJobsError, InputError, StoreLostError, TrainingError
 from pipeline.files_written import write_whole
-from pipeline.interrupts import Interrupted
+from pipeline.interrupts import Interrupted, uninterrupted
 from pipeline.plan import Job, batches, consecutive, fingerprints_of, plan_of, sweep_folder
 from pipeline.sweep import Sweep, varying_keys
 
@@ -100,10 +101,12 @@ def run_sweep(
         is_chosen = any(override.startswith(f"{FOLDER_KEY}=") for override in master.hydra.overrides.hydra)
         folder = sweep_folder(Path(master.hydra.sweep.dir), begun, is_chosen=is_chosen)
         _use_folder(master, folder)
-        parent = tracker.open_sweep(begun, plan.fingerprints, configs, swept_keys, command, str(folder))
-        sweep = Sweep(parent, len(plan.jobs), swept_keys, str(folder.absolute()))
         try:
-            with tracker.closing_sweep(sweep):
+            with ExitStack() as stack:
+                with uninterrupted():  # What is open is closed.
+                    parent = tracker.open_sweep(begun, plan.fingerprints, configs, swept_keys, command, str(folder))
+                    sweep = Sweep(parent, len(plan.jobs), swept_keys, str(folder.absolute()))
+                    stack.enter_context(tracker.closing_sweep(sweep))
                 with sweep.announced():
                     returns = list(_launched(launcher, plan.remaining, max_batch_size))
                 tracker.finish_sweep(sweep)

@@ -4,6 +4,7 @@ Dask gives the batches of a dead worker to another one. What it cannot survive i
 connection to it; then everything that has not arrived is submitted again, as soon as there is a scheduler.
 """
 
+import atexit
 import logging
 import time
 from asyncio import CancelledError
@@ -22,12 +23,15 @@ try:
     import dask
     from distributed import Client, Future, KilledWorker, LocalCluster, Worker, WorkerPlugin
     from distributed.comm import CommClosedError
+    from distributed.deploy.spec import close_clusters
 except ImportError:
     raise InputError(
         "executor: expected the package distributed for executor=dask, which is not installed: pip install '.[dask]'"
     ) from None
 
 log = logging.getLogger(__name__)
+# At the end of this process Dask would complain of a cluster that a signal found starting; its workers end anyhow.
+atexit.unregister(close_clusters)
 # Dask logs tracebacks of what is survived; what is not comes back as an error.
 for name in ("distributed", "distributed.client"):
     logging.getLogger(name).setLevel(logging.CRITICAL)

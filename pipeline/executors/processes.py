@@ -13,8 +13,11 @@ from pipeline.cache_fit import cores
 from pipeline.executors.batch import Batch, Failure, Trained, given_up, train_batch
 from pipeline.executors.inline import InlineExecutor
 from pipeline.executors.interface import PER_SLOT, TRIES, Executor
-from pipeline.interrupts import deaf_children, leave_to_driver
+from pipeline.interrupts import deaf_children, leave_to_driver, uninterrupted
 from pipeline.ranges import Count
+
+INTERVAL = 0.1
+"""Seconds for which a signal waits while nothing comes back from the workers."""
 
 
 def worker_processes(room: int, *, workers: Count | None) -> Executor:
@@ -55,8 +58,10 @@ class ProcessExecutor:
     def wait(self) -> bool:
         # Where a worker died its batch is under way again, and there may be nothing to give back yet.
         while not self._ready and (futures := [future for worker in self._workers for future in worker.under_way]):
-            wait(futures, return_when=FIRST_COMPLETED)
-            self._collect()
+            # Interrupted in there, it would leave a future locked for ever, or a result in nobody's hands.
+            with uninterrupted():
+                wait(futures, timeout=INTERVAL, return_when=FIRST_COMPLETED)
+                self._collect()
         return bool(self._ready)
 
     def done(self) -> list[tuple[Batch, Trained]]:
@@ -68,8 +73,9 @@ class ProcessExecutor:
         self._ready += [each for worker in self._workers for each in worker.done()]
 
     def close(self) -> None:
-        for worker in self._workers:
-            worker.close()
+        with uninterrupted():  # A worker that is forgotten would train on, and Python wait for it.
+            for worker in self._workers:
+                worker.close()
 
 
 class _Worker:
@@ -85,17 +91,21 @@ class _Worker:
         return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_prepare_worker)
 
     def submit(self, batch: Batch, deaths: int = 0) -> None:
+        with uninterrupted():
+            self.under_way[self._submitted(batch)] = (batch, deaths)
+
+    def _submitted(self, batch: Batch) -> Future[Trained]:
         try:
             with deaf_children():  # The pool starts its process when it gets its first batch.
-                future = self._pool.submit(train_batch, batch.configs)
+                return self._pool.submit(train_batch, batch.configs)
         except BrokenProcessPool as error:  # The process died since it was last looked at.
             if all(future.done() and not future.exception() for future in self.under_way):
                 self._pool = self._new_pool()
-                return self.submit(batch, deaths)
+                return self._submitted(batch)
             # It comes again behind the batch that the process died of.
-            future = Future()
-            future.set_exception(error)
-        self.under_way[future] = (batch, deaths)
+            broken: Future[Trained] = Future()
+            broken.set_exception(error)
+            return broken
 
     def done(self) -> Iterator[tuple[Batch, Trained]]:
         for future in [future for future in self.under_way if future.done()]:
