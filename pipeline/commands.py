@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing import active_children
 
 from pipeline.interrupts import Interrupted, heard_signals, interruptible
@@ -22,18 +23,19 @@ def run_command(body: Callable[[], None]) -> None:
         with interruptible():
             body()
     except Interrupted as interrupted:
-        print(interrupted.message, file=sys.stderr)
-        _end(interrupted.exit_code)
+        _end(interrupted.message, interrupted.exit_code)
     finally:
         # At its end Python looks for garbage among all objects: those of MLflow and Hydra take it 2 s.
         gc.freeze()
 
 
-def _end(code: int) -> None:
+def _end(message: str, code: int) -> None:
     """Ends this process without waiting for its threads or children: an interruption may have left them waiting."""
+    with suppress(BrokenPipeError):
+        print(message, file=sys.stderr)
     for child in active_children():
         child.kill()
     atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()
     os._exit(code)
