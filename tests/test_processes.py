@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import wait
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,8 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline import interrupts
 from pipeline.executors import processes
 from pipeline.executors.batch import Batch, Failure, Trained
+from pipeline.executors.choice import opened_executor
 from pipeline.executors.interface import TRIES
 from pipeline.executors.processes import ProcessExecutor, _Worker
 from pipeline.interrupts import Interrupted, deaf_children
@@ -89,54 +90,55 @@ def test_a_worker_that_is_only_starting_hears_no_signal(signum: signal.Signals) 
 @pytest.mark.usefixtures("handlers")
 def test_an_interruption_loses_no_result_and_forgets_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever it comes: while a worker starts, while results are waited for or collected, while workers are ended."""
+    monkeypatch.setattr(interrupts, "PATIENCE", 300.0)  # All these signals share one.
     interrupt = partial(os.kill, os.getpid(), signal.SIGINT)
-    executor = ProcessExecutor(2)
-    first, second = executor._workers
-    batches = [Batch((job,), (config,)) for job, config in enumerate(jobs(2))]
+    done, close = _Worker.done, _Worker.close
     elsewhere = threading.Event()
-    with monkeypatch.context() as patch:
 
-        @contextmanager
-        def interrupted_start() -> Iterator[None]:
-            thread = threading.Thread(target=elsewhere.wait)  # It hears what is blocked in this one.
-            thread.start()
-            with deaf_children():
-                interrupt()
-                yield
-            elsewhere.set()
-            thread.join()
+    @contextmanager
+    def interrupted_start() -> Iterator[None]:
+        thread = threading.Thread(target=elsewhere.wait)  # It hears what is blocked in this one.
+        thread.start()
+        with deaf_children():
+            interrupt()
+            yield
+        elsewhere.set()
+        thread.join()
 
-        patch.setattr(processes, "deaf_children", interrupted_start)
-        with pytest.raises(Interrupted):
-            executor.submit(batches[0])
-    assert len(first.under_way) == 1
-    executor.submit(batches[1])
-    with monkeypatch.context() as patch:
-        patch.setattr(processes, "wait", lambda *_, **__: interrupt())
-        with pytest.raises(Interrupted):
-            executor.wait()
-
-        def interrupted_done(worker: Any) -> Iterator[tuple[Batch, Trained]]:
-            for each in done(worker):
-                interrupt()
-                yield each
-
-        done = _Worker.done
-        patch.setattr(processes, "wait", wait)
-        patch.setattr(_Worker, "done", interrupted_done)
-        with pytest.raises(Interrupted):
-            executor.wait()
-    assert sorted(batch.jobs for batch, _ in drained(executor)) == [(0,), (1,)]
-    workers = [process for worker in (first, second) for process in (worker._pool._processes or {}).values()]
-    close = _Worker.close
+    def interrupted_done(worker: _Worker) -> Iterator[tuple[Batch, Trained]]:
+        for each in done(worker):
+            interrupt()
+            yield each
 
     def interrupted_close(worker: _Worker) -> None:
         interrupt()
         close(worker)
 
-    monkeypatch.setattr(first, "close", partial(interrupted_close, first))
+    def trained_and_closed() -> None:
+        with opened_executor(configuration({"executor": "processes", "executor.workers": 2}).executor, 2) as executor:
+            first, second = executor._workers  # type: ignore[attr-defined]
+            with monkeypatch.context() as patch:
+                patch.setattr(processes, "deaf_children", interrupted_start)
+                with pytest.raises(Interrupted):
+                    executor.submit(batches[0])
+            assert len(first.under_way) == 1
+            executor.submit(batches[1])
+            with monkeypatch.context() as patch:
+                patch.setattr(processes, "wait", lambda *_, **__: interrupt())
+                with pytest.raises(Interrupted):
+                    executor.wait()
+            with monkeypatch.context() as patch:
+                patch.setattr(_Worker, "done", interrupted_done)
+                with pytest.raises(Interrupted):
+                    executor.wait()
+            assert sorted(batch.jobs for batch, _ in drained(executor)) == [(0,), (1,)]
+            workers.extend(process for each in (first, second) for process in (each._pool._processes or {}).values())
+            monkeypatch.setattr(first, "close", partial(interrupted_close, first))
+
+    batches = [Batch((job,), (config,)) for job, config in enumerate(jobs(2))]
+    workers: list[Any] = []
     with pytest.raises(Interrupted):
-        executor.close()
+        trained_and_closed()
     assert len(workers) == 2
     assert not any(process.is_alive() for process in workers)
 

@@ -73,9 +73,8 @@ class ProcessExecutor:
         self._ready += [each for worker in self._workers for each in worker.done()]
 
     def close(self) -> None:
-        with uninterrupted():  # A worker that is forgotten would train on, and Python wait for it.
-            for worker in self._workers:
-                worker.close()
+        for worker in self._workers:
+            worker.close()
 
 
 class _Worker:

@@ -23,6 +23,7 @@ from pipeline.executors.elsewhere import work_of
 from pipeline.executors.exchange import Exchange, abandoned, remove, work_through
 from pipeline.executors.interface import TRIES
 from pipeline.executors.slurm_queue import GONE, JobState, cancel, states_of
+from pipeline.interrupts import uninterrupted
 from pipeline.ranges import Count
 
 try:
@@ -109,7 +110,8 @@ class SlurmExecutor:
 
     def wait(self) -> bool:
         while True:
-            self._collect()
+            with uninterrupted():  # An answer is read once.
+                self._collect()
             if self._exchange is not None and clock.monotonic() > self._asked_at + ASKING_INTERVAL:
                 self._asked_at = clock.monotonic()
                 self._look_after_jobs(self._exchange)
