@@ -75,7 +75,7 @@ def interruptible() -> Iterator[None]:
 
 
 def heard_signals() -> list[signal.Signals]:
-    """Those of the two that the caller of this process has not made it deaf to, as ``nohup`` and scripts do."""
+    """Those of the two that this process was not made deaf to, as scripts make what they start in the background."""
     return [signum for signum in SIGNALS if signal.getsignal(signum) is not signal.SIG_IGN]
 
 
