@@ -1,6 +1,7 @@
 """Fixtures of all tests."""
 
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from analysis.audit import Audit
 from pipeline.interrupts import interruptible
 from tests.command_line import command
 from tests.sweeps import audited, completed
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A script has started the tests in the background; the commands that they start shall hear Ctrl-C all the same.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SWEEP = [
     "-m",
