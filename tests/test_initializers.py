@@ -15,7 +15,8 @@ from pipeline.errors import InputError
 from pipeline.initializers import INITIALIZERS
 from pipeline.layer import Layer
 from pipeline.network import Architecture, ForwardPass, forward, input_operand
-from pipeline.stacking import check_against_data, train_stack
+from pipeline.stacking import architecture_of, check_against_data, dataset_of, initial_parameters, train_stack
+from pipeline.training import RunGenerators
 
 FAN_IN, FAN_OUT, GAIN, SCALE = 200, 300, 1.7, 0.05
 HIDDEN = Layer(FAN_IN, FAN_OUT, "tanh", number=2, depth=3)
@@ -274,18 +275,20 @@ def test_diagonal_units_hear_one_unit_each() -> None:
 
 
 def test_biases_have_their_own_scale_and_draw() -> None:
-    base = {"training.steps": 0, "data.limit": 100, "model.hidden_units": [4000, 300], "seed": 3}
-    (plain,), (scaled,), (twice,) = (
-        train_stack([configuration(base | {"init.bias_scale": scale})]) for scale in (0.0, 0.5, 1.0)
-    )
-    weights, biases = (plain.architecture.weights, plain.architecture.biases)
-    for one, other in zip(weights(plain.initial[None]), weights(scaled.initial[None]), strict=True):
+    base = {"model.hidden_units": [4000, 300]}
+    architecture = architecture_of(configuration(base), dataset_of(configuration(base).data))
+
+    def start(scale: float, seed: int = 3) -> Array:
+        init = configuration(base | {"init.bias_scale": scale}).init
+        return initial_parameters(architecture, init, RunGenerators.from_seed(seed))[None]
+
+    weights, biases = architecture.weights, architecture.biases
+    for one, other in zip(weights(start(0.0)), weights(start(0.5)), strict=True):
         np.testing.assert_array_equal(one, other)
-    drawn_biases = biases(scaled.initial[None])
+    drawn_biases = biases(start(0.5))
     assert_moments(np.concatenate(drawn_biases, axis=1), 0.5, NORMAL_KURTOSIS)
-    assert not any(values.any() for values in biases(plain.initial[None]))
+    assert not any(values.any() for values in biases(start(0.0)))
     # The same draw, scaled by a power of two.
-    for one, other in zip(drawn_biases, biases(twice.initial[None]), strict=True):
+    for one, other in zip(drawn_biases, biases(start(1.0)), strict=True):
         np.testing.assert_array_equal(2.0 * one, other)
-    (other_seed,) = train_stack([configuration(base | {"init.bias_scale": 0.5, "seed": 4})])
-    assert not np.isin(biases(other_seed.initial[None])[0], drawn_biases[0]).any()
+    assert not np.isin(biases(start(0.5, seed=4))[0], drawn_biases[0]).any()

@@ -172,7 +172,9 @@ def test_a_single_run_is_not_trained_twice_either(tmp_path: Path) -> None:
     assert client.get_run(third_run).info.lifecycle_stage == "active"
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("signum", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)]
+)
 def test_a_sweep_that_is_stopped_tracks_what_is_finished_and_goes_on_when_asked_again(
     tmp_path: Path, undisturbed: Audit, signum: signal.Signals, code: int
 ) -> None:

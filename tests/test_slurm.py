@@ -162,6 +162,7 @@ def test_a_sweep_that_is_preempted_and_then_stopped_leaves_no_job_and_goes_on_wi
     audited(tmp_path, like=undisturbed)
 
 
+@pytest.mark.slow
 def test_a_killed_driver_s_jobs_are_ended_by_the_next_one(
     tmp_path: Path, cluster: SlurmCluster, undisturbed: Audit
 ) -> None:
