@@ -20,15 +20,19 @@ from benchmarks.workloads import WORKLOADS, problem, with_steps
 from pipeline.cache_fit import batches_of
 from pipeline.config import Config
 from pipeline.executors.batch import Batch
-from pipeline.executors.dask import DaskExecutor
 from pipeline.executors.interface import Executor
 from pipeline.executors.processes import ProcessExecutor
 
 STEPS = 400
-EXECUTORS: dict[str, Callable[[int], Executor]] = {
-    "processes": ProcessExecutor,
-    "dask": lambda workers: DaskExecutor(workers, address=None, workers=workers),
-}
+
+
+def _dask(workers: int) -> Executor:
+    from pipeline.executors.dask import DaskExecutor  # Only here, because only an extra makes it importable.
+
+    return DaskExecutor(workers, address=None, workers=workers)
+
+
+EXECUTORS: dict[str, Callable[[int], Executor]] = {"processes": ProcessExecutor, "dask": _dask}
 
 
 class Timing(NamedTuple):

@@ -25,6 +25,19 @@ class InputError(ValueError):
         super().__init__(" ".join(message.split()))
 
 
+class MissingExtraError(InputError, ImportError):
+    """A module needs a library that only an extra of this project installs.
+
+    Args:
+        name: of the extra.
+        library: that is not installed.
+        key: that asked for it, with its value.
+    """
+
+    def __init__(self, name: str, library: str, key: str) -> None:
+        super().__init__(f"{key}: needs the package {library}, which is not installed: pip install -e '.[{name}]'")
+
+
 class FailedJobsError(RuntimeError):
     """Some jobs of a sweep raised; their tracebacks are tracked with their runs."""
 

@@ -53,6 +53,8 @@ def callable_named(key: str, name: object) -> Callable[..., Any]:
     module, _, attribute = str(name).rpartition(".")
     try:
         found = getattr(import_module(module or attribute), attribute)
+    except InputError:
+        raise
     except (ImportError, AttributeError, TypeError) as error:
         raise InputError(f"{key}: expected the dotted name of a class, got {shown(name)} ({error})") from None
     if not callable(found):

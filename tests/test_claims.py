@@ -134,14 +134,11 @@ def test_a_gap_that_still_falls_decides_nothing_and_one_that_stalls_refutes_2g_i
 
 
 def test_rounding_is_judged_apart() -> None:
-    setting = {"init": "constant", "optimizer.learning_rate": 0.5, "training.steps": 600, "training.l2": 0.0}
-    widths = [10, 17, 64, 100]
-    runs = [setting | {"arithmetic": a, "model.hidden_units": [w]} for a in ("exact", "blas") for w in widths]
-    tables = trained_tables(runs)
+    setting = {"init": "constant", "training.steps": 20, "model.hidden_units": [16]}
+    tables = trained_tables([setting | {"arithmetic": arithmetic} for arithmetic in ("exact", "blas")])
+    rounded = tables.runs.set_index("arithmetic")["run_id"]["blas"]
+    tables = with_value(tables, rounded, names.symmetry("distance_max"), 20, 0.1)
     assert verdict(tables, "2f", "exact").verdict == EXACTLY
-    blas = tables.runs[tables.runs["arithmetic"] == "blas"]
-    if (blas[names.DISTANCE] == 0.0).all():
-        pytest.skip("the BLAS of this machine keeps the symmetry at all widths tried")
     assert verdict(tables, "2f", "blas").verdict == FAILS
 
 

@@ -12,7 +12,7 @@ from concurrent.futures import CancelledError as FutureCancelled
 from contextlib import suppress
 
 from pipeline.cache_fit import cores
-from pipeline.errors import ExecutorLostError, InputError
+from pipeline.errors import ExecutorLostError, InputError, MissingExtraError
 from pipeline.executors.batch import Batch, Failure, Trained, given_up
 from pipeline.executors.elsewhere import train_elsewhere, without_code, work_of
 from pipeline.executors.interface import PER_SLOT, TRIES
@@ -25,9 +25,7 @@ try:
     from distributed.comm import CommClosedError
     from distributed.deploy.spec import close_clusters
 except ImportError:
-    raise InputError(
-        "executor: expected the package distributed for executor=dask, which is not installed: pip install '.[dask]'"
-    ) from None
+    raise MissingExtraError("dask", "distributed", "executor=dask") from None
 
 log = logging.getLogger(__name__)
 # At the end of this process Dask would complain of a cluster that a signal found starting; its workers end anyhow.

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cache_fit import worker_bytes
-from pipeline.errors import ExecutorLostError, InputError
+from pipeline.errors import ExecutorLostError, InputError, MissingExtraError
 from pipeline.executors.batch import Batch, Failure, Trained, given_up
 from pipeline.executors.elsewhere import work_of
 from pipeline.executors.exchange import Exchange, abandoned, remove, work_through
@@ -31,9 +31,7 @@ try:
     from submitit import SlurmExecutor as Submitter
     from submitit.core.utils import FailedJobError, FailedSubmissionError, JobPaths
 except ImportError:
-    raise InputError(
-        "executor: expected the package submitit for executor=slurm, which is not installed: pip install '.[slurm]'"
-    ) from None
+    raise MissingExtraError("slurm", "submitit", "executor=slurm") from None
 
 log = logging.getLogger(__name__)
 
