@@ -27,7 +27,8 @@ def main() -> None:
 
 
 def _run() -> None:
-    from pipeline.composition import bound_basic_sweeper, comes_from_hydra, complaint
+    from pipeline.complaints import comes_from_hydra, complaint
+    from pipeline.composition import bound_basic_sweeper
     from pipeline.configuration_files import bound_files
     from pipeline.errors import ExecutorLostError, FailedJobsError, InputError, StoreLostError
     from pipeline.interrupts import raise_interruption_behind
