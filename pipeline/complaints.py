@@ -10,8 +10,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
 
-from pipeline.described import unknown_key
 from pipeline.errors import shown
+from pipeline.known_keys import unknown_key
 
 HYDRA_PACKAGES = ("hydra", "omegaconf", "antlr4")
 OWN_PACKAGES = ("pipeline", "hydra_plugins")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
-from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -11,6 +10,7 @@ from pydantic import GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
 from pipeline.errors import shown
+from pipeline.known_keys import unknown_key
 
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
 PLURALS = {"a whole number": "whole numbers", "a number": "numbers"}
@@ -67,14 +67,6 @@ def one_line(error: ValidationError, schema: Any, values: Mapping[str, Any]) -> 
     for part in path:
         given = given[part]
     return f"{key.removesuffix('.name')}: expected {expected}, got {shown(given)}"
-
-
-def unknown_key(key: str, allowed: list[str]) -> str:
-    """One line for a key that does not exist, with the nearest one that does."""
-    *group, name = key.split(".")
-    near = get_close_matches(name, allowed, n=1)
-    hint = f" (did you mean {'.'.join([*group, near[0]])}?)" if near else ""
-    return f"{key}: no such key{hint}; {'.'.join(group) or 'the top level'} has {', '.join(allowed)}"
 
 
 def _schema_at(schema: Any, path: list[str]) -> Any:

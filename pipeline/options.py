@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from pipeline.described import described
 from pipeline.errors import InputError, shown
+from pipeline.known_keys import unknown_key
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -31,8 +32,7 @@ def checked_options(
     specification = option_types(function)
     for key in values:
         if key not in specification:
-            allowed = ", ".join([*specification, *others]) or "no keys"
-            raise InputError(f"{group}.{key}: no such key; {owner} has {allowed}")
+            raise InputError(unknown_key(f"{group}.{key}", [*specification, *others], owner))
     try:
         return dict(_options_model(function).model_validate_json(json.dumps(values)))
     except ValidationError as error:

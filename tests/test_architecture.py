@@ -14,7 +14,7 @@ FLOORS = [
     {"network", "optimizers", "optimum", "reading", "files", "sources", "data"},
     {"measurements", "measures", "training"},
     {
-        "described", "options", "config", "footprint", "stacking", "cache_fit", "composition", "complaints",
+        "known_keys", "described", "options", "config", "footprint", "stacking", "cache_fit", "composition", "complaints",
         "configuration_files", "hydra_yaml", "cached_composition", "executors", "sweep", "plan", "estimate",
     },
     {
