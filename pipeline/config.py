@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from functools import cache, cached_property
+from inspect import signature
 from typing import Annotated, Any, Literal, get_type_hints
 
 from annotated_types import Ge, Lt
@@ -24,12 +25,10 @@ from pipeline.losses import LOSSES
 from pipeline.measures import MEASURES
 from pipeline.optimizers import OPTIMIZERS
 from pipeline.options import STRICT, callable_named, checked_options
-from pipeline.ranges import Count, Fraction, NonNegative
+from pipeline.ranges import EXACT_INTEGERS, Count, Fraction, NonNegative, Whole
 from pipeline.sources import SOURCES
 
-Seed = Annotated[int, Ge(0)]
-EXACT_INTEGERS = 2**53
-"""Below this float64 holds every whole number; stores of metrics know no more steps either."""
+Seed = Annotated[Whole, Ge(0)]
 
 
 class Group:
@@ -88,11 +87,11 @@ class OptimizerConfig(Group):
 class TrainingConfig(Group):
     """Group ``training``: a batch_size of None takes the full batch, a loss of None the cross-entropy."""
 
-    steps: Annotated[int, Ge(0), Lt(EXACT_INTEGERS)]
+    steps: Annotated[Whole, Ge(0), Lt(EXACT_INTEGERS)]
     batch_size: Count | None
     l2: NonNegative
     loss: Annotated[str, OneOf(LOSSES)] | None
-    measure_at: Annotated[int, Ge(2), Lt(EXACT_INTEGERS)]
+    measure_at: Annotated[Whole, Ge(2), Lt(EXACT_INTEGERS)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -165,6 +164,7 @@ class Config:
 
 UNTRACKED = ("executor", "plan")
 """Keys that say how the work is done, not what it is: they are no part of a tracked configuration."""
+EXECUTOR_METHODS = ("submit", "wait", "done", "close")
 UNSCIENTIFIC = ("experiment_name", "question", "size", "rerun", *UNTRACKED)
 FAMILIES: dict[str, Mapping[str, Callable[..., Any]]] = {
     "init": INITIALIZERS,
@@ -211,9 +211,14 @@ def _with_options(group: str, values: Mapping[str, Any]) -> dict[str, Any]:
 def _with_target(values: Mapping[str, Any]) -> dict[str, Any]:
     """The same for the class that trains."""
     target = values.get("_target_")
-    function = callable_named("executor._target_", target)
+    function = callable_named("executor._target_", target, EXECUTOR_METHODS)
     own = {key: value for key, value in values.items() if key != "_target_"}
-    return {"target": target, "options": checked_options("executor", str(target), function, own)}
+    options = checked_options("executor", str(target), function, own)
+    try:
+        signature(function).bind(1, **options)
+    except TypeError as error:
+        raise InputError(f"executor._target_: expected what takes (room, *, keys), got {target} ({error})") from None
+    return {"target": target, "options": options}
 
 
 @cache

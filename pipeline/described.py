@@ -1,6 +1,7 @@
 """Annotations and validation errors in the words of a user."""
 
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -10,7 +11,7 @@ from pydantic import GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
 from pipeline.errors import shown
-from pipeline.known_keys import unknown_key
+from pipeline.known_keys import did_you_mean, unknown_key
 
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
 PLURALS = {"a whole number": "whole numbers", "a number": "numbers"}
@@ -53,23 +54,46 @@ def described(annotation: Any) -> str:
     return WORDS[annotation]
 
 
+def basis(annotation: Any) -> Any:
+    """What an annotation is without its ranges and without null: a type, ``tuple`` or ``Literal``.
+
+    >>> from pipeline.ranges import Count
+    >>> basis(Count | None), basis(tuple[Count, ...] | None)
+    (<class 'int'>, <class 'tuple'>)
+    """
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType, Annotated):
+        return basis(next(argument for argument in arguments if argument is not NoneType))
+    return origin or annotation
+
+
 def one_line(error: ValidationError, schema: Any, values: Mapping[str, Any]) -> str:
     """The first validation error of a nested dataclass as one line: key, what is allowed, what came."""
     first = error.errors()[0]
     path = [part for part in first["loc"] if isinstance(part, str)]
     key = ".".join(path)
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        return unknown_key(key, [field.name for field in fields(_schema_at(schema, path[:-1]))])
-    expected = described(_schema_at(schema, path))
+        return unknown_key(key, [field.name for field in fields(annotation_at(schema, path[:-1]))])
+    annotation = annotation_at(schema, path)
+    expected = described(annotation)
     if first["type"] == "missing":
         return f"{key}: expected {expected}, got nothing"
     given: Any = values
     for part in path:
         given = given[part]
-    return f"{key.removesuffix('.name')}: expected {expected}, got {shown(given)}"
+    return f"{key.removesuffix('.name')}: expected {expected}, got {shown(given)}{_hint(key, annotation, given)}"
 
 
-def _schema_at(schema: Any, path: list[str]) -> Any:
+def _hint(key: str, annotation: Any, given: Any) -> str:
+    if basis(annotation) is tuple and not isinstance(given, list | Mapping):
+        return f" (type {shlex.quote(f'{key}=[{given}]')})"
+    return (
+        did_you_mean(given, described(annotation).removeprefix("one of ").split(", ")) if isinstance(given, str) else ""
+    )
+
+
+def annotation_at(schema: Any, path: Sequence[str]) -> Any:
+    """The annotation of a key, given as its parts, of a nested dataclass."""
     for part in path:
         # Of an optional group, the group.
         group = next((option for option in get_args(schema) if is_dataclass(option)), schema)

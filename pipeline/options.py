@@ -41,22 +41,31 @@ def checked_options(
         raise InputError(f"{group}.{key}: expected {described(specification[key])}, got {given}") from None
 
 
-def callable_named(key: str, name: object) -> Callable[..., Any]:
-    """The class or function of a dotted name.
+def callable_named(key: str, name: object, methods: Sequence[str] = ()) -> Callable[..., Any]:
+    """The class of a dotted name, or the function that makes an object of one.
 
     Args:
         key: that holds the name.
+        methods: what such a class must have.
 
     Raises:
-        InputError: there is none, or its module cannot be imported.
+        InputError: there is none, its module cannot be imported, or it cannot be what is wanted.
     """
     module, _, attribute = str(name).rpartition(".")
+    expected = f"{key}: expected the dotted name of a class{' with ' if methods else ''}{', '.join(methods)}"
     try:
         found = getattr(import_module(module or attribute), attribute)
-    except (ImportError, AttributeError, TypeError) as error:
-        raise InputError(f"{key}: expected the dotted name of a class, got {shown(name)} ({error})") from None
+    except Exception as error:  # The module is the user's own, and may raise anything.
+        raise InputError(f"{expected}, got {shown(name)} ({error or type(error).__name__})") from error
     if not callable(found):
-        raise InputError(f"{key}: expected the dotted name of a class, got {shown(name)}, which is none")
+        raise InputError(f"{expected}, got {shown(name)}, which is none")
+    if isinstance(found, type) and not all(callable(getattr(found, method, None)) for method in methods):
+        missing = [method for method in methods if not callable(getattr(found, method, None))]
+        raise InputError(f"{expected}, got {shown(name)} without {', '.join(missing)}")
+    try:
+        option_types(found)
+    except (ValueError, TypeError, NameError) as error:
+        raise InputError(f"{expected}, got {shown(name)} ({error})") from None
     return found
 
 
