@@ -5,11 +5,9 @@ own keys: the keyword-only parameters of their function, with the annotated rang
 ``InputError`` of one line: the key, what is allowed, what came.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from functools import cache, cached_property
-from inspect import signature
 from typing import Annotated, Any, Literal, get_type_hints
 
 from annotated_types import Ge, Lt
@@ -24,7 +22,7 @@ from pipeline.initializers import INITIALIZERS
 from pipeline.losses import LOSSES
 from pipeline.measures import MEASURES
 from pipeline.optimizers import OPTIMIZERS
-from pipeline.options import STRICT, callable_named, checked_options
+from pipeline.options import EXECUTOR_METHODS, STRICT, as_json, checked_options, checked_target
 from pipeline.ranges import EXACT_INTEGERS, Count, Fraction, NonNegative, Whole
 from pipeline.sources import SOURCES
 
@@ -164,7 +162,6 @@ class Config:
 
 UNTRACKED = ("executor", "plan")
 """Keys that say how the work is done, not what it is: they are no part of a tracked configuration."""
-EXECUTOR_METHODS = ("submit", "wait", "done", "close")
 UNSCIENTIFIC = ("experiment_name", "question", "size", "rerun", *UNTRACKED)
 FAMILIES: dict[str, Mapping[str, Callable[..., Any]]] = {
     "init": INITIALIZERS,
@@ -184,10 +181,9 @@ def parse_config(composed: Mapping[str, Any]) -> Config:
         for key, value in composed.items()
     }
     if isinstance(nested.get("executor"), Mapping):
-        nested["executor"] = _with_target(nested["executor"])
+        nested["executor"] = checked_target("executor", nested["executor"], EXECUTOR_METHODS)
     try:
-        # Strict validation takes a list for a tuple and a mapping for a dataclass only from JSON.
-        config = _validator().validate_json(json.dumps(nested))
+        config = _validator().validate_json(as_json("configuration", nested))
     except ValidationError as error:
         raise InputError(one_line(error, Config, nested)) from None
     for contradiction in _contradictions(config):
@@ -206,19 +202,6 @@ def _with_options(group: str, values: Mapping[str, Any]) -> dict[str, Any]:
     own = {key: value for key, value in values.items() if key not in common}
     others = [key for key in common if key not in ("name", "options")]
     return {"options": checked_options(group, f"{group}={name}", family[name], own, others)} | shared
-
-
-def _with_target(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The same for the class that trains."""
-    target = values.get("_target_")
-    function = callable_named("executor._target_", target, EXECUTOR_METHODS)
-    own = {key: value for key, value in values.items() if key != "_target_"}
-    options = checked_options("executor", str(target), function, own)
-    try:
-        signature(function).bind(1, **options)
-    except TypeError as error:
-        raise InputError(f"executor._target_: expected what takes (room, *, keys), got {target} ({error})") from None
-    return {"target": target, "options": options}
 
 
 @cache

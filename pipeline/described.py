@@ -1,5 +1,6 @@
 """Annotations and validation errors in the words of a user."""
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -51,7 +52,7 @@ def described(annotation: Any) -> str:
         return f"a list of {PLURALS.get(kind, kind)}{' >' + bound if bound else ''}"
     if is_dataclass(annotation) or origin is dict:
         return "a group of keys"
-    return WORDS[annotation]
+    return WORDS.get(annotation) or str(getattr(annotation, "__name__", annotation))
 
 
 def basis(annotation: Any) -> Any:
@@ -87,9 +88,8 @@ def one_line(error: ValidationError, schema: Any, values: Mapping[str, Any]) -> 
 def _hint(key: str, annotation: Any, given: Any) -> str:
     if basis(annotation) is tuple and not isinstance(given, list | Mapping):
         return f" (type {shlex.quote(f'{key}=[{given}]')})"
-    return (
-        did_you_mean(given, described(annotation).removeprefix("one of ").split(", ")) if isinstance(given, str) else ""
-    )
+    choices = re.split(", | or ", described(annotation).removeprefix("one of ").removesuffix(" or null"))
+    return did_you_mean(given, choices) if isinstance(given, str) else ""
 
 
 def annotation_at(schema: Any, path: Sequence[str]) -> Any:

@@ -7,13 +7,14 @@ from importlib import import_module
 from inspect import Parameter, signature
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError, create_model
 
 from pipeline.described import described
 from pipeline.errors import InputError, shown
 from pipeline.known_keys import unknown_key
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+EXECUTOR_METHODS = ("submit", "wait", "done", "close")
 
 
 def checked_options(
@@ -34,11 +35,41 @@ def checked_options(
         if key not in specification:
             raise InputError(unknown_key(f"{group}.{key}", [*specification, *others], owner))
     try:
-        return dict(_options_model(function).model_validate_json(json.dumps(values)))
+        return dict(_options_model(function).model_validate_json(as_json(group, values)))
     except ValidationError as error:
         key = str(error.errors()[0]["loc"][0])
         given = shown(values[key]) if key in values else "nothing"
         raise InputError(f"{group}.{key}: expected {described(specification[key])}, got {given}") from None
+
+
+def as_json(key: str, values: Mapping[str, Any]) -> bytes:
+    """Values as JSON, of which strict validation takes a list for a tuple and a mapping for a dataclass.
+
+    Raises:
+        InputError: a text, such as one from the environment, holds bytes that are not UTF-8.
+    """
+    text = json.dumps(values, ensure_ascii=False)
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        before = text[max(0, error.start - 40) : error.end]
+        raise InputError(f"{key}: expected text in UTF-8, got {before!r}") from None
+
+
+def checked_target(group: str, values: Mapping[str, Any], methods: Sequence[str]) -> dict[str, Any]:
+    """A class that a group names by ``_target_``, and its keyword arguments, checked against its signature.
+
+    Raises:
+        InputError: it is none that can be created with ``room`` and the keys, or has not the methods.
+    """
+    target = values.get("_target_")
+    function = callable_named(f"{group}._target_", target, methods)
+    options = checked_options(group, str(target), function, {key: values[key] for key in values if key != "_target_"})
+    try:
+        signature(function).bind(1, **options)
+    except TypeError as error:
+        raise InputError(f"{group}._target_: expected what takes (room, *, keys), got {target} ({error})") from None
+    return {"target": target, "options": options}
 
 
 def callable_named(key: str, name: object, methods: Sequence[str] = ()) -> Callable[..., Any]:
@@ -63,9 +94,10 @@ def callable_named(key: str, name: object, methods: Sequence[str] = ()) -> Calla
         missing = [method for method in methods if not callable(getattr(found, method, None))]
         raise InputError(f"{expected}, got {shown(name)} without {', '.join(missing)}")
     try:
-        option_types(found)
-    except (ValueError, TypeError, NameError) as error:
-        raise InputError(f"{expected}, got {shown(name)} ({error})") from None
+        _options_model(found)
+    except (ValueError, TypeError, NameError, PydanticUserError) as error:
+        cause = str(error).splitlines()[0]
+        raise InputError(f"{expected}, got {shown(name)}, whose keys cannot be checked ({cause})") from None
     return found
 
 

@@ -58,6 +58,9 @@ def explained(given: str, arguments: Sequence[str]) -> str:
     """
     for parts, joined in _joined(given, arguments):
         return f"{shlex.join(parts)}: the shell cuts arguments at blanks; type {shlex.quote(joined)}"
+    several = re.split(r"[\s,;]+", given)
+    if len(several) > 1 and all("=" in each and parsed(each) is not None for each in several):
+        return f"{shown(given)}: expected one key in each argument; type {shlex.join(several)}"
     for reason, repaired in _repaired(given):
         if parsed(repaired) is not None:
             return f"{shown(given)}: {reason}; type {shlex.quote(repaired)}"
@@ -136,6 +139,8 @@ def _repaired(given: str) -> Iterator[tuple[str, str]]:
     elif not separator.startswith("="):
         return
     kind, assigned = kind_of(key), f"{prefix}{key}="
+    if "${" in value:
+        yield "expected } after ${", assigned + _closed(value)
     if kind is str:
         yield from (("special characters need quotes", f"{assigned}{quoted}") for quoted in _quoted(value))
     elif kind is tuple:
@@ -159,7 +164,7 @@ def _closed(value: str) -> str:
     """
     open_brackets: list[str] = []
     quote = ""
-    stripped = value.rstrip("])}")
+    stripped = value.rstrip("])},")
     for character in stripped:
         if quote:
             quote = "" if character == quote else quote

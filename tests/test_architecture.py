@@ -15,7 +15,8 @@ FLOORS = [
     {"measurements", "measures", "training"},
     {
         "known_keys", "described", "options", "config", "footprint", "stacking", "cache_fit", "composition",
-        "repairs", "complaints", "configuration_files", "hydra_yaml", "cached_composition", "executors", "sweep", "plan", "estimate",
+        "repairs", "complaints", "configuration_files", "hydra_yaml", "cached_composition", "executors",
+        "sweep", "plan", "estimate",
     },
     {
         "environment", "records", "journal", "delivery", "stores", "tracked_runs", "leftovers", "writers",

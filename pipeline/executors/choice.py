@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from pipeline.config import EXECUTOR_METHODS, ExecutorConfig
+from pipeline.config import ExecutorConfig
 from pipeline.errors import ExecutorLostError, InputError
 from pipeline.executors.interface import Executor
 from pipeline.interrupts import last_words, uninterrupted
-from pipeline.options import callable_named
+from pipeline.options import EXECUTOR_METHODS, callable_named
 
 
 def opened_executor(chosen: ExecutorConfig, room: int = 1) -> AbstractContextManager[Executor]:
