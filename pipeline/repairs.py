@@ -134,11 +134,13 @@ def _repaired(given: str) -> Iterator[tuple[str, str]]:
     if match is None:
         return
     prefix, key, separator, value = match.groups()
-    if separator != "=" and key in known_keys():
-        yield "expected one = between key and value", f"{prefix}{key}={value}"
+    kind, assigned = kind_of(key), f"{prefix}{key}="
+    if separator.startswith("=") and kind is str:
+        value = given.partition("=")[2]  # A text may begin with any of them.
+    elif separator != "=" and key in known_keys():
+        yield "expected one = between key and value", assigned + value
     elif not separator.startswith("="):
         return
-    kind, assigned = kind_of(key), f"{prefix}{key}="
     if "${" in value:
         yield "expected } after ${", assigned + _closed(value)
     if kind is str:
