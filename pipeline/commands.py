@@ -11,6 +11,9 @@ from multiprocessing import active_children
 
 from pipeline.interrupts import Interrupted, heard_signals, interruptible
 
+SETTINGS = ("MLFLOW_", "HYDRA_", "SYMMETRY_LAB_")
+"""Beginnings of environment variables that commands listen to."""
+
 
 def run_command(body: Callable[[], None]) -> None:
     """Calls what a command does; Ctrl-C and SIGTERM end this process with one line and 130 or 143.
@@ -19,6 +22,7 @@ def run_command(body: Callable[[], None]) -> None:
     """
     for signum in heard_signals():
         signal.signal(signum, signal.SIG_DFL)
+    check_encoding()
     try:
         with interruptible():
             body()
@@ -27,6 +31,20 @@ def run_command(body: Callable[[], None]) -> None:
     finally:
         # At its end Python looks for garbage among all objects: those of MLflow and Hydra take it 2 s.
         gc.freeze()
+
+
+def check_encoding() -> None:
+    """Ends this process with one line where arguments, folder or settings hold bytes that are no text.
+
+    File systems take any bytes; configurations, stores and pages take UTF-8 only.
+    """
+    settings = {name: value for name, value in os.environ.items() if name.startswith(SETTINGS)}
+    arguments = {f"argument {number}": argument for number, argument in enumerate(sys.argv[1:], 1)}
+    for name, given in {"the working folder": os.path.abspath("."), **arguments, **settings}.items():  # noqa: PTH100
+        try:
+            given.encode()
+        except UnicodeEncodeError:
+            sys.exit(f"{name}: expected text in UTF-8, got {os.fsencode(given)!r}")
 
 
 def _end(message: str, code: int) -> None:

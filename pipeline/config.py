@@ -5,7 +5,6 @@ own keys: the keyword-only parameters of their function, with the annotated rang
 ``InputError`` of one line: the key, what is allowed, what came.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from functools import cache, cached_property
@@ -23,13 +22,11 @@ from pipeline.initializers import INITIALIZERS
 from pipeline.losses import LOSSES
 from pipeline.measures import MEASURES
 from pipeline.optimizers import OPTIMIZERS
-from pipeline.options import STRICT, callable_named, checked_options
-from pipeline.ranges import Count, Fraction, NonNegative
+from pipeline.options import EXECUTOR_METHODS, STRICT, as_json, checked_options, checked_target
+from pipeline.ranges import EXACT_INTEGERS, Count, Fraction, NonNegative, Whole
 from pipeline.sources import SOURCES
 
-Seed = Annotated[int, Ge(0)]
-EXACT_INTEGERS = 2**53
-"""Below this float64 holds every whole number; stores of metrics know no more steps either."""
+Seed = Annotated[Whole, Ge(0)]
 
 
 class Group:
@@ -88,11 +85,11 @@ class OptimizerConfig(Group):
 class TrainingConfig(Group):
     """Group ``training``: a batch_size of None takes the full batch, a loss of None the cross-entropy."""
 
-    steps: Annotated[int, Ge(0), Lt(EXACT_INTEGERS)]
+    steps: Annotated[Whole, Ge(0), Lt(EXACT_INTEGERS)]
     batch_size: Count | None
     l2: NonNegative
     loss: Annotated[str, OneOf(LOSSES)] | None
-    measure_at: Annotated[int, Ge(2), Lt(EXACT_INTEGERS)]
+    measure_at: Annotated[Whole, Ge(2), Lt(EXACT_INTEGERS)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -184,10 +181,9 @@ def parse_config(composed: Mapping[str, Any]) -> Config:
         for key, value in composed.items()
     }
     if isinstance(nested.get("executor"), Mapping):
-        nested["executor"] = _with_target(nested["executor"])
+        nested["executor"] = checked_target("executor", nested["executor"], EXECUTOR_METHODS)
     try:
-        # Strict validation takes a list for a tuple and a mapping for a dataclass only from JSON.
-        config = _validator().validate_json(json.dumps(nested))
+        config = _validator().validate_json(as_json("configuration", nested))
     except ValidationError as error:
         raise InputError(one_line(error, Config, nested)) from None
     for contradiction in _contradictions(config):
@@ -206,14 +202,6 @@ def _with_options(group: str, values: Mapping[str, Any]) -> dict[str, Any]:
     own = {key: value for key, value in values.items() if key not in common}
     others = [key for key in common if key not in ("name", "options")]
     return {"options": checked_options(group, f"{group}={name}", family[name], own, others)} | shared
-
-
-def _with_target(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The same for the class that trains."""
-    target = values.get("_target_")
-    function = callable_named("executor._target_", target)
-    own = {key: value for key, value in values.items() if key != "_target_"}
-    return {"target": target, "options": checked_options("executor", str(target), function, own)}
 
 
 @cache

@@ -1,8 +1,9 @@
 """Annotations and validation errors in the words of a user."""
 
-from collections.abc import Iterable, Mapping
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -11,6 +12,7 @@ from pydantic import GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
 from pipeline.errors import shown
+from pipeline.known_keys import did_you_mean, unknown_key
 
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
 PLURALS = {"a whole number": "whole numbers", "a number": "numbers"}
@@ -50,7 +52,20 @@ def described(annotation: Any) -> str:
         return f"a list of {PLURALS.get(kind, kind)}{' >' + bound if bound else ''}"
     if is_dataclass(annotation) or origin is dict:
         return "a group of keys"
-    return WORDS[annotation]
+    return WORDS.get(annotation) or str(getattr(annotation, "__name__", annotation))
+
+
+def basis(annotation: Any) -> Any:
+    """What an annotation is without its ranges and without null: a type, ``tuple`` or ``Literal``.
+
+    >>> from pipeline.ranges import Count
+    >>> basis(Count | None), basis(tuple[Count, ...] | None)
+    (<class 'int'>, <class 'tuple'>)
+    """
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType, Annotated):
+        return basis(next(argument for argument in arguments if argument is not NoneType))
+    return origin or annotation
 
 
 def one_line(error: ValidationError, schema: Any, values: Mapping[str, Any]) -> str:
@@ -59,25 +74,26 @@ def one_line(error: ValidationError, schema: Any, values: Mapping[str, Any]) -> 
     path = [part for part in first["loc"] if isinstance(part, str)]
     key = ".".join(path)
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        return unknown_key(key, [field.name for field in fields(_schema_at(schema, path[:-1]))])
-    expected = described(_schema_at(schema, path))
+        return unknown_key(key, [field.name for field in fields(annotation_at(schema, path[:-1]))])
+    annotation = annotation_at(schema, path)
+    expected = described(annotation)
     if first["type"] == "missing":
         return f"{key}: expected {expected}, got nothing"
     given: Any = values
     for part in path:
         given = given[part]
-    return f"{key.removesuffix('.name')}: expected {expected}, got {shown(given)}"
+    return f"{key.removesuffix('.name')}: expected {expected}, got {shown(given)}{_hint(key, annotation, given)}"
 
 
-def unknown_key(key: str, allowed: list[str]) -> str:
-    """One line for a key that does not exist, with the nearest one that does."""
-    *group, name = key.split(".")
-    near = get_close_matches(name, allowed, n=1)
-    hint = f" (did you mean {'.'.join([*group, near[0]])}?)" if near else ""
-    return f"{key}: no such key{hint}; {'.'.join(group) or 'the top level'} has {', '.join(allowed)}"
+def _hint(key: str, annotation: Any, given: Any) -> str:
+    if basis(annotation) is tuple and not isinstance(given, list | Mapping):
+        return f" (type {shlex.quote(f'{key}=[{given}]')})"
+    choices = re.split(", | or ", described(annotation).removeprefix("one of ").removesuffix(" or null"))
+    return did_you_mean(given, choices) if isinstance(given, str) else ""
 
 
-def _schema_at(schema: Any, path: list[str]) -> Any:
+def annotation_at(schema: Any, path: Sequence[str]) -> Any:
+    """The annotation of a key, given as its parts, of a nested dataclass."""
     for part in path:
         # Of an optional group, the group.
         group = next((option for option in get_args(schema) if is_dataclass(option)), schema)

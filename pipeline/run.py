@@ -8,7 +8,13 @@ python -m pipeline.run --help               # groups, options and examples
 
 import gc
 import os
+import shlex
 import sys
+
+if __name__ == "__main__" and not __package__:  # By its path, it would not find the modules of its own package.
+    sys.exit(
+        f"{sys.argv[0]}: in the project's folder, type {shlex.join(['python', '-m', 'pipeline.run', *sys.argv[1:]])}"
+    )
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 NEW_OBJECTS_BEFORE_COLLECTION = 100_000
@@ -27,18 +33,17 @@ def main() -> None:
 
 
 def _run() -> None:
-    from pipeline.composition import bound_basic_sweeper, comes_from_hydra, complaint
+    from pipeline.complaints import comes_from_hydra, complaint, overrides_among, with_hint
+    from pipeline.composition import bound_basic_sweeper
     from pipeline.configuration_files import bound_files
     from pipeline.errors import ExecutorLostError, FailedJobsError, InputError, StoreLostError
     from pipeline.interrupts import raise_interruption_behind
     from pipeline.task import run
 
-    # Hydra takes any beginning of a flag for the flag, and this is the only one with this letter.
-    if any(argument.startswith("--e") for argument in sys.argv[1:]):
-        sys.exit(
-            "--experimental-rerun: not offered, for it loads a pickle, which may run anything; the configuration of a"
-            " job is in its folder, in .hydra/overrides.yaml"
-        )
+    try:
+        overrides = overrides_among(sys.argv[1:])
+    except InputError as error:
+        sys.exit(str(error))
     bound_basic_sweeper()
     bound_files()
     wants_traceback = os.environ.get(FULL_ERROR) == "1"
@@ -46,14 +51,18 @@ def _run() -> None:
     os.environ[FULL_ERROR] = "1"
     try:
         run()
-    except (InputError, FailedJobsError, StoreLostError, ExecutorLostError) as error:
+    except InputError as error:
+        if wants_traceback and error.__cause__ is not None:  # The user's own executor raised.
+            raise
+        sys.exit(with_hint(str(error), overrides))
+    except (FailedJobsError, StoreLostError, ExecutorLostError) as error:
         sys.exit(str(error))
     except Exception as error:
         raise_interruption_behind(error)
         if wants_traceback:
             raise
         if comes_from_hydra(error):
-            sys.exit(complaint(error, sys.argv[1:]))
+            sys.exit(complaint(error, overrides))
         if isinstance(error, OSError) and error.strerror:
             # A full disk, a folder that is read-only: what the system says of it is all there is to say.
             sys.exit(f"{error.filename or 'this system'}: {error.strerror}")

@@ -19,11 +19,11 @@ from sklearn import datasets
 
 from pipeline.errors import InputError
 from pipeline.files import Examples, read_csv, read_idx
-from pipeline.ranges import Count, NonNegative
+from pipeline.ranges import Count, NonNegative, Whole
 
 __all__ = ["SOURCES", "Examples"]
 
-Classes = Annotated[int, Ge(2)]
+Classes = Annotated[Whole, Ge(2)]
 Correlation = Annotated[float, Ge(0), Le(1)]
 
 

@@ -14,14 +14,15 @@ FLOORS = [
     {"network", "optimizers", "optimum", "reading", "files", "sources", "data"},
     {"measurements", "measures", "training"},
     {
-        "described", "options", "config", "footprint", "stacking", "cache_fit", "composition", "configuration_files",
-        "hydra_yaml", "cached_composition", "executors", "sweep", "plan", "estimate",
+        "known_keys", "described", "options", "config", "footprint", "stacking", "cache_fit", "composition",
+        "repairs", "complaints", "configuration_files", "hydra_yaml", "cached_composition", "executors",
+        "sweep", "plan", "estimate",
     },
     {
         "environment", "records", "journal", "delivery", "stores", "tracked_runs", "leftovers", "writers",
         "transactions", "curves", "parent_run", "views", "tracking", "summary",
     },
-    {"task", "run"},
+    {"task", "run", "__main__"},
 ]  # fmt: skip
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 LIBRARY_FLOORS = {"hydra": 3, "omegaconf": 3, "mlflow": 4}

@@ -1,5 +1,7 @@
 """The configuration: every option composes and works; every mistake is one line that names the key."""
 
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from omegaconf import DictConfig
 from pipeline.composition import checked_config
 from pipeline.config import FAMILIES, parse_config
 from pipeline.errors import InputError, MissingExtraError
+from pipeline.executors.choice import opened_executor
+from pipeline.executors.inline import InlineExecutor
 from pipeline.options import option_types
 from pipeline.stacking import fingerprint, train_stack
 from tests.configurations import CONF, configuration
@@ -76,10 +80,56 @@ def test_the_fingerprint_changes_with_everything_that_determines_the_result() ->
     assert len({base, *(fingerprint(configuration(change)) for change in different)}) == len(different) + 1
 
 
+class Needy(InlineExecutor):
+    """Cannot be created from a configuration."""
+
+    def __init__(self, room: int, other: int) -> None:
+        super().__init__(room)
+
+
+class Raising(InlineExecutor):
+    """Is never created."""
+
+    def __init__(self, room: int) -> None:
+        raise TypeError("no\ngood")
+
+
+def makes_nothing(room: int) -> None:
+    """No executor."""
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("Raising", "got tests.test_config.Raising (TypeError: no good)"), ("makes_nothing", "NoneType has no submit")],
+)
+def test_what_makes_no_executor_is_told_in_one_line(name: str, words: str) -> None:
+    config = checked_config(composed("executor=inline", f"executor._target_=tests.test_config.{name}"))
+    with pytest.raises(InputError, match=re.escape(words)):
+        opened_executor(config.executor)
+
+
+@pytest.mark.parametrize(
+    ("whole", "written"),
+    [
+        (["training.steps=1000"], ["training.steps=1e3"]),
+        (["seed=100", "training.batch_size=64"], ["seed=1e2", "training.batch_size=64.0"]),
+        (["model.hidden_units=[8,100]"], ["model.hidden_units=[8.0,1e2]"]),
+        (["data=blobs", "data.classes=3", "data.limit=90"], ["data=blobs", "data.classes=3.0", "data.limit=9e1"]),
+        (["executor.workers=2"], ["executor.workers=2.0"]),
+    ],
+)
+def test_a_whole_number_is_one_however_it_is_written(whole: list[str], written: list[str]) -> None:
+    few = ["model=mlp", "training.measure_at=10"]
+    expected, config = checked_config(composed(*whole, *few)), checked_config(composed(*written, *few))
+    assert repr(config) == repr(expected)
+    assert fingerprint(config) == fingerprint(expected)
+
+
 BAD_INPUT = [
     # overrides, words that the one line must hold: key, what is allowed, what came
     (["training.steps=abc"], ["training.steps", "a whole number >= 0", "'abc'"]),
     (["training.steps=-1"], ["training.steps", "a whole number >= 0", "-1"]),
+    (["training.steps=1e300"], ["training.steps", "a whole number >= 0", "1e+300"]),
     (["training.steps=1.5"], ["training.steps", "a whole number >= 0", "1.5"]),
     (["training.steps=true"], ["training.steps", "a whole number >= 0", "True"]),
     (["training.batch_size=0"], ["training.batch_size", "a whole number >= 1 or null", "0"]),
@@ -94,7 +144,10 @@ BAD_INPUT = [
     (["optimizer.weight_decay=x"], ["optimizer.weight_decay", "a number >= 0", "'x'"]),
     (["model.activation=swish"], ["model.activation", "one of tanh", "'swish'"]),
     (["model.activation=null"], ["model.activation", "one of tanh", "null"]),
-    (["model.hidden_units=32"], ["model.hidden_units", "a list of whole numbers >= 1", "32"]),
+    (["model.hidden_units=32"], ["a list of whole numbers >= 1", "got 32 (type 'model.hidden_units=[32]')"]),
+    (["measures=balance"], ["a list of one of", "(type 'measures=[balance]')"]),
+    (["model.activation=rellu"], ["one of tanh", "got 'rellu' (did you mean relu?)"]),
+    (["training.loss=squared"], ["one of cross_entropy", "got 'squared' (did you mean squared_error?)"]),
     (["model.hidden_units=[8,0]"], ["model.hidden_units", "a list of whole numbers >= 1", "[8, 0]"]),
     (["model.hidden_units=[]"], ["model.hidden_units", "at least one width", "[]"]),
     (["model.bias=3"], ["model.bias", "true or false", "3"]),
@@ -124,6 +177,13 @@ BAD_INPUT = [
     (["executor._target_=mine.Executor"], ["executor._target_", "'mine.Executor'", "No module named 'mine'"]),
     (["executor._target_=pipeline.names.TAGS"], ["executor._target_", "'pipeline.names.TAGS'"]),
     (["executor._target_=pipeline.names.LOSS_TEST"], ["executor._target_", "a class", "'pipeline.names.LOSS_TEST'"]),
+    (["executor._target_=builtins.int"], ["executor._target_", "submit, wait, done, close, got 'builtins.int'"]),
+    (["executor._target_=pathlib.Path"], ["executor._target_", "without submit, wait, done, close"]),
+    (["executor._target_=collections.OrderedDict"], ["executor._target_", "without submit, wait, done, close"]),
+    (["executor._target_=builtins.iter"], ["executor._target_", "'builtins.iter', whose keys cannot be checked"]),
+    (["executor._target_=builtins.print"], ["executor._target_", "'builtins.print', whose keys cannot be checked"]),
+    (["executor=inline", "executor._target_=os.getcwd"], ["executor._target_", "(room, *, keys), got os.getcwd"]),
+    (["executor=inline", "executor._target_=tests.test_config.Needy"], ["executor._target_", "'other'"]),
     (["~executor"], ["executor", "a group of keys", "nothing"]),
     (["plan=maybe"], ["plan", "true or false", "'maybe'"]),
     (["measures=movement"], ["measures", "a list of one of", "'movement'"]),
@@ -139,7 +199,9 @@ BAD_INPUT = [
     (["+colour=red"], ["colour", "no such key", "model, init, data"]),
     (["~training.steps"], ["training.steps", "a whole number >= 0", "nothing"]),
     (["~init"], ["init", "nothing"]),
-    (["+init.value=3"], ["init.value", "no such key", "xavier_uniform"]),
+    (["+init.value=3"], ["init.value: no such key; init=xavier_uniform has gain", "init=constant, perturbed"]),
+    (["init=zeros", "+init.epsilon=1"], ["init=zeros has bias_scale; it belongs to init=perturbed, small_layers"]),
+    (["+optimizer.lr=1"], ["optimizer.lr", "(did you mean optimizer.learning_rate?); optimizer=gd has"]),
     (["data=csv"], ["data.path", "text", "nothing"]),
     (["data=csv", "data.path=/nowhere.csv", "data.target=x"], ["data.path", "/nowhere.csv"]),
     (["data=idx", "data.path=/nowhere"], ["data.path", "/nowhere"]),
@@ -147,12 +209,15 @@ BAD_INPUT = [
     (["data.test_fraction=1.5"], ["data.test_fraction", "a number >= 0 and < 1", "1.5"]),
     (["data=breast_cancer", "data.standardize=false"], ["data.standardize", "true", "false"]),
     (["data=blobs", "data.classes=1"], ["data.classes", ">= 2", "1"]),
+    (["experiment_name=${oc.env:SYMMETRY_LAB_BYTES}"], ["text in UTF-8", "experiment_name"]),
+    (["data=csv", "data.target=x", "data.path=${oc.env:SYMMETRY_LAB_BYTES}"], ["data: expected text in UTF-8", "path"]),
     (["seed=${oc.env:SYMMETRY_LAB_UNSET}"], ["seed", "SYMMETRY_LAB_UNSET"]),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("overrides", "words"), BAD_INPUT, ids=lambda value: " ".join(value))
-def test_bad_input_is_told_in_one_line(overrides: list[str], words: list[str]) -> None:
+def test_bad_input_is_told_in_one_line(overrides: list[str], words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYMMETRY_LAB_BYTES", os.fsdecode(b"caf\xe9"))
     with pytest.raises(InputError) as caught:
         checked_config(composed(*overrides))
     message = str(caught.value)

@@ -121,11 +121,7 @@ def checked_ending(folder: Path, arguments: list[str]) -> str:
     ``--hypothesis-show-statistics`` counts the endings.
     """
     ending, said = ending_of(folder, arguments)
-    if ending == "refused" and said.startswith("usage: "):
-        # Of flags the parser speaks, in its own way.
-        assert "run.py: error: " in said
-        ending = "usage"
-    elif ending == "refused":
+    if ending == "refused":
         assert said.strip()
         assert len(said.splitlines()) == 1, said
         assert len(said) < 1000

@@ -1,0 +1,130 @@
+"""Every key and option of ``conf/``, and which of them a user may have meant: the source of all suggestions."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import SequenceMatcher
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+PRESETS = "experiment"
+"""The group whose files hold keys of all other groups."""
+NAMING = ("name", "_target_")
+"""Keys that a group's option is recognised by; users choose with ``group=option``."""
+LIKE = 0.7
+"""Letters in common, from 0 to 1, from which one word may be a slip for another."""
+FEW = 3
+"""With more candidates than this nothing is suggested."""
+
+
+@cache
+def options_by_group() -> dict[str, dict[str, tuple[str, ...]]]:
+    """Group -> option -> the option's own keys."""
+    conf = files("pipeline").joinpath("..", "conf")
+    groups = sorted(folder.name for folder in conf.iterdir() if folder.is_dir() and not folder.name.startswith("_"))
+    return {group: _keys_by_option(group) for group in groups}
+
+
+def _keys_by_option(group: str) -> dict[str, tuple[str, ...]]:
+    folder = files("pipeline").joinpath("..", "conf", group)
+    names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".yaml"))
+    return {name.removesuffix(".yaml"): () if group == PRESETS else tuple(_read(f"{group}/{name}")) for name in names}
+
+
+@cache
+def _read(name: str) -> dict[str, Any]:
+    text = files("pipeline").joinpath("..", "conf", *name.split("/")).read_text(encoding="utf-8")
+    values: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    return {key: value for key, value in values.items() if key not in (*NAMING, "defaults", "hydra")}
+
+
+@cache
+def known_keys() -> Mapping[str, tuple[str, ...]]:
+    """Dotted key -> the options of its group that have it; none where it does not depend on the option."""
+    keys: dict[str, tuple[str, ...]] = dict.fromkeys(options_by_group(), ())
+    for key, value in _read("config.yaml").items():
+        nested = value if key in options_by_group() else None
+        keys |= {key: ()} if nested is None else {f"{key}.{inner}": () for inner in nested}
+    for group, options in options_by_group().items():
+        for key in dict.fromkeys(key for own in options.values() for key in own):
+            holders = tuple(option for option, own in options.items() if key in own)
+            keys[f"{group}.{key}"] = () if len(holders) == len(options) else holders
+    return keys
+
+
+def nearest(given: str, candidates: Iterable[str]) -> list[str]:
+    """The few dotted names that ``given`` may stand for: their last part is meant or like it, then their group.
+
+    >>> nearest("learnrate", known_keys()), nearest("optimizer.lr", known_keys())
+    (['optimizer.learning_rate'], ['optimizer.learning_rate'])
+    >>> nearest("optimizer.epsilom", known_keys()), nearest("epsilom", known_keys())
+    (['optimizer.epsilon'], ['init.epsilon', 'optimizer.epsilon'])
+    >>> nearest("zero", ["zeros", "normal"]), nearest("colour", known_keys())
+    (['zeros'], [])
+    """
+    group, _, name = given.lower().replace("-", "_").rpartition(".")
+    scores = {}
+    for candidate in dict.fromkeys(candidates):
+        own_group, _, own_name = candidate.lower().rpartition(".")
+        likeness = _likeness(name, own_name)
+        if likeness >= LIKE:
+            scores[candidate] = likeness, SequenceMatcher(None, group, own_group).ratio() if group else 0.0
+    best = [candidate for candidate, score in scores.items() if score == max(scores.values())]
+    return best if len(best) <= FEW else []
+
+
+def _likeness(given: str, word: str) -> float:
+    if given == word:
+        return 1.0
+    return 0.95 if _abbreviates(given, word) else SequenceMatcher(None, given, word).ratio()
+
+
+def _abbreviates(given: str, word: str) -> bool:
+    """Whether ``given`` is a word of a compound, or beginnings of its first words: ``lr``, ``hidden``, ``eps``."""
+    parts = word.split("_")
+    if given in parts:
+        return True
+    beginnings = [f"(?:{'|'.join(part[:end] for end in range(len(part), 0, -1))})" for part in parts]
+    leading = (beginnings[: count + 1] for count in range(len(beginnings)))
+    return len(given) > 1 and any(re.fullmatch("_?".join(pattern), given) for pattern in leading)
+
+
+def did_you_mean(given: str, candidates: Iterable[str]) -> str:
+    """A question to append to a message, or nothing where no candidate is near.
+
+    >>> did_you_mean("rellu", ["tanh", "relu"]), did_you_mean("swish", ["tanh", "relu"])
+    (' (did you mean relu?)', '')
+    """
+    near = nearest(given, candidates)
+    return f" (did you mean {' or '.join(near)}?)" if near else ""
+
+
+def unknown_key(key: str, allowed: Sequence[str], owner: str = "") -> str:
+    """One line for a key that does not exist here: which is near, what the chosen option has, which options have it.
+
+    Args:
+        allowed: what the key's group has, without the group's name.
+        owner: what has these, such as ``init=zeros``.
+
+    >>> unknown_key("init.epsilon", ["bias_scale"], "init=zeros")
+    'init.epsilon: no such key; init=zeros has bias_scale; it belongs to init=perturbed, small_layers'
+    >>> unknown_key("mom", ["seed"])
+    'mom: no such key (did you mean optimizer.momentum, of optimizer=momentum?)'
+    """
+    group = key.rpartition(".")[0]
+    here = [f"{group}.{name}" if group else name for name in allowed]
+    has = f"; {owner or group or 'the top level'} has {', '.join(allowed) or 'no keys'}"
+    if holders := _holders(key):
+        return f"{key}: no such key{has}; it belongs to {holders}"
+    if hint := did_you_mean(key, here):
+        return f"{key}: no such key{hint}{has}"
+    others = {other: _holders(other) for other in nearest(key, known_keys())}
+    near = [f"{other}, of {holders}" if holders else other for other, holders in others.items()]
+    return f"{key}: no such key (did you mean {' or '.join(near)}?)" if near else f"{key}: no such key{has}"
+
+
+def _holders(key: str) -> str:
+    options = known_keys().get(key)
+    return f"{key.partition('.')[0]}={', '.join(options)}" if options else ""
