@@ -25,6 +25,10 @@ class InputError(ValueError):
         super().__init__(" ".join(message.split()))
 
 
+class DataChangedError(InputError):
+    """The data set is not, or no longer, the one that the driver fingerprinted."""
+
+
 class FailedJobsError(RuntimeError):
     """Some jobs of a sweep raised; their tracebacks are tracked with their runs."""
 

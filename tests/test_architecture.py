@@ -14,8 +14,8 @@ FLOORS = [
     {"network", "optimizers", "optimum", "reading", "files", "sources", "data"},
     {"measurements", "measures", "training"},
     {
-        "described", "options", "config", "footprint", "stacking", "cache_fit", "composition", "configuration_files",
-        "hydra_yaml", "cached_composition", "executors", "sweep", "plan", "estimate",
+        "described", "options", "config", "footprint", "datasets", "stacking", "cache_fit", "composition",
+        "configuration_files", "hydra_yaml", "cached_composition", "executors", "sweep", "plan", "estimate",
     },
     {
         "environment", "records", "journal", "delivery", "stores", "tracked_runs", "leftovers", "writers",
