@@ -11,7 +11,7 @@ FLOORS = [
         "errors", "memory", "ranges", "names", "interrupts", "commands", "drivers", "files_written", "standard_output",
         "arithmetic", "activations", "losses", "layer", "initializers", "symmetry",
     },
-    {"network", "optimizers", "optimum", "reading", "files", "sources", "data"},
+    {"network", "optimizers", "optimum", "cells", "reading", "files", "sources", "data"},
     {"measurements", "measures", "training"},
     {
         "described", "options", "config", "footprint", "datasets", "stacking", "cache_fit", "composition",
