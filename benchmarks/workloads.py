@@ -14,7 +14,8 @@ from scipy.special import logsumexp
 from pipeline.arithmetic import Array
 from pipeline.composition import checked_config
 from pipeline.config import Config
-from pipeline.stacking import dataset_of, train_stack
+from pipeline.datasets import dataset_of
+from pipeline.stacking import train_stack
 from pipeline.training import RunGenerators
 
 CONF = Path(__file__).resolve().parents[1] / "conf"

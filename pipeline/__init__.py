@@ -3,9 +3,9 @@
 The modules form floors; each imports only from floors below it or from its own (``tests/test_architecture.py``):
 
 1. ``errors``, ``ranges``, ``names``; ``arithmetic``, ``activations``, ``losses``, ``initializers``, ``symmetry``
-2. ``network``, ``optimizers``, ``optimum``; ``files``, ``sources``, ``data``
+2. ``network``, ``optimizers``, ``optimum``; ``cells``, ``files``, ``sources``, ``data``
 3. ``measurements``, ``training``
-4. ``described``, ``config``, ``stacking``, ``composition``, ``sweep``
+4. ``described``, ``config``, ``datasets``, ``stacking``, ``composition``, ``sweep``
 5. ``environment``, ``views``, ``tracking``, ``summary``
 6. ``run``, with ``hydra_plugins`` above it
 """

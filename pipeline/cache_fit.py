@@ -7,10 +7,11 @@ import joblib
 import numpy as np
 
 from pipeline.config import Config
+from pipeline.datasets import dataset_of
 from pipeline.footprint import PROCESS, loading, prepared, shape_of, training
 from pipeline.measurements import chunk_size
 from pipeline.memory import KEPT_SHARE, machine_memory
-from pipeline.stacking import architecture_of, dataset_of, stack_key
+from pipeline.stacking import architecture_of, stack_key
 
 CACHE = 3 * 2**19
 """Bytes that the runs of a stack touch in a step: about the second-level cache of a core."""

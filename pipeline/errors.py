@@ -38,6 +38,10 @@ class MissingExtraError(InputError, ImportError):
         super().__init__(f"{key}: needs the package {library}, which is not installed: pip install -e '.[{name}]'")
 
 
+class DataChangedError(InputError):
+    """The data set is not, or no longer, the one that the driver fingerprinted."""
+
+
 class FailedJobsError(RuntimeError):
     """Some jobs of a sweep raised; their tracebacks are tracked with their runs."""
 

@@ -7,6 +7,7 @@ was expected and what came. Nothing is unpickled, and no memory is taken on a he
 import csv
 import io
 import math
+import stat
 import struct
 from array import array
 from collections import Counter
@@ -18,8 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.cells import MISSING, class_values, finite_numbers, is_number, require_classes
 from pipeline.errors import InputError
-from pipeline.reading import content_of, opened, readable, unusable
+from pipeline.reading import content_of, opened, readable, status_of, unusable
 
 IDX_DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 CSV_HELD = 20
@@ -55,6 +57,7 @@ def read_idx(path: Path) -> Examples:
     count, rows, columns = images.shape
     if len(labels) != count:
         raise unusable(f"{label_path}: byte 4", f"{count} labels, one for each image in {image_path}", len(labels))
+    require_classes(f"data.path: {label_path}", labels)
     inputs = images.reshape(count, rows * columns).astype(np.float64)
     if images.dtype == np.uint8:
         inputs /= 255
@@ -65,37 +68,42 @@ def read_csv(path: Path, target: str) -> Examples:
     """The rows of a CSV file: the column ``target`` holds the labels, every other column is a feature.
 
     UTF-8, a header line, commas, double quotes where needed; gzipped or not. Blank lines and blanks
-    around a cell do not count. Labels are numbers if all of them are, so that 10 sorts after 9.
+    around a cell do not count. Labels are numbers if all of them are, so that 10 sorts after 9; but where 007 and 7
+    both occur, they are names.
     Not read by pandas, which fills short lines with empty cells and loses the numbers of the lines.
     """
     records = _records(path)
-    line, header = next(records, (1, []))
-    feature_names = _feature_names(f"{path}: line {line}", header, target)
+    header_line, header = next(records, (1, []))
+    line, feature_names = header_line, _feature_names(f"{path}: line {header_line}", header, target)
     label_column = [name.strip() for name in header].index(target)
     features, labels = array("d"), []
     for line, cells in records:
         if len(cells) != len(header):
             raise unusable(f"{path}: line {line}", f"{len(header)} cells as in the header", len(cells))
         label = cells.pop(label_column).strip()
-        if label.lower() in ("", "nan"):
-            raise unusable(f"{path}: line {line}, column {target!r}", "a label", repr(label))
-        numbers = _numbers(cells)
+        if label in MISSING or label.lower() == "nan":
+            got = f"{label!r}, a missing value (delete the line; if it is a class, give it another name)"
+            raise unusable(f"{path}: line {line}, column {shortened(target)}", "a label", got)
+        numbers = finite_numbers(cells)
         if numbers is None:
-            name, cell = next(pair for pair in zip(feature_names, cells, strict=True) if _numbers(pair[1:]) is None)
+            name, cell = next(pair for pair in zip(feature_names, cells, strict=True) if not is_number(pair[1]))
             raise unusable(f"{path}: line {line}, column {shortened(name)}", "a finite number", shortened(cell))
         features.extend(numbers)
         labels.append(label)
     if not labels:
         raise unusable(f"{path}: line {line}", "rows after the header", "none")
+    _require_header(f"{path}: line {header_line}", feature_names, target, labels)
+    values = class_values(labels)
+    require_classes(f"data.target: {path}: column {shortened(target)}", values)
     inputs = np.array(features).reshape(len(labels), len(feature_names))
-    return Examples(inputs, _class_values(labels), feature_names)
+    return Examples(inputs, values, feature_names)
 
 
 def _image_file(path: Path) -> Path:
     """The image file that ``path`` means: itself, or the one in that folder."""
+    if (status := status_of(path)) is None or not stat.S_ISDIR(status.st_mode):
+        return path
     with readable(path):
-        if not path.is_dir():
-            return path
         found = sorted(file for file in path.iterdir() if "images-idx3" in file.name)
     training = [file for file in found if file.name in ("train-images-idx3-ubyte", "train-images-idx3-ubyte.gz")]
     if not training and len(found) != 1:
@@ -109,9 +117,8 @@ def _label_file(image_path: Path) -> Path:
         raise unusable(image_path, "'images' in the file's name, where the label file has 'labels'", image_path.name)
     name = image_path.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
     for candidate in (image_path.with_name(name), image_path.with_name(name + ".gz")):
-        with readable(candidate):
-            if candidate.is_file():
-                return candidate
+        if status_of(candidate) is not None:
+            return candidate
     raise unusable(image_path, f"its labels in {name} or {name}.gz beside it", "neither")
 
 
@@ -173,40 +180,33 @@ def _feature_names(place: str, header: list[str], target: str) -> tuple[str, ...
     names = [name.strip() for name in header]
     if not names:
         raise unusable(place, "a header with column names", "an empty file")
-    if _numbers(names) is not None:
+    if finite_numbers(names) is not None:
         raise unusable(place, "a header with column names", f"only numbers: {_listed(names)}")
+    hint = " (if this line is data, put one with column names above it)" if any(map(is_number, names)) else ""
     if "" in names:
-        raise unusable(place, "a name for every column", f"none for column {names.index('') + 1}")
+        raise unusable(place, "a name for every column", f"none for column {names.index('') + 1}{hint}")
     if repeated := [name for name, count in Counter(names).items() if count > 1]:
-        raise unusable(place, "different column names", f"{_listed(repeated)} more than once")
+        raise unusable(place, "different column names", f"{_listed(repeated)} more than once{hint}")
     if target not in names:
-        raise InputError(f"data.target: {place}: expected one of {_listed(names)}, got {target!r}")
+        raise InputError(f"data.target: {place}: expected one of {_listed(names)}, got {target!r}{hint}")
     if len(names) == 1:
         raise unusable(place, f"a feature column besides {target!r}", "no other column")
     return tuple(name for name in names if name != target)
 
 
-def _numbers(cells: Sequence[str]) -> list[float] | None:
-    """The cells as finite numbers; None if a cell is anything else, such as nan, inf or Python's 1_000."""
-    try:
-        numbers = list(map(float, cells))
-    except ValueError:
-        return None
-    return numbers if all(map(math.isfinite, numbers)) and "_" not in "".join(cells) else None
+def _require_header(place: str, feature_names: Sequence[str], target: str, labels: Sequence[str]) -> None:
+    """Refuses a first line that is an example like the others, of which the user took the label for the target's name.
+
+    Numbers may be names of columns, such as 0, 1, 2 or wavelengths; then they rise or fall, and no label is the target.
+    """
+    numbers = [float(name) for name in feature_names if is_number(name)]
+    steps = np.sign(np.diff(numbers))
+    if numbers and (target in labels or abs(steps.sum()) < len(steps)):
+        got = f"an example: {_listed([*feature_names, target])} (put a line with column names above it)"
+        raise unusable(place, "a header with column names", got)
 
 
-def _class_values(labels: list[str]) -> NDArray[Any]:
-    """The labels as integers or floats if all can be, else as strings."""
-    numbers = _numbers(labels)
-    # From 2**53 on, two different labels could become one float.
-    if numbers is None or max(map(abs, numbers)) >= 2**53:
-        return np.array(labels, dtype=object)
-    values = np.array(numbers)
-    whole = values.astype(np.int64)
-    return whole if np.array_equal(whole, values) else values
-
-
-def _listed(names: list[str]) -> str:
+def _listed(names: Sequence[str]) -> str:
     """The names in quotes; of many only the first, and how many there are."""
     shown = ", ".join(map(shortened, names[:SHOWN_NAMES])) or "none"
     return shown if len(names) <= SHOWN_NAMES else f"{shown}, ... ({len(names)} in all)"

@@ -8,9 +8,9 @@ from mlflow.entities import DatasetInput
 
 from pipeline import names
 from pipeline.config import Config
+from pipeline.datasets import dataset_of
 from pipeline.drivers import this_driver
 from pipeline.environment import environment_tags
-from pipeline.stacking import dataset_of
 
 
 def parent_tags(configs: Sequence[Config], swept_keys: Sequence[str], command: str, folder: str) -> dict[str, str]:

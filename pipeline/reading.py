@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import os
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,25 +28,46 @@ def readable(path: Path) -> Iterator[None]:
         raise unusable(path, "something readable", error.strerror or error) from error
 
 
+def status_of(path: Path) -> os.stat_result | None:
+    """What the system says of a path; None if there is nothing.
+
+    Raises:
+        InputError: there may be something, but nobody gets there: a loop of links, a folder that is closed.
+    """
+    with readable(path):
+        try:
+            return path.stat()
+        except (FileNotFoundError, ValueError):  # No name holds the character that it is refused for.
+            return None
+
+
+def _require_file(path: Path) -> None:
+    status = status_of(path)
+    if status is None:
+        raise unusable(path, "a file", "a link to what does not exist" if path.is_symlink() else "no such file")
+    if not stat.S_ISREG(status.st_mode):
+        # A pipe could block, a device never end.
+        raise unusable(path, "a file", "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device")
+    if status.st_size == 0:
+        # Of what the kernel shows as files it says so too; to read those could take for ever, or what others wait for.
+        raise unusable(path, "a file that holds something", "one of 0 bytes")
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[io.BufferedIOBase]:
     """The file's bytes, unpacked if they are gzipped; what fails while they are read becomes an InputError."""
-    with readable(path):
-        # A pipe could block, a device never end.
-        if not path.is_file():
-            got = "a folder" if path.is_dir() else "a pipe or a device" if path.exists() else "no such file"
-            raise unusable(path, "a file", got)
-        with path.open("rb") as raw:
-            gzipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            if not gzipped:
-                yield raw
-                return
-            unpacked = gzip.GzipFile(fileobj=raw)
-            try:
-                yield unpacked
-            except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-                raise unusable(f"{path}: byte {unpacked.tell()} unpacked", "sound gzip data", error) from error
+    _require_file(path)
+    with readable(path), path.open("rb") as raw:
+        gzipped = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        if not gzipped:
+            yield raw
+            return
+        unpacked = gzip.GzipFile(fileobj=raw)
+        try:
+            yield unpacked
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise unusable(f"{path}: byte {unpacked.tell()} unpacked", "sound gzip data", error) from error
 
 
 def content_of(path: Path, stream: io.BufferedIOBase, size: int | None, *, held: int) -> bytearray:

@@ -16,11 +16,12 @@ import yaml
 from pipeline import names
 from pipeline.arithmetic import Array
 from pipeline.config import UNTRACKED, Config
+from pipeline.datasets import digest_of
 from pipeline.drivers import this_driver
 from pipeline.environment import environment_tags
 from pipeline.executors.batch import Failure
 from pipeline.network import Architecture
-from pipeline.stacking import RunResult, dataset_of, fingerprint
+from pipeline.stacking import RunResult, fingerprint
 
 TAG_LENGTH = 5000
 
@@ -73,7 +74,7 @@ def record_of(config: Config, outcome: RunResult | Failure, name: str, parent: s
         tags = tags | {names.RERUN_TAG: "true"}
     if parent is not None:
         tags = tags | {names.PARENT_TAG: parent}
-    params = config.flattened() | {names.DATA_DIGEST_PARAM: dataset_of(config.data).digest}
+    params = config.flattened() | {names.DATA_DIGEST_PARAM: digest_of(config.data)}
     metrics: list[tuple[str, float, int]] = []
     artifacts = {names.CONFIG_FILE: _yaml_of(config)}
     if isinstance(outcome, Failure):

@@ -11,7 +11,8 @@ import numpy as np
 from pipeline import names
 from pipeline.arithmetic import ARITHMETICS, Array
 from pipeline.config import Config, DataConfig, InitConfig
-from pipeline.data import Dataset, load_dataset
+from pipeline.data import Dataset
+from pipeline.datasets import dataset_of, digest_of
 from pipeline.errors import InputError
 from pipeline.footprint import announced_shape, check_memory, shape_of
 from pipeline.initializers import INITIALIZERS
@@ -36,6 +37,7 @@ class RunResult:
 
     Attributes:
         architecture: its shape.
+        data: digest of the data set it was trained on.
         initial: (P,), the parameters before the first step.
         final: (P,), the parameters at the end, or when the run diverged.
         curves: metric key -> measured (step, value) pairs, steps ascending.
@@ -44,6 +46,7 @@ class RunResult:
     """
 
     architecture: Architecture
+    data: str
     initial: Array
     final: Array
     curves: dict[str, Curve] = field(default_factory=dict)
@@ -56,20 +59,12 @@ class RunResult:
         return {key: curve[-1][1] for key, curve in self.curves.items()}
 
 
-def dataset_of(config: DataConfig) -> Dataset:
-    """The data set of a configuration; loaded once per process."""
-    return _dataset(json.dumps(asdict(config)))
-
-
-_dataset = SizedCache(lambda key: load_dataset(**json.loads(key)), size=lambda dataset: dataset.size)
-
-
 def fingerprint(config: Config) -> str:
     """Hash of everything that determines a run's bits on one kind of machine.
 
     That is the scientific configuration, the data itself and ``RESULT_VERSION``.
     """
-    determined_by = [config.scientific(), dataset_of(config.data).digest, RESULT_VERSION]
+    determined_by = [config.scientific(), digest_of(config.data), RESULT_VERSION]
     return hashlib.sha256(json.dumps(determined_by, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -115,7 +110,7 @@ def _check_initializer(key: str, architecture: Architecture) -> None:
 @lru_cache(maxsize=256)
 def _check_feature_scales(key: str) -> None:
     """Exact products keep 21 bits below the largest input, which features of tiny scale would not survive."""
-    dataset = _dataset(key)
+    dataset = dataset_of(DataConfig(**json.loads(key)))
     inputs = dataset.train_inputs
     rounded = ARITHMETICS["exact"].operand(inputs)
     deviation = inputs.std(axis=0)
@@ -141,20 +136,21 @@ def stack_key(config: Config) -> str:
     return json.dumps(shared, sort_keys=True)
 
 
-def train_stack(configs: Sequence[Config]) -> list[RunResult]:
+def train_stack(configs: Sequence[Config], digest: str | None = None) -> list[RunResult]:
     """Trains runs that share a ``stack_key`` together; every run gets the bits that it would get alone.
 
     Args:
         configs: R checked configurations.
+        digest: that their data set must have, as for ``dataset_of``.
 
     Returns:
         R results in the same order.
     """
     shared = configs[0]
-    dataset = dataset_of(shared.data)
+    dataset = dataset_of(shared.data, digest)
     architecture = architecture_of(shared, dataset)
     task = _task(shared, dataset, architecture)
-    optimum = _reference_optimum(shared)
+    optimum = _reference_optimum(shared, digest)
     generators = [RunGenerators.from_seed(config.seed) for config in configs]
     parameters = np.stack(
         [
@@ -164,7 +160,7 @@ def train_stack(configs: Sequence[Config]) -> list[RunResult]:
     ).astype(shared.dtype)
     start = parameters.copy()
     results = [
-        RunResult(architecture, initial, initial, optimum=None if optimum is None else optimum.status)
+        RunResult(architecture, dataset.digest, initial, initial, optimum=None if optimum is None else optimum.status)
         for initial in start
     ]
     for snapshot in train(task, parameters, _optimizer(configs, architecture, parameters), generators):
@@ -233,16 +229,16 @@ def _optimizer(configs: Sequence[Config], architecture: Architecture, parameters
     )
 
 
-def _reference_optimum(config: Config) -> Optimum | None:
+def _reference_optimum(config: Config, digest: str | None) -> Optimum | None:
     """The optimum of logistic regression with the cross-entropy; None for every other objective."""
     if config.model.name != "logistic" or config.training.loss == "squared_error":
         return None
-    return _optimum(json.dumps([asdict(config.data), config.training.l2, config.model.bias]))
+    return _optimum(json.dumps([asdict(config.data), digest, config.training.l2, config.model.bias]))
 
 
 def _computed_optimum(key: str) -> Optimum:
-    data, l2, bias = json.loads(key)
-    dataset = _dataset(json.dumps(data))
+    data, digest, l2, bias = json.loads(key)
+    dataset = dataset_of(DataConfig(**data), digest)
     targets = targets_of(dataset.train_labels, len(dataset.classes))
     return reference_optimum(dataset.train_inputs, targets, l2=l2, bias=bias)
 

@@ -16,7 +16,7 @@ from pipeline.composition import check_working_folder, checked_config
 from pipeline.config import Config
 from pipeline.environment import PROJECT
 from pipeline.errors import InputError, TrainingError
-from pipeline.executors.batch import Batch, Failure
+from pipeline.executors.batch import Batch, Failure, require_driver_data
 from pipeline.executors.choice import opened_executor
 from pipeline.stacking import RunResult, fingerprint
 from pipeline.sweep import current_sweep, run_name
@@ -61,7 +61,8 @@ def _train_and_track(config: Config) -> float:
     with opened_executor(config.executor) as executor:
         executor.submit(Batch((0,), (config,)))
         executor.wait()
-        (_, trained), *_ = executor.done()
+        (batch, trained), *_ = executor.done()
+    require_driver_data(batch, trained)
     (outcome,) = trained.outcomes
     record = record_of(config, outcome, name, sweep.parent if sweep else None, Times(trained.start, trained.end))
     run_ids = tracker.log([record], sweep)

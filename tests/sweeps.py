@@ -97,14 +97,14 @@ from pipeline.executors import batch
 here = Path(__file__).parent
 train = batch.train_batch
 @functools.wraps(train)
-def train_when_released(configs):
+def train_when_released(*batch):
     while (here / "halt").exists():
         try:
             (here / "pass").unlink()
             break
         except FileNotFoundError:
             time.sleep(0.01)
-    return train(configs)
+    return train(*batch)
 batch.train_batch = train_when_released
 """
 """A sitecustomize: whoever trains a batch first waits for a pass, which is good for one, or for the end of the halt."""

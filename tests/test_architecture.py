@@ -11,12 +11,14 @@ FLOORS = [
         "errors", "memory", "ranges", "names", "interrupts", "commands", "drivers", "files_written", "standard_output",
         "arithmetic", "activations", "losses", "layer", "initializers", "symmetry",
     },
-    {"network", "optimizers", "optimum", "reading", "files", "sources", "data"},
+    {"network", "optimizers", "optimum", "cells", "reading", "files", "sources", "data"},
     {"measurements", "measures", "training"},
     {
         "known_keys", "described", "options", "config", "footprint", "stacking", "cache_fit", "composition",
         "repairs", "complaints", "configuration_files", "hydra_yaml", "cached_composition", "executors",
         "sweep", "plan", "estimate",
+        "described", "options", "config", "footprint", "datasets", "stacking", "cache_fit", "composition",
+        "configuration_files", "hydra_yaml", "cached_composition", "executors", "sweep", "plan", "estimate",
     },
     {
         "environment", "records", "journal", "delivery", "stores", "tracked_runs", "leftovers", "writers",

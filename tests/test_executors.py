@@ -57,7 +57,7 @@ def test_every_batch_comes_back_once_with_the_bits_of_each_run_alone(executor: t
 
 
 def test_a_job_that_raises_fails_alone_and_its_stack_mates_keep_their_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(configs: tuple[Config, ...]) -> list[RunResult]:
+    def failing(configs: tuple[Config, ...], digest: str | None) -> list[RunResult]:
         if any(config.seed == 1 for config in configs):
             raise ZeroDivisionError("seed 1")
         return train_stack(configs)

@@ -145,7 +145,7 @@ def test_an_interruption_loses_no_result_and_forgets_no_worker(monkeypatch: pyte
 
 def test_a_batch_that_kills_its_workers_is_given_up_after_three_and_the_others_go_on() -> None:
     with closing(ProcessExecutor(1)) as executor:
-        executor.submit(Batch((0, 1), ("not a configuration", died)))  # type: ignore[arg-type]
+        executor.submit(Batch((0, 1), (*jobs(1), died)))  # type: ignore[arg-type]
         (worker,) = executor._workers
         # A worker cannot be made to die by a configuration; so this batch is one whose training kills it.
         (future,) = worker.under_way

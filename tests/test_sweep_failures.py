@@ -15,10 +15,10 @@ pytestmark = pytest.mark.usefixtures("with_database")
 BROKEN_SEED = """
 import pipeline.stacking as stacking
 train_stack = stacking.train_stack
-def failing(configs):
+def failing(configs, *digest):
     if any(config.seed == 1 for config in configs):
         raise ZeroDivisionError("seed 1 is broken")
-    return train_stack(configs)
+    return train_stack(configs, *digest)
 stacking.train_stack = failing
 """
 

@@ -21,8 +21,8 @@ from pipeline.cache_fit import batches_of, room_for
 from pipeline.cached_composition import CachedComposition, checked_configs
 from pipeline.config import Config
 from pipeline.delivery import with_room
-from pipeline.errors import TrainingError
-from pipeline.executors.batch import Batch, Failure, Trained
+from pipeline.errors import DataChangedError, TrainingError
+from pipeline.executors.batch import Batch, Failure, Trained, require_driver_data
 from pipeline.executors.choice import opened_executor
 from pipeline.executors.interface import Executor
 from pipeline.interrupts import Interrupted, last_words, uninterrupted
@@ -107,18 +107,29 @@ class _Launch:
             raise
 
     def _finish(self, done: Iterable[tuple[Batch, Trained]], progress: Progress) -> None:
-        """Tracks what is trained, and tells everybody."""
-        outcomes = []
+        """Tracks what is trained, and tells everybody.
+
+        Raises:
+            DataChangedError: some of it was not trained on this process's data; the rest is tracked.
+        """
+        outcomes, changed = [], None
         for batch, trained in done:
             # An executor that has lost sight of a batch may have it trained twice; both have the same bits.
             if batch.jobs in self._under_way:
                 self._under_way.remove(batch.jobs)
+                try:
+                    require_driver_data(batch, trained)
+                except DataChangedError as error:
+                    changed = error
+                    continue
                 outcomes += [(job, outcome, trained) for job, outcome in zip(batch.jobs, trained.outcomes, strict=True)]
         for first in range(0, len(outcomes), RUNS_PER_TRANSACTION):
             self._track(outcomes[first : first + RUNS_PER_TRANSACTION])
         for job, outcome, _ in outcomes:
             self._end(self._jobs[job], outcome)
             progress.count(outcome)
+        if changed is not None:
+            raise changed
 
     def _submit(self, executor: Executor, batch: Sequence[int]) -> None:
         for job in batch:

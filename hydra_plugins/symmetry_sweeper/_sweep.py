@@ -23,7 +23,14 @@ from pipeline import names
 from pipeline.cached_composition import CachedComposition, checked_configs
 from pipeline.composition import check_working_folder
 from pipeline.config import Config
-from pipeline.errors import ExecutorLostError, FailedJobsError, InputError, StoreLostError, TrainingError
+from pipeline.errors import (
+    DataChangedError,
+    ExecutorLostError,
+    FailedJobsError,
+    InputError,
+    StoreLostError,
+    TrainingError,
+)
 from pipeline.files_written import write_whole
 from pipeline.interrupts import Interrupted, uninterrupted
 from pipeline.plan import Job, batches, consecutive, fingerprints_of, plan_of, sweep_folder
@@ -118,8 +125,8 @@ def run_sweep(
             raise Interrupted(
                 interrupted.signum, f"{interrupted}. What was trained is tracked; to go on, say again: {command}"
             ) from None
-        except ExecutorLostError as error:
-            raise ExecutorLostError(f"{error}. What was trained is tracked; to go on, say again: {command}") from None
+        except (DataChangedError, ExecutorLostError) as error:
+            raise type(error)(f"{error}. What was trained is tracked; to go on, say again: {command}") from None
         except StoreLostError as error:
             raise StoreLostError(
                 f"{error}. What it has not taken waits in {folder} or is trained again; to go on, say again: {command}"

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pipeline.config import Config
+from pipeline.datasets import data_changed, digest_of
+from pipeline.errors import DataChangedError
 from pipeline.stacking import RunResult, train_stack
 
 
@@ -22,6 +24,11 @@ class Batch(NamedTuple):
 
     jobs: tuple[int, ...]
     configs: tuple[Config, ...]
+
+    @property
+    def data(self) -> str:
+        """Digest of the driver's data set, which belongs to the configurations wherever they go; for the driver."""
+        return digest_of(self.configs[0].data)
 
 
 class Failure(NamedTuple):
@@ -37,24 +44,55 @@ class Failure(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """The outcomes of a batch, in its order, and the seconds since the epoch between which it was trained."""
+    """What became of a batch.
+
+    Attributes:
+        outcomes: of its jobs, in its order.
+        start: seconds since the epoch.
+        end: seconds since the epoch.
+        refusal: why it was not trained at all, in one line: for want of the driver's data set.
+    """
 
     outcomes: list[RunResult | Failure]
     start: float
     end: float
+    refusal: str | None = None
 
 
-def train_batch(configs: Sequence[Config]) -> Trained:
-    """Trains jobs as one stack. If that raises, each is trained alone, so that only those fail that fail alone."""
+def train_batch(configs: Sequence[Config], digest: str | None = None) -> Trained:
+    """Trains jobs as one stack. If that raises, each is trained alone, so that only those fail that fail alone.
+
+    Args:
+        digest: that their data set must have (``Batch.data``), so that nothing is trained in vain. Whoever leaves it
+            out finds out at the end, from ``require_driver_data``.
+    """
     start = time.time()
     try:
-        outcomes: list[RunResult | Failure] = [*train_stack(configs)]
+        outcomes: list[RunResult | Failure] = [*train_stack(configs, digest)]
+    except DataChangedError as error:
+        return Trained([], start, time.time(), refusal=str(error))
     except Exception as error:
         if len(configs) > 1:
-            outcomes = [outcome for config in configs for outcome in train_batch([config]).outcomes]
+            alone = [train_batch([config], digest) for config in configs]
+            if refused := [each for each in alone if each.refusal is not None]:
+                return refused[0]
+            outcomes = [outcome for each in alone for outcome in each.outcomes]
         else:
             outcomes = [failure_of(error)]
     return Trained(outcomes, start, time.time())
+
+
+def require_driver_data(batch: Batch, trained: Trained) -> None:
+    """Refuses what was trained on other data than the driver's: the last word, whoever trained it and however.
+
+    Raises:
+        DataChangedError: in one line, which data.
+    """
+    if trained.refusal is not None:
+        raise DataChangedError(trained.refusal)
+    for outcome in trained.outcomes:
+        if isinstance(outcome, RunResult) and outcome.data != batch.data:
+            raise data_changed(batch.configs[0].data, batch.data, outcome.data)
 
 
 def failure_of(error: BaseException) -> Failure:

@@ -13,7 +13,6 @@ from threadpoolctl import threadpool_limits
 from pipeline.config import Config
 from pipeline.errors import InputError
 from pipeline.executors.batch import Batch, Trained, train_batch
-from pipeline.stacking import dataset_of
 
 PACKAGE = Path(__file__).resolve().parents[1]
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
@@ -39,14 +38,14 @@ class Work(NamedTuple):
 
 def work_of(batch: Batch) -> Work:
     """A batch as it travels."""
-    return Work(batch.configs, code_here(), dataset_of(batch.configs[0].data).digest)
+    return Work(batch.configs, code_here(), batch.data)
 
 
 def train_elsewhere(work: Work) -> Trained:
     """Trains a batch with one BLAS thread, as the driver would.
 
     Raises:
-        InputError: code, libraries or data are not those of the driver; nothing is trained with others.
+        InputError: code or libraries are not those of the driver; nothing is trained with others.
     """
     here = code_here()
     different = [f"{name} {here[name]}, not {there}," for name, there in work.code.items() if here[name] != there]
@@ -55,13 +54,8 @@ def train_elsewhere(work: Work) -> Trained:
             f"executor: expected workers with the driver's code, got {' '.join(different)} on {platform.node()}"
         )
     with _ONE_AT_A_TIME, threadpool_limits(limits=1, user_api="blas"):
-        data = dataset_of(work.configs[0].data)
-        if data.digest != work.data:
-            raise InputError(
-                f"data: expected the driver's {data.name}, got one with digest {data.digest} instead of {work.data}"
-                f" on {platform.node()}"
-            )
-        return train_batch(work.configs)
+        trained = train_batch(work.configs, work.data)
+    return trained._replace(refusal=trained.refusal and f"{trained.refusal} on {platform.node()}")
 
 
 def without_code(error: Exception) -> InputError:

@@ -27,7 +27,7 @@ class InlineExecutor:
         if self._waiting:
             # Products this small gain nothing from BLAS threads, and lose much where others compete for the cores.
             with threadpool_limits(limits=1, user_api="blas"):
-                self._done.append((self._waiting[0], train_batch(self._waiting[0].configs)))
+                self._done.append((self._waiting[0], train_batch(self._waiting[0].configs, self._waiting[0].data)))
             self._waiting.popleft()
         return bool(self._done)
 

@@ -13,9 +13,10 @@ PER_SLOT = 2
 class Executor(Protocol):
     """Trains batches somewhere, and gives them back in the order in which they are done.
 
-    A batch may come back twice; whoever submitted it takes the first. It is created with the number of workers for
-    which this machine has memory and the sweep has batches; its keyword-only parameters are its keys in the
-    configuration, their annotations the ranges::
+    It lets somebody call ``train_batch(batch.configs, batch.data)``, with the arguments that they are here, and gives
+    back what that returns. A batch may come back twice; whoever submitted it takes the first. It is created with the
+    number of workers for which this machine has memory and the sweep has batches; its keyword-only parameters are its
+    keys in the configuration, their annotations the ranges::
 
         class Mine:
             def __init__(self, room: int, *, address: str) -> None: ...

@@ -96,7 +96,7 @@ class _Worker:
     def _submitted(self, batch: Batch) -> Future[Trained]:
         try:
             with deaf_children():  # The pool starts its process when it gets its first batch.
-                return self._pool.submit(train_batch, batch.configs)
+                return self._pool.submit(train_batch, batch.configs, batch.data)
         except BrokenProcessPool as error:  # The process died since it was last looked at.
             if all(future.done() and not future.exception() for future in self.under_way):
                 self._pool = self._new_pool()
