@@ -10,9 +10,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from pipeline.addresses import database_path
 from pipeline.files_written import write_whole
 from pipeline.records import Record
-from pipeline.stores import database_path
 
 ENTITIES_PER_CALL = 1000
 RUNS_AT_ONCE = 4
