@@ -25,6 +25,8 @@ from pipeline.errors import InputError
 from pipeline.relocate import require_in_place
 
 PAGE = 1000
+NO_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""How stores answer to the id of no experiment."""
 CURVE_COLUMNS = ["run_id", "metric", "step", "value"]
 NEXT_STEP = "train some with: python -m pipeline.run -m"
 
@@ -86,7 +88,12 @@ def chosen_experiment() -> str:
 
     def name_of(experiment_id: str) -> str:
         with reading_store() as client:
-            return str(client.get_experiment(experiment_id).name)
+            try:
+                return str(client.get_experiment(experiment_id).name)
+            except MlflowException as error:
+                if error.error_code not in NO_SUCH:
+                    raise
+                raise ReportError(f"{names.EXPERIMENT_ID}: no experiment {experiment_id!r} here") from None
 
     try:
         names.settle_experiment(name_of)

@@ -79,20 +79,13 @@ def masked_address(address: str) -> str:
 
 def _is_plain(address: str) -> bool:
     """Whether all parsers agree where the user, the host and the rest of an address begin and end."""
-    if not _has_port(address):
-        return False
-    parts = urlsplit(address)
-    user, _, _ = parts.netloc.rpartition("@")
-    return "@" not in user + parts.path + parts.query + parts.fragment
-
-
-def _has_port(address: str) -> bool:
-    """Whether what stands after the host can be a port, or nothing does."""
     try:
-        _ = urlsplit(address).port
+        parts = urlsplit(address)
+        # The port is read to see that it is one.
+        user, port = parts.netloc.rpartition("@")[0], parts.port
     except ValueError:
         return False
-    return True
+    return "@" not in f"{user}{port}{parts.path}{parts.query}{parts.fragment}"
 
 
 def _secrets(address: str) -> set[str]:
@@ -125,10 +118,10 @@ def database_path(address: str) -> Path | None:
     if url.host:
         suggestion = f"sqlite:///{url.host}{f'/{url.database}' if url.database else ''}"
         raise InputError(f"{VARIABLE}: {advice}, got two slashes: {address}; did you mean {suggestion}?")
-    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
-        given = f"an address of SQLite's own ({url.database})" if url.database else "one in memory"
-        given = "one in memory" if url.database == ":memory:" else given
-        raise InputError(f"{VARIABLE}: {advice}, got {given}, which would be lost")
+    if url.database in (None, "", ":memory:"):
+        raise InputError(f"{VARIABLE}: {advice}, got one in memory, which would be lost")
+    if url.database.startswith("file:"):
+        raise InputError(f"{VARIABLE}: {advice}, got an address of SQLite's own, {url.database}")
     return Path(url.database)
 
 
@@ -151,13 +144,17 @@ def require_reachable(address: str) -> None:
     How long one attempt takes at most is in the environment (``pipeline``). It raises what the driver does.
 
     Raises:
-        InputError: a part of a password would be taken for the host.
+        InputError: a part of a password would be taken for the host, and looked up.
     """
     scheme = address.partition(":")[0].partition("+")[0]
-    if scheme in WEB and not _has_port(address):
+    try:
+        host = urlsplit(address).port if scheme in WEB else make_url(address).host if scheme in DATABASE_SERVERS else ""
+    except ValueError:  # The port is no number.
+        host = "@"
+    if "@" in str(host):
         raise InputError(
-            f"{VARIABLE}: expected {scheme}://USER:PASSWORD@HOST:PORT with @ as %40, / as %2F, ? as %3F and # as %23 in"
-            f" the password, got {masked_address(address)}"
+            f"{VARIABLE}: expected {scheme}://USER:PASSWORD@HOST:PORT/ with @ as %40, / as %2F, ? as %3F and # as %23"
+            f" in the password, got {masked_address(address)}"
         )
     if scheme in DATABASE_SERVERS:
         engine = create_engine(address)

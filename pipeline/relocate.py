@@ -53,8 +53,8 @@ def require_in_place(database: Path) -> None:
     """
     for move in moves_of(database):
         raise InputError(
-            f"{database} was moved or copied: it names {move.old} for what is in {move.new} now; to mend it:"
-            f" {COMMAND} {shlex.quote(str(database.absolute()))}"
+            f"{database} was moved or copied: its artifacts are in {move.new}, but it still names {move.old};"
+            f" to mend it: {COMMAND} {shlex.quote(str(database.absolute()))}"
         )
 
 

@@ -22,8 +22,9 @@ from pipeline.addresses import database_path, masked, masked_address, require_re
 from pipeline.errors import InputError
 from pipeline.relocate import require_in_place
 
-# A new database logs a line per table and migration, and a busy one a traceback; both are told in other words here.
-for noisy in ("alembic", "mlflow.store.db.utils"):
+# A new database logs a line per table and migration, a busy one a traceback, a lost server the address with a token in
+# it; all are told in other words here.
+for noisy in ("alembic", "mlflow.store.db.utils", "urllib3.connectionpool"):
     logging.getLogger(noisy).setLevel(logging.CRITICAL)
 
 KNOWN_REVISIONS = {"dc11669786a5"}
