@@ -21,7 +21,6 @@ SECRET_VARIABLES = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 MASK = "***"
 
 _ADDRESS = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
-_PLACE = re.compile(r"[^?&=@#]*")
 _SECRET_KEY = re.compile("pass|pwd|token|secret|key|auth|sig", re.IGNORECASE)
 
 
@@ -57,7 +56,7 @@ def _masked_match(match: re.Match[str]) -> str:
 
 
 def masked_address(address: str) -> str:
-    """An address without user, password and query; where they end is in doubt, without more than that.
+    """An address without user, password and query; of one that parsers cut differently, what is surely none of these.
 
     >>> masked_address("postgresql://me:a/b@c@host:5432/runs"), masked_address("sqlite:////home/me@work/mlflow.db")
     ('postgresql://***@host:5432/runs', 'sqlite:////home/me@work/mlflow.db')
@@ -69,8 +68,8 @@ def masked_address(address: str) -> str:
     if scheme.partition("+")[0] in LOCAL:
         return f"{scheme}://{place}{query and '?' + MASK}"
     if not _is_plain(address):
-        place, query = rest.rpartition("@")[2], ""
-        if not _PLACE.fullmatch(place):
+        before, _, place = rest.rpartition("@")
+        if "?" in before + place:
             return f"{scheme}://{MASK}"
     _, user, place = place.rpartition("@")
     hidden = f"{MASK}@" if user or "@" in rest else ""

@@ -80,8 +80,9 @@ def _move_of(connection: sqlite3.Connection, database: Path, experiment: int, lo
         # The more of the old path is found here, the surer; the folder of an experiment alone is named by a number.
         for depth in range(len(named.parts) - 1, 1, -1):
             candidate = here.joinpath(*named.parts[-depth:])
-            if candidate != named and _holds(candidate, runs) and not (_is_folder(named) and candidate.samefile(named)):
-                return Move(Path(*named.parts[:-depth]), here)
+            if _holds(candidate, runs):  # The nearest counts: a copy may lie inside of its original.
+                is_named = candidate == named or (_is_folder(named) and candidate.samefile(named))
+                return None if is_named else Move(Path(*named.parts[:-depth]), here)
     return None
 
 
