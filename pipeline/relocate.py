@@ -34,8 +34,6 @@ PLACES = {
 }
 """Where a store keeps paths: what reads them, and what writes them."""
 COMMAND = "python -m pipeline.relocate"
-MOST_RUNS = 100
-"""So many runs of an experiment are looked for at the most: a database that is in its place has them elsewhere."""
 
 
 class Move(NamedTuple):
@@ -74,8 +72,8 @@ def _move_of(connection: sqlite3.Connection, database: Path, experiment: int, lo
     named = _local_path(location or "")
     if named is None:
         return None
-    query = "SELECT run_uuid FROM runs WHERE experiment_id = ? ORDER BY start_time DESC LIMIT ?"
-    runs = {str(run) for (run,) in connection.execute(query, (experiment, MOST_RUNS))}
+    query = "SELECT run_uuid FROM runs WHERE experiment_id = ?"
+    runs = {str(run) for (run,) in connection.execute(query, (experiment,))}
     for here in database.absolute().parents:
         # The more of the old path is found here, the surer; the folder of an experiment alone is named by a number.
         for depth in range(len(named.parts) - 1, 1, -1):
@@ -95,7 +93,9 @@ def _local_path(location: str) -> Path | None:
 
 def _holds(folder: Path, runs: set[str]) -> bool:
     """Whether a folder is that of an experiment with these runs; without any it must be as empty as it was made."""
-    return any(_is_folder(folder / run) for run in runs) if runs else _is_folder(folder) and not any(folder.iterdir())
+    if not _is_folder(folder):
+        return False
+    return any(_is_folder(folder / run) for run in runs) if runs else not any(folder.iterdir())
 
 
 def _is_folder(path: Path) -> bool:
