@@ -9,7 +9,6 @@ auditor that used the writer's would share its mistakes.
 
 import argparse
 import hashlib
-import os
 import struct
 import sys
 from collections import Counter
@@ -25,6 +24,7 @@ from analysis.errors import ReportError
 from analysis.store import (
     all_runs,
     artifacts_of,
+    chosen_experiment,
     curves_artifact,
     experiment_named,
     first_line,
@@ -35,6 +35,7 @@ from analysis.store import (
 )
 from analysis.tables import Weights
 from pipeline import names
+from pipeline.addresses import masked
 from pipeline.commands import run_command
 
 Points = Sequence[tuple[str, int, float]]
@@ -190,21 +191,21 @@ def _hashed(points: Points, weights: Weights) -> str:
 def main() -> None:
     """Prints what was found; exit code 1 if anything is wrong."""
     parser = argparse.ArgumentParser(prog="python -m analysis.audit", description="Audits the tracked runs.")
-    default = os.environ.get("MLFLOW_EXPERIMENT_NAME", "symmetry")
     parser.add_argument(
-        "--experiment", default=default, metavar="NAME", help="MLflow experiment (default: %(default)s)"
+        "--experiment", metavar="NAME", help="MLflow experiment (default: that of the environment, or symmetry)"
     )
     parser.add_argument("--thorough", action="store_true", help="read every metric from the store itself: 30 ms a run")
     parser.add_argument("--against", metavar="URI", help="another tracking store that should hold the same numbers")
     arguments = parser.parse_args()
     try:
-        audit = audit_of(arguments.experiment, thorough=arguments.thorough)
+        experiment = chosen_experiment() if arguments.experiment is None else arguments.experiment
+        audit = audit_of(experiment, thorough=arguments.thorough)
         print(audit)
         different = []
         if arguments.against is not None:
-            other = audit_of(arguments.experiment, thorough=arguments.thorough, tracking_uri=arguments.against)
+            other = audit_of(experiment, thorough=arguments.thorough, tracking_uri=arguments.against)
             different = differences(audit, other)
-            print("\n".join([*different, f"{len(different)} differences from {arguments.against}"]))
+            print("\n".join([*different, f"{len(different)} differences from {masked(arguments.against)}"]))
     except ReportError as error:
         sys.exit(str(error))
     sys.exit(1 if audit.problems or different else 0)

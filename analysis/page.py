@@ -82,7 +82,7 @@ def rendered_page(
         resamples=RESAMPLES,
         commands=commands_of(tables),
         tracking_link=f"{tables.ui_address}/#/experiments/{tables.experiment_id}",
-        is_local=tables.ui_address == names.UI_ADDRESS,
+        ui_command=tables.ui_command if tables.ui_address == names.UI_ADDRESS else "",
         views=list(tables.views.items()),
     )
 

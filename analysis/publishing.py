@@ -4,8 +4,10 @@ from pathlib import Path
 
 from mlflow import MlflowClient, get_tracking_uri
 
+from analysis.store import first_line
 from analysis.tables import Tables
 from pipeline import names
+from pipeline.addresses import store_address
 
 ARTIFACT_FOLDER = "report"
 
@@ -18,10 +20,10 @@ def publish(tables: Tables, page: Path, conclusion: str) -> None:
     if tables.parent is None:
         return
     try:
-        client = MlflowClient(names.store_address(get_tracking_uri()))
+        client = MlflowClient(store_address(get_tracking_uri()))
         client.log_artifact(tables.parent, str(page), ARTIFACT_FOLDER)
         note = f"{conclusion}\n\nThe report is under Artifacts: {ARTIFACT_FOLDER}/{page.name}."
         client.set_tag(tables.parent, names.NOTE_TAG, note)
         client.set_experiment_tag(tables.experiment_id, names.NOTE_TAG, note)
     except Exception as error:  # Each store raises its own types.
-        print(f"The page was not attached to run {tables.parent}: {str(error).splitlines()[0]}")
+        print(f"The page was not attached to run {tables.parent}: {first_line(error)}")

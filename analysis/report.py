@@ -8,7 +8,6 @@ decide and the general figures that fit. Every report also renews a page that li
 
 import argparse
 import io
-import os
 import sys
 from collections.abc import Sequence
 from importlib.resources import files
@@ -26,6 +25,7 @@ from analysis.page import Shown, lead, rendered_page
 from analysis.publishing import publish
 from analysis.questions import ANSWERS
 from analysis.runs import load_tables
+from analysis.store import chosen_experiment
 from analysis.tables import Tables
 from pipeline.commands import run_command
 
@@ -106,13 +106,13 @@ def _saved(drawing: Drawing, name: str, folder: Path) -> bytes:
 def main() -> None:
     """Runs the command line; a user's mistake ends in one line and exit code 1."""
     parser = argparse.ArgumentParser(prog="python -m analysis.report", description="Reports on the tracked runs.")
-    default = os.environ.get("MLFLOW_EXPERIMENT_NAME", "symmetry")
-    parser.add_argument("--experiment", default=default, help="MLflow experiment (default: %(default)s)")
+    parser.add_argument("--experiment", help="MLflow experiment (default: that of the environment, or symmetry)")
     parser.add_argument("--output", type=Path, default=Path("reports"), help="folder to write into (default: reports)")
     parser.add_argument("--only", nargs="+", default=[], metavar="FIGURE", help=f"some of: {', '.join(FIGURES)}")
     arguments = parser.parse_args()
     try:
-        for path in write_report(arguments.experiment, arguments.output, arguments.only):
+        experiment = chosen_experiment() if arguments.experiment is None else arguments.experiment
+        for path in write_report(experiment, arguments.output, arguments.only):
             print(path)
     except (ReportError, OSError) as error:
         sys.exit(" ".join(str(error).split()))

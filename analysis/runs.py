@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -23,6 +24,7 @@ from analysis.store import (
 )
 from analysis.tables import Question, Tables
 from pipeline import names
+from pipeline.addresses import database_path, ui_command
 
 
 def load_tables(experiment_name: str) -> Tables:
@@ -60,9 +62,16 @@ def load_tables(experiment_name: str) -> Tables:
         question=_question(by_age),
         commands=commands,
         ui_address=names.ui_address(get_tracking_uri()),
+        ui_command=_ui_command(get_tracking_uri()),
         views=_views(experiment, newest),
         notes=notes,
     )
+
+
+def _ui_command(address: str) -> str:
+    """What opens the UI in the folder of the project; the page may be published, so it names no more than it must."""
+    is_found = database_path(address) == Path("mlflow.db").absolute()
+    return "mlflow ui" if is_found else ui_command(address)
 
 
 def _newest_runs(finished: list[Run], notes: list[str]) -> pd.DataFrame:

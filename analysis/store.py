@@ -15,20 +15,18 @@ from mlflow import MlflowClient, get_tracking_uri
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from analysis.errors import ReportError
 from analysis.tables import Weights
 from pipeline import names
-
-# Its progress bars would mix with what this project prints; local files need none.
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-# MLflow would retry a server that does not answer for minutes.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+from pipeline.addresses import database_path, masked, masked_address, require_reachable, store_address
+from pipeline.errors import InputError
+from pipeline.relocate import require_in_place
 
 PAGE = 1000
+NO_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""How stores answer to the id of no experiment."""
 CURVE_COLUMNS = ["run_id", "metric", "step", "value"]
 NEXT_STEP = "train some with: python -m pipeline.run -m"
 
@@ -41,26 +39,32 @@ def reading_store(tracking_uri: str | None = None) -> Iterator[MlflowClient]:
         tracking_uri: the store; None for the one that MLflow is set to.
     """
     uri = tracking_uri or get_tracking_uri()
-    _require_database(uri)
     try:
-        yield MlflowClient(names.store_address(uri))
+        _require_database(uri)
+        require_reachable(uri)
+        yield MlflowClient(store_address(uri))
+    except InputError as error:
+        raise ReportError(str(error)) from None
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:
         remedy = "; start the server, or correct the address" if uri.startswith("http") else ""
-        line = f"MLFLOW_TRACKING_URI: cannot read {uri}: {first_line(error)}{remedy}"
-        raise ReportError(names.without_password(line)) from None
+        line = f"MLFLOW_TRACKING_URI: cannot read {masked_address(uri)}: {first_line(error, uri)}{remedy}"
+        raise ReportError(line) from None
 
 
-def first_line(error: BaseException) -> str:
-    """The message of an error from one of MLflow's many stores, in one line of moderate length."""
-    return (str(error) or type(error).__name__).splitlines()[0][:240]
+def first_line(error: BaseException, *addresses: str) -> str:
+    """The message of an error from one of MLflow's many stores, in one line of moderate length, without secrets.
+
+    Args:
+        addresses: of other stores than the one that MLflow is set to.
+    """
+    return masked((str(error) or type(error).__name__).splitlines()[0], get_tracking_uri(), *addresses)[:240]
 
 
 def _require_database(uri: str) -> None:
     """Reading must not create a database, nor put MLflow's tables into one of another program, as MLflow would."""
-    if not uri.startswith("sqlite:"):
+    path = database_path(uri)
+    if path is None:
         return
-    database = make_url(uri).database
-    path = Path(database or ":memory:")
     if not path.exists() or (path.is_file() and path.stat().st_size == 0):
         missing = "is empty" if path.exists() else "does not exist"
         raise ReportError(
@@ -72,6 +76,30 @@ def _require_database(uri: str) -> None:
     except sqlite3.Error as error:
         reason = "it is a folder" if path.is_dir() else first_line(error)
         raise ReportError(f"MLFLOW_TRACKING_URI: cannot read {path} as a database of MLflow: {reason}") from None
+    require_in_place(path)
+
+
+def chosen_experiment() -> str:
+    """The experiment that the environment chooses, or the default one.
+
+    Raises:
+        ReportError: it chooses one that does not exist, or the store does not answer.
+    """
+
+    def name_of(experiment_id: str) -> str:
+        with reading_store() as client:
+            try:
+                return str(client.get_experiment(experiment_id).name)
+            except MlflowException as error:
+                if error.error_code not in NO_SUCH:
+                    raise
+                raise ReportError(f"{names.EXPERIMENT_ID}: no experiment {experiment_id!r} here") from None
+
+    try:
+        names.settle_experiment(name_of)
+    except InputError as error:
+        raise ReportError(str(error)) from None
+    return os.environ.get(names.EXPERIMENT_NAME, "symmetry")
 
 
 def experiment_named(client: MlflowClient, name: str) -> Experiment:

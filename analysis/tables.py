@@ -42,6 +42,7 @@ class Tables:
         question: what the newest sweep of a prepared question asks, or None.
         commands: the commands of the sweeps, oldest first.
         ui_address: where the MLflow UI shows these runs.
+        ui_command: what opens it there, if no server does.
         views: label -> link of the prepared views of the newest sweep in the UI.
         notes: sentences about what is missing or was read another way; the page shows them first.
     """
@@ -55,6 +56,7 @@ class Tables:
     question: Question | None = None
     commands: list[str] = field(default_factory=list)
     ui_address: str = names.UI_ADDRESS
+    ui_command: str = "mlflow ui"
     views: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 

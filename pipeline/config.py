@@ -10,7 +10,7 @@ from dataclasses import fields
 from functools import cache, cached_property
 from typing import Annotated, Any, Literal, get_type_hints
 
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Len, Lt
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
@@ -132,7 +132,7 @@ class Config:
     arithmetic: Annotated[str, OneOf(ARITHMETICS)]
     dtype: Literal["float64", "float32"]
     measures: tuple[Annotated[str, OneOf(MEASURES)], ...]
-    experiment_name: str
+    experiment_name: Annotated[str, Len(1, 500)]
     question: QuestionConfig | None
     size: Literal["default", "large"]
     rerun: bool

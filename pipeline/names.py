@@ -1,8 +1,11 @@
 """The public names: metric keys, tags, artifact files and links. Dashboards and scripts depend on them."""
 
-import re
+import os
+from collections.abc import Callable
 from sys import float_info
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
+
+from pipeline.errors import InputError
 
 LOSS_TRAIN = "loss/train"
 LOSS_TEST = "loss/test"
@@ -62,6 +65,9 @@ RERUN_TAG = "rerun"
 DIGEST_TAG = "result.digest"
 DATA_DIGEST_PARAM = "data.digest"
 
+EXPERIMENT_NAME, EXPERIMENT_ID = "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"
+"""MLflow's variables of the environment that choose an experiment."""
+
 UI_ADDRESS = "http://127.0.0.1:5000"
 """Where a bare ``mlflow ui`` listens."""
 
@@ -77,6 +83,26 @@ JOBS_FILE = "jobs.json"
 TRACEBACK_FILE = "traceback.txt"
 
 LARGEST_FLOAT = float_info.max
+
+
+def settle_experiment(name_of: Callable[[str], str]) -> None:
+    """Lets the variable of the experiment's name say what that of its id says; an empty variable counts as none.
+
+    Args:
+        name_of: asks the store for the name of the experiment with an id.
+
+    Raises:
+        InputError: both are there, and name two experiments.
+    """
+    name, identity = (os.environ.pop(variable, "") for variable in (EXPERIMENT_NAME, EXPERIMENT_ID))
+    if identity:
+        os.environ[EXPERIMENT_ID] = identity
+        found = name_of(identity)
+        if name not in ("", found):
+            raise InputError(f"{EXPERIMENT_ID}: {identity} is {found!r}, but {EXPERIMENT_NAME} is {name!r}; unset one")
+        name = found
+    if name:
+        os.environ[EXPERIMENT_NAME] = name
 
 
 def infinite(value: float) -> float:
@@ -124,25 +150,3 @@ def ui_address(tracking_uri: str) -> str:
     if parts.scheme not in ("http", "https"):
         return UI_ADDRESS
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
-
-
-def store_address(tracking_uri: str) -> str:
-    """The address by which to open a store: that of a local database without percent signs that stand for others.
-
-    MLflow makes the folder that the address spells, so ``it%27s`` beside the folder ``it's``, and leaves it empty.
-
-    >>> store_address("sqlite:////home/it%27s/mlflow.db"), store_address("http://host/a%20b")
-    ("sqlite:////home/it's/mlflow.db", 'http://host/a%20b')
-    """
-    plain = unquote(tracking_uri)
-    is_the_same = unquote(plain) == plain and not set("?#") & set(plain)
-    return plain if tracking_uri.startswith("sqlite:") and is_the_same else tracking_uri
-
-
-def without_password(text: str) -> str:
-    """A message without what stands before the host in the addresses of stores: it is printed and logged.
-
-    >>> without_password("cannot reach postgresql://me:secret@runs.example.org/mlflow")
-    'cannot reach postgresql://runs.example.org/mlflow'
-    """
-    return re.sub(r"//[^/@ ]*@", "//", text)

@@ -50,6 +50,7 @@ def _run() -> None:
     # Without it Hydra prints several lines of its own and exits; with it the exception arrives here.
     os.environ[FULL_ERROR] = "1"
     try:
+        _settle_experiment()
         run()
     except InputError as error:
         if wants_traceback and error.__cause__ is not None:  # The user's own executor raised.
@@ -67,6 +68,20 @@ def _run() -> None:
             # A full disk, a folder that is read-only: what the system says of it is all there is to say.
             sys.exit(f"{error.filename or 'this system'}: {error.strerror}")
         raise
+
+
+def _settle_experiment() -> None:
+    """Finds the experiment that the environment chooses, unless the command line names one."""
+    from pipeline.names import settle_experiment
+
+    def name_of(experiment_id: str) -> str:
+        # Importing MLflow takes seconds, and hardly anybody chooses an experiment by its id.
+        from pipeline.stores import name_of_experiment
+
+        return name_of_experiment(experiment_id)
+
+    if not any(argument.startswith("experiment_name=") for argument in sys.argv[1:]):
+        settle_experiment(name_of)
 
 
 if __name__ == "__main__":

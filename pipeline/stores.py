@@ -16,29 +16,26 @@ from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.store.db.utils import _get_latest_schema_revision, _initialize_tables, create_sqlalchemy_engine
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.file_utils import ExclusiveFileLock
-from sqlalchemy.engine import make_url
 
 from pipeline import names
+from pipeline.addresses import database_path, masked, masked_address, require_reachable, store_address
 from pipeline.errors import InputError
+from pipeline.relocate import require_in_place
 
-# MLflow's progress bars would mix with what this project prints; local files need none.
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-# A lost server is told and tried again by ``pipeline.delivery``; MLflow's own 7 tries would keep silent for minutes.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-# For a line about each run it would ask the server about the run once more.
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-# A new database logs a line per table and migration, and a busy one a traceback; both are told in other words here.
-for noisy in ("alembic", "mlflow.store.db.utils"):
+# A new database logs a line per table and migration, a busy one a traceback, a lost server the address with a token in
+# it; all are told in other words here.
+for noisy in ("alembic", "mlflow.store.db.utils", "urllib3.connectionpool"):
     logging.getLogger(noisy).setLevel(logging.CRITICAL)
 
 KNOWN_REVISIONS = {"dc11669786a5"}
 """Schema revisions (MLflow 3.17) of which this project knows the rows."""
+NO_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""How stores answer to the id of no experiment."""
 
 
 def first_line(error: BaseException) -> str:
     """The message of an error from one of MLflow's many stores, in one line."""
-    return names.without_password((str(error) or type(error).__name__).splitlines()[0])
+    return masked((str(error) or type(error).__name__).splitlines()[0], get_tracking_uri())
 
 
 @contextmanager
@@ -49,8 +46,8 @@ def store_complaints() -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        uri = names.without_password(get_tracking_uri())
-        raise InputError(f"MLFLOW_TRACKING_URI: cannot track to {uri}: {first_line(error)}") from None
+        address = masked_address(get_tracking_uri())
+        raise InputError(f"MLFLOW_TRACKING_URI: cannot track to {address}: {first_line(error)}") from None
 
 
 def beside_others(write: Callable[[], None]) -> None:
@@ -77,13 +74,11 @@ def opened_store(experiment_name: str) -> Iterator[tuple[MlflowClient, str]]:
     """
     with store_complaints():
         path = database_path(get_tracking_uri())
-        if path is None and get_tracking_uri().startswith("sqlite:"):
-            raise InputError("MLFLOW_TRACKING_URI: expected a database file, got one in memory, which would be lost")
         _require_plain(str(path or ""), "database")
         with _alone(path):
             if path is not None:
                 _require_schema(path)
-            client = MlflowClient(names.store_address(get_tracking_uri()))
+            client = _client(path)
             experiment_id = _experiment_id(client, experiment_name)
             _require_artifact_folder(str(client.get_experiment(experiment_id).artifact_location))
             yield client, experiment_id
@@ -96,22 +91,47 @@ def experiment_to_read(experiment_name: str) -> tuple[MlflowClient, str] | None:
         InputError: the store does not answer, or is of another MLflow.
     """
     with store_complaints():
-        path = database_path(get_tracking_uri())
-        if path is not None:
-            if not path.exists() or path.stat().st_size == 0:
-                return None
-            _require_schema(path)
-        client = MlflowClient(names.store_address(get_tracking_uri()))
-        experiment = client.get_experiment_by_name(experiment_name)
-        return None if experiment is None else (client, str(experiment.experiment_id))
+        client = _client_to_read()
+        experiment = client.get_experiment_by_name(experiment_name) if client else None
+        return None if client is None or experiment is None else (client, str(experiment.experiment_id))
 
 
-def database_path(uri: str) -> Path | None:
-    """The file of a local SQLite store, or None for any other store."""
-    if not uri.startswith("sqlite:"):
-        return None
-    database = make_url(uri).database
-    return Path(database) if database and database != ":memory:" else None
+def name_of_experiment(experiment_id: str) -> str:
+    """The name of an experiment that exists.
+
+    Raises:
+        InputError: it does not, or the store does not answer.
+    """
+    with store_complaints():
+        client = _client_to_read()
+        try:
+            if client is not None:
+                return str(client.get_experiment(experiment_id).name)
+        except MlflowException as error:
+            if error.error_code not in NO_SUCH:
+                raise
+        raise InputError(
+            f"{names.EXPERIMENT_ID}: no experiment {experiment_id!r} in {masked_address(get_tracking_uri())}"
+        )
+
+
+def _client_to_read() -> MlflowClient | None:
+    """A client of the store, or None where a local one is yet to be made."""
+    path = database_path(get_tracking_uri())
+    if path is not None:
+        if not path.exists() or path.stat().st_size == 0:
+            return None
+        _require_schema(path)
+    return _client(path)
+
+
+def _client(database: Path | None) -> MlflowClient:
+    """A client of the store, whose database is in order if it is a local one."""
+    if database is None:
+        require_reachable(get_tracking_uri())
+    else:
+        require_in_place(database)
+    return MlflowClient(store_address(get_tracking_uri()))
 
 
 def local_store(client: MlflowClient, experiment_id: str) -> SqlAlchemyStore | None:
@@ -129,6 +149,7 @@ def local_store(client: MlflowClient, experiment_id: str) -> SqlAlchemyStore | N
 def _alone(path: Path | None) -> ExclusiveFileLock | nullcontext[None]:
     if path is None or os.name == "nt":
         return nullcontext()
+    path.parent.mkdir(parents=True, exist_ok=True)  # As MLflow does, but later.
     return ExclusiveFileLock(f"{path}.lock")
 
 

@@ -1,13 +1,16 @@
 """The table that a sweep prints at its end."""
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import pandas as pd
+from mlflow import get_tracking_uri
 from mlflow.entities import Run
 
 from pipeline import names
+from pipeline.addresses import ui_command
 
 GROUPS = ("model", "init", "data", "optimizer", "arithmetic")
 COLUMNS = {
@@ -88,7 +91,7 @@ def sweep_summary(runs: Sequence[Run], experiment_name: str, links: Mapping[str,
     return (
         f"best run of each {', '.join(compared)}, by {loss}:\n\n{text}\n\n"
         f"Browse the runs:{_browsing(links)}\n"
-        f"Draw the figures: python -m analysis.report --experiment {experiment_name}"
+        f"Draw the figures: python -m analysis.report --experiment {shlex.quote(experiment_name)}"
     )
 
 
@@ -96,7 +99,12 @@ def _browsing(links: Mapping[str, str]) -> str:
     """How to open the UI (a tracking server serves its own), and one indented line per view."""
     is_local = all(link.startswith(f"{names.UI_ADDRESS}/") for link in links.values())
     width = max(map(len, links), default=0)
-    return "\n".join(["  mlflow ui" if is_local else "", *(f"  {key:{width}}  {link}" for key, link in links.items())])
+    return "\n".join(
+        [
+            f"  {ui_command(get_tracking_uri())}" if is_local else "",
+            *(f"  {key:{width}}  {link}" for key, link in links.items()),
+        ]
+    )
 
 
 def _row(run: Run) -> dict[str, object]:

@@ -2,17 +2,18 @@
 
 import tempfile
 from collections.abc import Sequence
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any, Protocol
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from pipeline.addresses import database_path
 from pipeline.files_written import write_whole
 from pipeline.records import Record
-from pipeline.stores import database_path
 
 ENTITIES_PER_CALL = 1000
 RUNS_AT_ONCE = 4
@@ -54,10 +55,16 @@ class PublicCalls:
             self._half_written.remove(run_id)
         self._refusal = None
         new = {_moment(record): record for record in records if _moment(record) not in self._written}.values()
-        # Its threads die with the process, so that Ctrl-C need not wait for a server that hangs.
-        with ThreadPool(max(1, min(self._at_once, len(new)))) as pool:
-            for _ in pool.imap_unordered(self._write_unless_refused, new):
-                pass
+        waiting: SimpleQueue[Record] = SimpleQueue()
+        for record in new:
+            waiting.put(record)
+        # They die with the process, so that Ctrl-C need not wait for a server that hangs. (A pool's would not, or it
+        # wants semaphores, which are refused where shared memory is read-only.)
+        threads = [Thread(target=self._write_waiting, args=(waiting,), daemon=True) for _ in range(self._at_once)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
         if self._refusal is not None:
             raise self._refusal
         run_ids = [self._written[_moment(record)] for record in records]
@@ -67,13 +74,15 @@ class PublicCalls:
     def end(self, run_id: str, status: str) -> None:
         self._client.set_terminated(run_id, status)
 
-    def _write_unless_refused(self, record: Record) -> None:
-        """Writes a record, unless the store has refused one already: it would refuse the next hundred too."""
-        if self._refusal is None:
-            try:
-                self._write(record)
-            except Exception as error:
-                self._refusal = error
+    def _write_waiting(self, waiting: SimpleQueue[Record]) -> None:
+        """Writes one record after the other, until the store refuses one: it would refuse the next hundred too."""
+        try:
+            while self._refusal is None:
+                self._write(waiting.get_nowait())
+        except Empty:
+            pass
+        except Exception as error:
+            self._refusal = error
 
     def _write(self, record: Record) -> None:
         run = self._client.create_run(

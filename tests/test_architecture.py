@@ -8,7 +8,8 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 FLOORS = [
     {
-        "errors", "memory", "ranges", "names", "interrupts", "commands", "drivers", "files_written", "standard_output",
+        "errors", "memory", "ranges", "names", "addresses", "relocate",
+        "interrupts", "commands", "drivers", "files_written", "standard_output",
         "arithmetic", "activations", "losses", "layer", "initializers", "symmetry",
     },
     {"network", "optimizers", "optimum", "cells", "reading", "files", "sources", "data"},
@@ -72,7 +73,7 @@ def test_a_module_imports_only_from_its_floor_or_below(path: Path) -> None:
 
 @pytest.mark.parametrize("path", ANALYSIS, ids=lambda path: path.stem)
 def test_analysis_takes_only_names_and_the_form_of_commands_from_the_pipeline(path: Path) -> None:
-    assert pipeline_modules(imported(path)) <= {"names", "commands"}
+    assert pipeline_modules(imported(path)) <= {"names", "addresses", "errors", "relocate", "commands"}
     assert not any(name.startswith("hydra") for name in imported(path))
 
 

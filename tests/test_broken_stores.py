@@ -1,12 +1,15 @@
 """Tracking stores that are none: pipeline, report and auditor say so in one line, and readers write nothing."""
 
+import errno
 import hashlib
+import os
 import shutil
 import socket
 import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
+from multiprocessing import synchronize
 from pathlib import Path
 
 import mlflow
@@ -16,9 +19,12 @@ from analysis.audit import audit_of
 from analysis.errors import ReportError
 from analysis.runs import load_tables
 from pipeline.errors import InputError
+from pipeline.executors.processes import worker_processes
 from pipeline.stores import opened_store
 from pipeline.tracking import Tracker
+from pipeline.writers import PublicCalls
 from tests.command_line import command
+from tests.test_writers import RECORDS
 
 REVISION = "UPDATE alembic_version SET version_num = "
 
@@ -146,8 +152,14 @@ ADDRESSES = [
     "https://user:secret@127.0.0.1:9",
     "sqlite://",
     "sqlite:///:memory:",
-    "sqlite:///absent/folder/mlflow.db",
+    "sqlite://mlflow.db",
+    "sqlite:mlflow.db",
     "postgresql://user:secret@127.0.0.1:9/mlflow",
+    "postgresql+psycopg2://127.0.0.1:9/mlflow?user=me&password=secret",
+    "postgresql+psycopg2://user:secret/part@127.0.0.1:9/mlflow",
+    "postgresql+psycopg2://user:part@secret@127.0.0.1:9/mlflow",
+    "http://127.0.0.1:9/?token=secret",
+    "http://user:secret/part@127.0.0.1:9",
     "\x01",
 ]
 
@@ -169,12 +181,18 @@ def test_an_address_without_a_store_is_told_in_one_line(
     assert not list(tmp_path.rglob("*.db"))
 
 
+@pytest.mark.parametrize("scheme", ["http", "postgresql+psycopg2"])
 @pytest.mark.parametrize("user", USERS)
-def test_a_server_that_never_replies_is_given_up(tracking_to: None, monkeypatch: pytest.MonkeyPatch, user: str) -> None:
+def test_a_server_that_never_replies_is_given_up(
+    tracking_to: None, monkeypatch: pytest.MonkeyPatch, user: str, scheme: str
+) -> None:
+    if "psycopg2" in scheme:
+        pytest.importorskip("psycopg2")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setenv("PGCONNECT_TIMEOUT", "2")  # It takes no less.
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        address = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}"
         mlflow.set_tracking_uri(address)
         start = time.monotonic()
         with pytest.raises((InputError, ReportError)) as caught:
@@ -184,6 +202,41 @@ def test_a_server_that_never_replies_is_given_up(tracking_to: None, monkeypatch:
     assert message.startswith("MLFLOW_TRACKING_URI: ")
     assert address in message
     assert len(message.splitlines()) == 1
+
+
+def test_no_wait_for_a_server_is_left_to_the_system() -> None:
+    """Two minutes, in silence."""
+    assert 0 < int(os.environ["PGCONNECT_TIMEOUT"]) <= 10
+    assert 0 < int(os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]) <= 30
+
+
+def test_a_database_in_a_folder_that_is_yet_to_be_made_is_made_by_writers_only(
+    tmp_path: Path, tracking_to: None
+) -> None:
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/new/folder/mlflow.db")
+    for read in READERS.values():
+        with pytest.raises(ReportError, match="no tracked runs here"):
+            read("symmetry")
+    assert not (tmp_path / "new").exists()
+    Tracker("symmetry")
+    assert (tmp_path / "new" / "folder" / "mlflow.db").exists()
+
+
+def test_writers_need_no_shared_memory(
+    database: Path, tmp_path: Path, tracking_to: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Semaphores are files in /dev/shm; where that is read-only the store is none the worse."""
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(synchronize._multiprocessing, "SemLock", refused)
+    shutil.copy(database, tmp_path / "mlflow.db")
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    client = mlflow.MlflowClient()
+    assert len(PublicCalls(client, str(client.create_experiment("tests", str(tmp_path / "kept")))).write(RECORDS)) == 4
+    with pytest.raises(InputError, match=r"^executor: expected inline where shared memory \(/dev/shm\) is refused"):
+        worker_processes(2, workers=2)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from analysis.claims import claims_of
 from analysis.page import rendered_page
 from analysis.runs import load_tables
 from pipeline import names, tracking
+from pipeline.addresses import ui_command
 from pipeline.summary import best_first, sweep_summary
 from pipeline.tracking import Tracker
 from pipeline.views import LISTED_SWEEPS, Child, shared_views, unlisted_views
@@ -261,8 +262,8 @@ def test_a_sweep_prints_its_links_and_the_report_repeats_them(
 @pytest.mark.parametrize(
     ("address", "lines"),
     [
-        (None, ["Browse the runs:  mlflow ui"]),
-        (names.UI_ADDRESS, ["Browse the runs:  mlflow ui", "  runs    RUNS", "  curves  CURVES"]),
+        (None, ["Browse the runs:  UI"]),
+        (names.UI_ADDRESS, ["Browse the runs:  UI", "  runs    RUNS", "  curves  CURVES"]),
         ("https://runs.example.org", ["Browse the runs:", "  runs    RUNS", "  curves  CURVES"]),
         # Another port of this machine is a server too.
         (f"{names.UI_ADDRESS}1", ["Browse the runs:", "  runs    RUNS", "  curves  CURVES"]),
@@ -270,7 +271,7 @@ def test_a_sweep_prints_its_links_and_the_report_repeats_them(
 )
 def test_the_summary_says_how_to_browse(address: str | None, lines: list[str]) -> None:
     links = {} if address is None else names.view_links("1", PARENT, address)
-    expected = "\n".join(lines)
+    expected = "\n".join(lines).replace("UI", ui_command(mlflow.get_tracking_uri()))
     for view, link in links.items():
         expected = expected.replace(view.upper(), link)
     params = {"model": "mlp", "init": "zeros", "data": "digits", "optimizer": "gd", "arithmetic": "exact"}

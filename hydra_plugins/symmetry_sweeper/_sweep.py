@@ -84,6 +84,7 @@ def run_sweep(
         return []
 
     # Importing MLflow takes seconds, and a wrong key should not have to wait for it.
+    from pipeline.addresses import masked
     from pipeline.summary import best_first, conclusion_of, sweep_summary
     from pipeline.tracking import Tracker
 
@@ -99,7 +100,7 @@ def run_sweep(
     finished = {run.fingerprint: run for run in kept}
     plan = plan_of(jobs, configs, fingerprints, begun, finished)
     swept_keys = varying_keys(jobs)
-    command = shlex.join(["python", "-m", "pipeline.run", "-m", *arguments])
+    command = masked(shlex.join(["python", "-m", "pipeline.run", "-m", *arguments]))
     log.info(f"{plan} (over {', '.join(swept_keys) or 'nothing'})")
     returns: list[Sequence[JobReturn]] = []
     parent = begun.run_id if begun else None

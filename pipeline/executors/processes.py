@@ -10,6 +10,7 @@ from multiprocessing import get_context, parent_process
 from threadpoolctl import threadpool_limits
 
 from pipeline.cache_fit import cores
+from pipeline.errors import InputError
 from pipeline.executors.batch import Batch, Failure, Trained, given_up, train_batch
 from pipeline.executors.inline import InlineExecutor
 from pipeline.executors.interface import PER_SLOT, TRIES, Executor
@@ -28,7 +29,12 @@ def worker_processes(room: int, *, workers: Count | None) -> Executor:
         workers: how many are wanted; None for one on each core.
     """
     workers = min(workers or cores(), room)
-    return ProcessExecutor(workers) if workers > 1 else InlineExecutor()
+    try:
+        return ProcessExecutor(workers) if workers > 1 else InlineExecutor()
+    except OSError as error:  # Its queues need semaphores, which are files in shared memory.
+        raise InputError(
+            f"executor: expected inline where shared memory (/dev/shm) is refused ({error.strerror}), got processes"
+        ) from None
 
 
 class ProcessExecutor:
