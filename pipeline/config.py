@@ -24,10 +24,10 @@ from pipeline.losses import LOSSES
 from pipeline.measures import MEASURES
 from pipeline.optimizers import OPTIMIZERS
 from pipeline.options import STRICT, callable_named, checked_options
-from pipeline.ranges import Count, Fraction, NonNegative
+from pipeline.ranges import FROM_TEXT, Count, Fraction, NonNegative
 from pipeline.sources import SOURCES
 
-Seed = Annotated[int, Ge(0)]
+Seed = Annotated[int, Ge(0), FROM_TEXT]
 EXACT_INTEGERS = 2**53
 """Below this float64 holds every whole number; stores of metrics know no more steps either."""
 
@@ -88,11 +88,11 @@ class OptimizerConfig(Group):
 class TrainingConfig(Group):
     """Group ``training``: a batch_size of None takes the full batch, a loss of None the cross-entropy."""
 
-    steps: Annotated[int, Ge(0), Lt(EXACT_INTEGERS)]
+    steps: Annotated[int, Ge(0), Lt(EXACT_INTEGERS), FROM_TEXT]
     batch_size: Count | None
     l2: NonNegative
     loss: Annotated[str, OneOf(LOSSES)] | None
-    measure_at: Annotated[int, Ge(2), Lt(EXACT_INTEGERS)]
+    measure_at: Annotated[int, Ge(2), Lt(EXACT_INTEGERS), FROM_TEXT]
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -28,6 +28,7 @@ def main() -> None:
 
 def _run() -> None:
     from pipeline.composition import bound_basic_sweeper, comes_from_hydra, complaint
+    from pipeline.config_loader import use_config_loader
     from pipeline.configuration_files import bound_files
     from pipeline.errors import ExecutorLostError, FailedJobsError, InputError, StoreLostError
     from pipeline.interrupts import raise_interruption_behind
@@ -41,6 +42,7 @@ def _run() -> None:
         )
     bound_basic_sweeper()
     bound_files()
+    use_config_loader()
     wants_traceback = os.environ.get(FULL_ERROR) == "1"
     # Without it Hydra prints several lines of its own and exits; with it the exception arrives here.
     os.environ[FULL_ERROR] = "1"

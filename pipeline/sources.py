@@ -19,12 +19,12 @@ from sklearn import datasets
 
 from pipeline.errors import InputError
 from pipeline.files import Examples, read_csv, read_idx
-from pipeline.ranges import Count, NonNegative
+from pipeline.ranges import FROM_TEXT, Count, NonNegative
 
 __all__ = ["SOURCES", "Examples"]
 
-Classes = Annotated[int, Ge(2)]
-Correlation = Annotated[float, Ge(0), Le(1)]
+Classes = Annotated[int, Ge(2), FROM_TEXT]
+Correlation = Annotated[float, Ge(0), Le(1), FROM_TEXT]
 
 
 def digits(generator: np.random.Generator) -> Examples:

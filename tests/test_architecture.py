@@ -15,7 +15,7 @@ FLOORS = [
     {"measurements", "measures", "training"},
     {
         "described", "options", "config", "footprint", "stacking", "cache_fit", "composition", "configuration_files",
-        "hydra_yaml", "cached_composition", "executors", "sweep", "plan", "estimate",
+        "hydra_yaml", "config_loader", "cached_composition", "checked_jobs", "executors", "sweep", "plan", "estimate",
     },
     {
         "environment", "records", "journal", "delivery", "stores", "tracked_runs", "leftovers", "writers",

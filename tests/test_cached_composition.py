@@ -18,7 +18,8 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.base import Container, Node
 from omegaconf.errors import ConfigKeyError
 
-from pipeline.cached_composition import CachedComposition, checked_configs
+from pipeline.cached_composition import CachedComposition
+from pipeline.checked_jobs import checked_configs
 from pipeline.composition import resolved_values
 from pipeline.errors import InputError
 from pipeline.interrupts import Interrupted
