@@ -156,7 +156,11 @@ class CachedComposition:
         if sections is not None:
             return {section.key: section.resolved for section in sections}
         with current_hydra_kept():
-            return resolved_values(self.prepare(number, overrides))
+            config = self.prepare(number, overrides)
+            # As in a job, which is given its configuration without the section, and reads that with ${hydra:...} only.
+            task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+            OmegaConf.copy_cache(from_config=config, to_config=task)
+            return resolved_values(task)
 
     def is_alike(self, overrides: Sequence[str]) -> bool:
         """Whether the values of a job are the same whatever its number and its folder."""
