@@ -23,7 +23,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
-from pipeline.composition import REFERS, resolved_alone, resolved_values
+from pipeline.composition import REFERS, resolved_alone, resolved_values, share_times
 from pipeline.config_loader import describe_overrides
 from pipeline.hydra_yaml import dumped, plain
 from pipeline.interrupts import raise_interruption_behind
@@ -71,6 +71,7 @@ class CachedComposition:
 
     def __init__(self, config_loader: ConfigLoader, master: DictConfig) -> None:
         assert isinstance(config_loader, ConfigLoaderImpl)
+        share_times(master)
         self._config_loader = config_loader
         self._master = master
         # Bounded, because a sweep may visit any number of choices and values.

@@ -116,6 +116,14 @@ def test_a_value_may_be_the_number_of_its_job_as_long_as_there_is_one_such_numbe
     assert numbered(["seed=3", "data=iris", "experiment_name='x${hydra:job.num}'"], before=["another"]) == [1]
 
 
+def test_all_jobs_have_one_time_under_any_launcher() -> None:
+    jobs = [["seed=1", "experiment_name='${now:%f}'"], ["seed=2", "experiment_name='${now:%f}'"]]
+    loader, master = master_of(ConfigLoader, "experiment_name='${now:%f}'")
+    composition = CachedComposition(loader, master)
+    (name,) = {composition.values(number, job)["experiment_name"] for number, job in enumerate(jobs)}
+    assert loader.load_sweep_config(master, jobs[0]).experiment_name == name  # which is how other launchers compose
+
+
 def test_a_sweep_that_goes_on_gives_each_job_its_own_folder(tmp_path: Path, with_database: None) -> None:
     sweep = [
         "-m", "model=mlp", "init=zeros", "optimizer.learning_rate=0.1", "data=iris", "training.steps=1",
