@@ -8,21 +8,23 @@ such as ``seed`` or ``optimizer``): then only a section that no job had before i
 """
 
 import pickle
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
+from pathlib import Path
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
+from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
-from pipeline.composition import REFERS, checked_values, resolved_alone, resolved_values
-from pipeline.config import Config
-from pipeline.errors import InputError
+from pipeline.composition import REFERS, resolved_alone, resolved_values, share_times
+from pipeline.config_loader import describe_overrides
 from pipeline.hydra_yaml import dumped, plain
 from pipeline.interrupts import raise_interruption_behind
 
@@ -69,6 +71,7 @@ class CachedComposition:
 
     def __init__(self, config_loader: ConfigLoader, master: DictConfig) -> None:
         assert isinstance(config_loader, ConfigLoaderImpl)
+        share_times(master)
         self._config_loader = config_loader
         self._master = master
         # Bounded, because a sweep may visit any number of choices and values.
@@ -130,16 +133,52 @@ class CachedComposition:
             raise_interruption_behind(error)
             return None
 
-    def values(self, overrides: Sequence[str]) -> dict[str, Any]:
+    def prepare(self, number: int, overrides: Sequence[str]) -> DictConfig:
+        """The configuration of one job as ``hydra.core.utils.run_job`` prepares it: number and output folder set.
+
+        It becomes Hydra's current configuration, which the ``hydra`` resolver reads.
+        """
+        config = self.compose(overrides)
+        with open_dict(config):
+            config.hydra.job.id = number
+            config.hydra.job.num = number
+            HydraConfig.instance().cfg = config  # type: ignore[assignment]
+            folder = Path(str(config.hydra.sweep.dir)) / str(config.hydra.sweep.subdir)
+            config.hydra.runtime.output_dir = str(folder.absolute())
+        return config
+
+    def values(self, number: int, overrides: Sequence[str]) -> dict[str, Any]:
         """The configuration of one job without ``hydra`` as plain values, interpolations resolved; not to be changed.
 
         Raises:
             The errors of Hydra; InputError: an interpolation leads nowhere.
         """
+        sections = self._resolved_sections(overrides)
+        if sections is not None:
+            return {section.key: section.resolved for section in sections}
+        with current_hydra_kept():
+            config = self.prepare(number, overrides)
+            # As in a job, which is given its configuration without the section, and reads that with ${hydra:...} only.
+            task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+            OmegaConf.copy_cache(from_config=config, to_config=task)
+            return resolved_values(task)
+
+    def is_alike(self, overrides: Sequence[str]) -> bool:
+        """Whether the values of a job are the same whatever its number and its folder."""
+        return self._resolved_sections(overrides) is not None
+
+    def has_key(self, choices: Sequence[str], override: str) -> bool:
+        """Whether the configuration of these choices has the key of an override."""
+        config: DictConfig = pickle.loads(self._chosen(tuple(choices)))  # noqa: S301
+        try:
+            ConfigLoaderImpl._apply_overrides_to_config([self._parsed(override)], config)
+        except ConfigCompositionException:
+            return False
+        return True
+
+    def _resolved_sections(self, overrides: Sequence[str]) -> list[Section] | None:
         sections = self.sections(overrides)
-        if sections is None or any(section.resolved is REFERS for section in sections):
-            return resolved_values(self.compose(overrides))
-        return {section.key: section.resolved for section in sections}
+        return None if sections is None or any(section.resolved is REFERS for section in sections) else sections
 
     def _composed_by_hydra(self, overrides: Sequence[str]) -> DictConfig:
         return self._config_loader.load_sweep_config(self._master, list(overrides))
@@ -182,32 +221,15 @@ class CachedComposition:
         return [override for override in parsed if not self._is_choice(override)]
 
     def _describe_overrides(self, config: DictConfig, parsed: Sequence[Override]) -> None:
-        """Writes into the ``hydra`` section what Hydra derives from all overrides together."""
-        job = config.hydra.job
-        task_overrides = [str(override.input_line) for override in parsed]
-        config.hydra.overrides.task = task_overrides
-        with open_dict(job):
-            job.override_dirname = self.override_dirname(task_overrides, job.config.override_dirname)
+        describe_overrides(config, parsed)
         OmegaConf.copy_cache(from_config=self._master, to_config=config)
 
 
-def checked_configs(composition: CachedComposition, jobs: Iterable[Sequence[str]]) -> list[Config]:
-    """The checked configurations of jobs, given by their overrides.
-
-    Equal groups are one object, so that the configurations of 100,000 jobs take little memory.
-
-    Raises:
-        InputError: a configuration is wrong, in one line that names the job.
-    """
-    known: dict[str, Any] = {}
-    configs = []
-    for overrides in jobs:
-        try:
-            config = checked_values(composition.values(overrides))
-        except InputError as error:
-            raise InputError(f"{error} (in job: {' '.join(overrides)})") from None
-        groups = {field.name: getattr(config, field.name) for field in fields(config)}
-        configs.append(
-            replace(config, **{name: known.setdefault(repr(group), group) for name, group in groups.items()})
-        )
-    return configs
+@contextmanager
+def current_hydra_kept() -> Iterator[None]:
+    """What is Hydra's current configuration before is it again after."""
+    before = HydraConfig.instance().cfg
+    try:
+        yield
+    finally:
+        HydraConfig.instance().cfg = before

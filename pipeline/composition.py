@@ -85,6 +85,19 @@ def resolved_alone(key: str, values: Any) -> Any:
         return REFERS
 
 
+def share_times(master: DictConfig) -> None:
+    """Resolves the values of a multirun once: a ``${now:...}`` in them is then the same time in all of its jobs.
+
+    Hydra composes each job with the times that the multirun knows, and else takes the time of each job.
+    """
+    for key in master:
+        try:
+            if key != "hydra":
+                _resolved(master, str(key))
+        except OmegaConfBaseException as error:  # The jobs may know what it refers to.
+            raise_interruption_behind(error)
+
+
 def _resolved(composed: DictConfig, key: str) -> Any:
     if OmegaConf.is_missing(composed, key):
         return MISSING

@@ -17,7 +17,7 @@ from pipeline.activations import ACTIVATIONS
 from pipeline.arithmetic import Array
 from pipeline.errors import InputError, shown
 from pipeline.layer import Layer
-from pipeline.ranges import Count, NonNegative, Positive
+from pipeline.ranges import Count, NonNegative, Number, Positive
 
 Initializer = Callable[..., Array]
 INITIALIZERS: dict[str, Initializer] = {}
@@ -39,7 +39,7 @@ def zeros(generator: np.random.Generator, layer: Layer) -> Array:
 
 
 @initializer
-def constant(generator: np.random.Generator, layer: Layer, *, value: float) -> Array:
+def constant(generator: np.random.Generator, layer: Layer, *, value: Number) -> Array:
     """Every weight equals ``value`` (the a of the source text): perfectly symmetric hidden units."""
     return np.full((layer.fan_in, layer.fan_out), value)
 
@@ -118,14 +118,14 @@ def orthogonal(generator: np.random.Generator, layer: Layer, *, gain: Positive |
 
 
 @initializer
-def perturbed(generator: np.random.Generator, layer: Layer, *, value: float, epsilon: NonNegative) -> Array:
+def perturbed(generator: np.random.Generator, layer: Layer, *, value: Number, epsilon: NonNegative) -> Array:
     """A constant plus ``epsilon`` times a standard normal draw: how much asymmetry is enough?"""
     return value + epsilon * _standard_normal(generator, layer)
 
 
 @initializer
 def constant_layers(
-    generator: np.random.Generator, layer: Layer, *, values: tuple[float | None, ...], gain: Positive
+    generator: np.random.Generator, layer: Layer, *, values: tuple[Number | None, ...], gain: Positive
 ) -> Array:
     """A constant for each layer, or Xavier-normal weights where the value is None: which layer needs to be random?
 

@@ -4,6 +4,7 @@
 user's values against them. NaN and infinity are never allowed.
 """
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Lt
@@ -13,15 +14,34 @@ EXACT_INTEGERS = 2**53
 """Below this float64 holds every whole number; stores of metrics know no more steps either."""
 
 
+def number_in(value: Any) -> Any:
+    """The number that a text spells, or the value as it is: what environment variables hold is always text.
+
+    >>> number_in("7"), number_in("0.5"), number_in("seven"), number_in(True)
+    (7, 0.5, 'seven', True)
+    """
+    if isinstance(value, str):
+        for kind in (int, float):
+            with suppress(ValueError):
+                return kind(value)
+    return value
+
+
 def whole(value: Any) -> Any:
-    """A float without a fraction as the integer that it is: ``training.steps=1e3`` means 1000."""
-    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < EXACT_INTEGERS
-    return int(value) if is_whole else value
+    """A number without a fraction as the integer that it is: ``training.steps=1e3`` means 1000.
+
+    >>> whole(1e3), whole("7"), whole(0.5)
+    (1000, 7, 0.5)
+    """
+    number = number_in(value)
+    is_whole = isinstance(number, float) and number.is_integer() and abs(number) < EXACT_INTEGERS
+    return int(number) if is_whole else number
 
 
 Whole = Annotated[int, BeforeValidator(whole)]
+Number = Annotated[float, BeforeValidator(number_in)]
 
-Positive = Annotated[float, Gt(0)]
-NonNegative = Annotated[float, Ge(0)]
-Fraction = Annotated[float, Ge(0), Lt(1)]
+Positive = Annotated[Number, Gt(0)]
+NonNegative = Annotated[Number, Ge(0)]
+Fraction = Annotated[Number, Ge(0), Lt(1)]
 Count = Annotated[Whole, Ge(1)]

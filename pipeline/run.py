@@ -35,6 +35,7 @@ def main() -> None:
 def _run() -> None:
     from pipeline.complaints import comes_from_hydra, complaint, overrides_among, with_hint
     from pipeline.composition import bound_basic_sweeper
+    from pipeline.config_loader import use_config_loader
     from pipeline.configuration_files import bound_files
     from pipeline.errors import ExecutorLostError, FailedJobsError, InputError, StoreLostError
     from pipeline.interrupts import raise_interruption_behind
@@ -46,6 +47,7 @@ def _run() -> None:
         sys.exit(str(error))
     bound_basic_sweeper()
     bound_files()
+    use_config_loader()
     wants_traceback = os.environ.get(FULL_ERROR) == "1"
     # Without it Hydra prints several lines of its own and exits; with it the exception arrives here.
     os.environ[FULL_ERROR] = "1"

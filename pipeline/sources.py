@@ -19,12 +19,12 @@ from sklearn import datasets
 
 from pipeline.errors import InputError
 from pipeline.files import Examples, read_csv, read_idx
-from pipeline.ranges import Count, NonNegative, Whole
+from pipeline.ranges import Count, NonNegative, Number, Whole
 
 __all__ = ["SOURCES", "Examples"]
 
 Classes = Annotated[Whole, Ge(2)]
-Correlation = Annotated[float, Ge(0), Le(1)]
+Correlation = Annotated[Number, Ge(0), Le(1)]
 
 
 def digits(generator: np.random.Generator) -> Examples:

@@ -8,8 +8,12 @@ import sys
 from collections.abc import Sequence
 
 import hydra
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.conf import HydraConf
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
 
 from pipeline import names
 from pipeline.composition import check_working_folder, checked_config
@@ -18,6 +22,7 @@ from pipeline.environment import PROJECT
 from pipeline.errors import InputError, TrainingError
 from pipeline.executors.batch import Batch, Failure, require_driver_data
 from pipeline.executors.choice import opened_executor
+from pipeline.hydra_yaml import plain
 from pipeline.stacking import RunResult, fingerprint
 from pipeline.sweep import current_sweep, run_name
 
@@ -32,13 +37,49 @@ SHOWN = (names.LOSS_TRAIN, names.LOSS_TEST, names.ACCURACY_TEST, names.DISTANCE,
 def run(composed: DictConfig) -> float:
     """Trains and tracks one run; returns its final test loss (training loss without a test part), for sweepers."""
     try:
-        check_working_folder(HydraConfig.get().job)
-        return _train_and_track(checked_config(composed))
+        hydra_section = HydraConfig.get()
+        check_working_folder(hydra_section.job)
+        config = checked_config(composed)
+        check_asked(config, hydra_section)
+        return _train_and_track(config)
     except InputError as error:
         if current_sweep() is None:
             # Hydra would announce an exception with lines of its own; an exit passes it silently.
             sys.exit(str(error))
         raise
+
+
+def check_asked(config: Config, section: DictConfig | HydraConf) -> None:
+    """Refuses to train what is to be planned only, and a sweep as a single run; every job of any launcher comes here.
+
+    Args:
+        section: ``hydra`` of the job or of its multirun.
+
+    Raises:
+        InputError: that is what it would be.
+    """
+    is_single, choices = section.mode == RunMode.RUN, section.runtime.choices
+    experiment = choices.get("experiment")
+    if is_single and experiment and _is_prepared_sweep(config, experiment, plain(section.overrides.task)):
+        raise InputError(
+            f"experiment={experiment}: expected a sweep, so say -m too (or, to train one run of it,"
+            " question=null and an experiment_name), got a single run"
+        )
+    if config.plan and is_single:
+        raise InputError("plan: expected false for a single run (or a sweep: -m), got true")
+    if config.plan:
+        raise InputError(
+            f"plan: expected hydra/sweeper=symmetry, the one that plans, got hydra/sweeper={choices['hydra/sweeper']}"
+        )
+
+
+def _is_prepared_sweep(config: Config, experiment: str, overrides: Sequence[str]) -> bool:
+    if "question=null" in overrides:
+        return False
+    loader = GlobalHydra.instance().config_loader()
+    assert isinstance(loader, ConfigLoaderImpl)
+    file = loader.repository.load_config(f"experiment/{experiment}")
+    return config.question is not None or (file is not None and bool(OmegaConf.select(file.config, "hydra.sweeper")))
 
 
 def _train_and_track(config: Config) -> float:
@@ -47,8 +88,6 @@ def _train_and_track(config: Config) -> float:
     from pipeline.tracking import Tracker
 
     sweep = current_sweep()
-    if config.plan:
-        raise InputError("plan: expected false for a single run (or a sweep: -m), got true")
     tracker = Tracker(config.experiment_name)
     name = run_name(config, sweep.swept_keys if sweep else NAMING_KEYS)
     if sweep is None:

@@ -8,7 +8,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 
-from pipeline.cached_composition import CachedComposition, checked_configs
+from pipeline.cached_composition import CachedComposition
+from pipeline.checked_jobs import checked_configs
 from pipeline.config import Config
 
 

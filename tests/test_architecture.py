@@ -15,11 +15,9 @@ FLOORS = [
     {"network", "optimizers", "optimum", "cells", "reading", "files", "sources", "data"},
     {"measurements", "measures", "training"},
     {
-        "known_keys", "described", "options", "config", "footprint", "stacking", "cache_fit", "composition",
-        "repairs", "complaints", "configuration_files", "hydra_yaml", "cached_composition", "executors",
-        "sweep", "plan", "estimate",
-        "described", "options", "config", "footprint", "datasets", "stacking", "cache_fit", "composition",
-        "configuration_files", "hydra_yaml", "cached_composition", "executors", "sweep", "plan", "estimate",
+        "known_keys", "described", "options", "config", "footprint", "datasets", "stacking", "cache_fit", "composition",
+        "repairs", "complaints", "configuration_files", "hydra_yaml", "config_loader", "cached_composition",
+        "checked_jobs", "executors", "sweep", "plan", "estimate",
     },
     {
         "environment", "records", "journal", "delivery", "stores", "tracked_runs", "leftovers", "writers",

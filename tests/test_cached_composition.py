@@ -10,15 +10,17 @@ import pytest
 from hydra import initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import setup_globals
 from hydra.types import RunMode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.base import Container, Node
 from omegaconf.errors import ConfigKeyError
 
-from pipeline.cached_composition import CachedComposition, checked_configs
+from pipeline.cached_composition import CachedComposition, current_hydra_kept
+from pipeline.checked_jobs import checked_configs
 from pipeline.composition import resolved_values
 from pipeline.errors import InputError
 from pipeline.interrupts import Interrupted
@@ -96,21 +98,31 @@ def attempt(function: Callable[..., Result], *arguments: object) -> tuple[Result
         return None, f"{type(error).__name__}: {error}"
 
 
+def running(config: DictConfig, number: int) -> DictConfig:
+    """A job's configuration as ``run_job`` makes it Hydra's current one."""
+    with open_dict(config):
+        config.hydra.job.id = config.hydra.job.num = number
+        HydraConfig.instance().cfg = config  # type: ignore[assignment]
+        config.hydra.runtime.output_dir = str(Path(config.hydra.sweep.dir, str(config.hydra.sweep.subdir)).absolute())
+    return config
+
+
 def compared(composition: CachedComposition, loader: ConfigLoaderImpl, master: DictConfig, overrides: list[str]) -> str:
     """Asserts that both compositions agree, in what they give or in what they raise; returns which it was."""
     expected, complaint = attempt(loader.load_sweep_config, master, overrides)
     if complaint:
         assert attempt(composition.compose, overrides) == (None, complaint)
-        assert attempt(composition.values, overrides) == (None, complaint)
+        assert attempt(composition.values, 3, overrides) == (None, complaint)
         return "raised"
     given = composition.compose(overrides)
     assert expected is not None
     assert outline(given) == outline(expected)
-    expected_values, complaint = attempt(resolved_values, expected)
-    assert attempt(composition.values, overrides) == (expected_values, complaint)
     if (sections := composition.sections(overrides)) is not None:
         task = OmegaConf.masked_copy(expected, [str(key) for key in expected if key != "hydra"])
         assert "".join(section.text for section in sections) == OmegaConf.to_yaml(task)
+    with current_hydra_kept():
+        expected_values, complaint = attempt(resolved_values, running(expected, 3))
+    assert attempt(composition.values, 3, overrides) == (expected_values, complaint)
     return "composed" if sections is None else "composed in sections"
 
 

@@ -180,6 +180,9 @@ BAD_COMMANDS = [
         "executor.worker: no such key (did you mean executor.workers?); executor=processes has workers",
     ),
     (["plan=true"], "plan: expected false for a single run (or a sweep: -m), got true"),
+    (["experiment=rounding"], "experiment=rounding: expected a sweep, so say -m too"),
+    (["-m", "init=[zeros,constant]"], "init: expected one option, got the list [zeros,constant]; say: -m init=zeros"),
+    (["-m", "hydra/sweeper=basic", "plan=true", "init=zeros"], "plan: expected hydra/sweeper=symmetry"),
     (["-m", "executor=inline,processes"], "executor: expected one for the whole sweep"),
     (["-m", "experiment=rounding", "size=huge"], "size: expected one of default, large, got 'huge'"),
 ]

@@ -13,9 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from pipeline.cached_composition import KEPT_CHOICES, CachedComposition
 from pipeline.hydra_yaml import dumped, plain
@@ -46,32 +45,18 @@ class JobFolders:
     """Makes the folders of one sweep's jobs."""
 
     def __init__(self, composition: CachedComposition, sweep_dir: str) -> None:
-        self._composition = composition
+        self.composition = composition
         self._sweep_dir = sweep_dir
         self._shared = lru_cache(maxsize=KEPT_CHOICES)(self._composed_choices)
 
-    def compose(self, number: int, overrides: Sequence[str]) -> DictConfig:
-        """The configuration of one job as ``hydra.core.utils.run_job`` prepares it: number and output folder set.
-
-        It becomes Hydra's current configuration, which the ``hydra`` resolver reads.
-        """
-        config = self._composition.compose(overrides)
-        with open_dict(config):
-            config.hydra.job.id = number
-            config.hydra.job.num = number
-            HydraConfig.instance().cfg = config  # type: ignore[assignment]
-            folder = Path(str(config.hydra.sweep.dir)) / str(config.hydra.sweep.subdir)
-            config.hydra.runtime.output_dir = str(folder.absolute())
-        return config
-
     def create(self, number: int, overrides: Sequence[str]) -> JobFolder:
         """Writes the folder of a job."""
-        choices, task = self._composition.choices(overrides), self._composition.sections(overrides)
+        choices, task = self.composition.choices(overrides), self.composition.sections(overrides)
         shared = self._shared(choices) if choices is not None else None
         if shared is None or task is None:
             return self._create_composed(number, overrides)
         job = shared.hydra["job"] | {"num": number, "id": number}
-        job["override_dirname"] = self._composition.override_dirname(overrides, job["config"]["override_dirname"])
+        job["override_dirname"] = self.composition.override_dirname(overrides, job["config"]["override_dirname"])
         known = {f"${{hydra.job.{key}}}": str(job[key]) for key in ("num", "id", "name", "override_dirname")}
         subdir = _substituted(shared.hydra["sweep"]["subdir"], known)
         path = (Path(self._sweep_dir) / subdir).absolute() if subdir is not None else Path()
@@ -96,7 +81,7 @@ class JobFolders:
         return JobFolder(path, Path(log_file), shared.layout)
 
     def _create_composed(self, number: int, overrides: Sequence[str]) -> JobFolder:
-        config = self.compose(number, overrides)
+        config = self.composition.prepare(number, overrides)
         hydra = config.hydra
         path = Path(hydra.runtime.output_dir)
         path.mkdir(parents=True, exist_ok=True)
@@ -112,7 +97,7 @@ class JobFolders:
 
     def _composed_choices(self, choices: tuple[str, ...]) -> "_Shared | None":
         """What all jobs of the same choices share, or None where that is not enough to write their folders."""
-        config = self._composition.compose(choices)
+        config = self.composition.compose(choices)
         hydra = plain(config.hydra)
         if hydra["output_subdir"] is None or not _logs_to_file(config.hydra):
             return None
@@ -161,7 +146,7 @@ class StackedJob(JobReturn):
 
     def compose(self) -> DictConfig:
         """The whole configuration of the job, which becomes Hydra's current one."""
-        return self._folders.compose(self.number, self.overrides or [])
+        return self._folders.composition.prepare(self.number, self.overrides or [])
 
     def create_folder(self) -> None:
         """Writes the folder of the job."""

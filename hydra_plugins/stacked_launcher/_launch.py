@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from hydra._internal.callbacks import Callbacks
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, configure_log, setup_globals
 from hydra.types import HydraContext
 from omegaconf import DictConfig
@@ -18,7 +17,8 @@ from omegaconf import DictConfig
 from hydra_plugins.stacked_launcher._job_folder import JobFolders, StackedJob
 from hydra_plugins.stacked_launcher._progress import Progress, progress_of
 from pipeline.cache_fit import batches_of, room_for
-from pipeline.cached_composition import CachedComposition, checked_configs
+from pipeline.cached_composition import CachedComposition, current_hydra_kept
+from pipeline.checked_jobs import checked_configs
 from pipeline.config import Config
 from pipeline.delivery import with_room
 from pipeline.errors import DataChangedError, TrainingError
@@ -29,7 +29,7 @@ from pipeline.interrupts import Interrupted, last_words, uninterrupted
 from pipeline.records import Times, record_of
 from pipeline.stacking import RunResult
 from pipeline.sweep import current_sweep, run_name, varying_keys
-from pipeline.task import objective, one_line_of, run, whereabouts
+from pipeline.task import check_asked, objective, one_line_of, run, whereabouts
 from pipeline.tracking import Tracker
 
 log = logging.getLogger(__name__)
@@ -62,11 +62,11 @@ def launch_stacked(
         StackedJob(folders, number, overrides, hydra.job.name)
         for number, overrides in zip(numbers, job_overrides, strict=True)
     ]
-    current = HydraConfig.instance().cfg
-    try:
-        _Launch(jobs, configs or checked_configs(composition, job_overrides), hydra_context.callbacks).run()
-    finally:
-        HydraConfig.instance().cfg = current
+    configs = configs or checked_configs(composition, job_overrides, numbers)
+    for config in configs:
+        check_asked(config, hydra)
+    with current_hydra_kept():
+        _Launch(jobs, configs, hydra_context.callbacks).run()
     return [*jobs]
 
 

@@ -48,8 +48,13 @@ def bounded(overrides: Sequence[Override]) -> list[Override]:
 
 def _values_of(override: Override) -> int:
     """How many values a key takes."""
-    if not override.is_discrete_sweep():
+    if not override.is_sweep_override():
         return 1
+    if not override.is_discrete_sweep():
+        raise InputError(
+            f"{override.get_key_element()}: expected values, such as 0.1,1 or range(5), got"
+            f" {str(override.input_line).partition('=')[2]}, which says only between which they are"
+        )
     if not isinstance(override._value, RangeSweep):
         return sum(1 for _ in override.sweep_string_iterator())
     span = override._value

@@ -20,7 +20,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hydra_plugins.symmetry_sweeper._grid import check_batch_size
 from pipeline import names
-from pipeline.cached_composition import CachedComposition, checked_configs
+from pipeline.cached_composition import CachedComposition, current_hydra_kept
+from pipeline.checked_jobs import checked_configs, settled
 from pipeline.composition import check_working_folder
 from pipeline.config import Config
 from pipeline.errors import (
@@ -32,6 +33,7 @@ from pipeline.errors import (
     TrainingError,
 )
 from pipeline.files_written import write_whole
+from pipeline.hydra_yaml import plain
 from pipeline.interrupts import Interrupted, uninterrupted
 from pipeline.plan import Job, batches, consecutive, fingerprints_of, plan_of, sweep_folder
 from pipeline.sweep import Sweep, varying_keys
@@ -73,10 +75,13 @@ def run_sweep(
         raise InputError("hydra.sweeper.grids: expected at least one grid, got none")
     check_batch_size(max_batch_size)
     check_working_folder(master.hydra.job)
-    configs = checked_configs(CachedComposition(hydra_context.config_loader, master), jobs)
+    composition = CachedComposition(hydra_context.config_loader, master)
+    configs = checked_configs(composition, jobs)
     experiment_name = str(_common("experiment_name", [config.experiment_name for config in configs]))
     rerun = bool(_common("rerun", [config.rerun for config in configs]))
     _common("executor", [repr(config.executor) for config in configs])
+    with current_hydra_kept():
+        composition.prepare(0, jobs[0])  # A folder that has no name is told now.
     _common("experiment", [config.question.name if config.question else "none" for config in configs])
 
     if _common("plan", [config.plan for config in configs]):
@@ -106,9 +111,10 @@ def run_sweep(
     parent = begun.run_id if begun else None
     goes_on = bool(plan.remaining) or (begun is not None and not begun.finished)
     if goes_on:
-        is_chosen = any(override.startswith(f"{FOLDER_KEY}=") for override in master.hydra.overrides.hydra)
+        is_chosen = any(override.startswith(f"{FOLDER_KEY}=") for override in plain(master.hydra.overrides.hydra))
         folder = sweep_folder(Path(master.hydra.sweep.dir), begun, is_chosen=is_chosen)
-        _use_folder(master, folder)
+        use_folder(master, folder)
+        remaining = settled(CachedComposition(hydra_context.config_loader, master), plan.remaining)
         try:
             with ExitStack() as stack:
                 with uninterrupted():  # What is open is closed.
@@ -116,7 +122,7 @@ def run_sweep(
                     sweep = Sweep(parent, len(plan.jobs), swept_keys, str(folder.absolute()))
                     stack.enter_context(tracker.closing_sweep(sweep))
                 with sweep.announced():
-                    returns = list(_launched(launcher, plan.remaining, max_batch_size))
+                    returns = list(_launched(launcher, remaining, max_batch_size))
                 tracker.finish_sweep(sweep)
                 _require_success(returns)
                 runs = tracker.runs_with(fingerprints)
@@ -169,14 +175,14 @@ def _common(key: str, values: Sequence[object]) -> object:
     return different.pop()
 
 
-def _use_folder(master: DictConfig, folder: Path) -> None:
+def use_folder(master: DictConfig, folder: Path) -> None:
     """Lets all jobs keep their folders in this one, and leaves the configuration of the multirun there."""
     if str(folder) != str(master.hydra.sweep.dir):
         quoted = QuotedString(str(folder), Quote.single).with_quotes()
         with open_dict(master):
             master.hydra.sweep.dir = str(folder)
-            # From these, every job is composed.
-            master.hydra.overrides.hydra = [*master.hydra.overrides.hydra, f"{FOLDER_KEY}={quoted}"]
+            # From these, every job is composed; what they refer to is the job's, not the multirun's.
+            master.hydra.overrides.hydra = [*plain(master.hydra.overrides.hydra), f"{FOLDER_KEY}={quoted}"]
     write_whole(folder / "multirun.yaml", OmegaConf.to_yaml(master).encode())
 
 
