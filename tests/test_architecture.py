@@ -8,7 +8,7 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 FLOORS = [
     {
-        "errors", "memory", "ranges", "names", "interrupts", "commands", "drivers", "files_written", "standard_output",
+        "errors", "memory", "ranges", "names", "interrupts", "commands", "drivers", "files_written", "standard_output", "text_table",
         "arithmetic", "activations", "losses", "layer", "initializers", "symmetry",
     },
     {"network", "optimizers", "optimum", "reading", "files", "sources", "data"},
@@ -19,7 +19,7 @@ FLOORS = [
     },
     {
         "environment", "records", "journal", "delivery", "stores", "tracked_runs", "leftovers", "writers",
-        "transactions", "curves", "parent_run", "views", "tracking", "summary",
+        "transactions", "curves", "parent_run", "views", "tracking", "summary", "next_steps",
     },
     {"task", "run"},
 ]  # fmt: skip

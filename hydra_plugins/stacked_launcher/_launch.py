@@ -26,10 +26,10 @@ from pipeline.executors.batch import Batch, Failure, Trained
 from pipeline.executors.choice import opened_executor
 from pipeline.executors.interface import Executor
 from pipeline.interrupts import Interrupted, last_words, uninterrupted
-from pipeline.records import Times, record_of
+from pipeline.records import Times, one_line_of, record_of
 from pipeline.stacking import RunResult
 from pipeline.sweep import current_sweep, run_name, varying_keys
-from pipeline.task import objective, one_line_of, run, whereabouts
+from pipeline.task import objective, run, whereabouts
 from pipeline.tracking import Tracker
 
 log = logging.getLogger(__name__)
