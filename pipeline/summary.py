@@ -191,8 +191,8 @@ class Findings:
         fitting = len(metrics)
         while fitting > 1 and total_width([*fixed, *metrics[:fitting]]) > width:
             fitting -= 1
-        rate = f" at the learning rate with the lowest mean {self._loss}" if self._is_rate_swept else ""
-        title = f"Best mean of each {', '.join(self._keys)}{rate} (± half of the 95 % t interval over the runs):"
+        rate = f", at the learning rate with the lowest mean {self._loss}" if self._is_rate_swept else ""
+        title = f"Mean of each {', '.join(self._keys)}{rate} (± half of the 95 % t interval over the runs):"
         left_out = [header for header, *_ in metrics[fitting:]]
         notes = [f"A wider terminal also shows {', '.join(left_out)}."] if left_out else []
         if len(self._groups) > len(shown):

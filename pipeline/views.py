@@ -84,26 +84,22 @@ def shared_views(
     drawn = [child for child in own if all(child.params.get(key) == value for key, value in shared.items())]
     of_sweep = f"tags.{names.PARENT_TAG} = '{parent_run_id}'"
     conditions = [of_sweep, *(f"{_param(key)} = {_quoted(value)}" for key, value in shared.items())]
-    all_columns, drawn_columns = _columns(swept, own), _columns(swept, drawn)
     restricted = ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in shared.items())
     held = {
         names.RUNS_VIEW: _how_many(own, children),
         names.CURVES_VIEW: _how_many(drawn, children) + (f" ({restricted})" if restricted else ""),
     }
     states = {
-        names.RUNS_VIEW: _page([of_sweep], _metric(_loss(_metrics_of(own))), all_columns),
+        names.RUNS_VIEW: _page([of_sweep], _metric(_loss(_metrics_of(own))), _columns(swept, own)),
         # In the order of the seeds, all groups lose the same seeds where there are more runs than the UI loads at
         # once. In the order of the loss, a bad group would lose its worst runs.
-        names.CURVES_VIEW: _page(conditions, _param("seed"), drawn_columns)
+        names.CURVES_VIEW: _page(conditions, _param("seed"), _columns(swept, drawn))
         | _charts(compared, drawn, f"{names.CURVES_VIEW} of {held[names.CURVES_VIEW]}"),
     }
+    called = {view: f"sweep {parent_run_id[:8]}: {view}, {held[view]}" for view in states}
     return {
         names.view_tag(parent_run_id, view): json.dumps(
-            {
-                "name": f"sweep {parent_run_id[:8]}: {view}, {held[view]}",
-                "createdAt": created_ms,
-                "state": _compressed(state),
-            }
+            {"name": called[view], "createdAt": created_ms, "state": _compressed(state)}
         )
         for view, state in states.items()
     }
@@ -225,14 +221,8 @@ def _charts(compared: tuple[str, ...], drawn: Sequence[Child], heading: str) -> 
         "groupsExpanded": dict.fromkeys(groups, False),
         "compareRunCharts": [_line_chart(metric, scale) for metric, scale in CHARTED.items() if metric in metrics],
         "compareRunSections": [
-            {
-                "uuid": names.CURVES_VIEW,
-                "name": heading,
-                "display": True,
-                "isReordered": True,
-                "columns": 2,
-                "cardHeight": 300,
-            }
+            {"uuid": names.CURVES_VIEW, "name": heading, "display": True, "isReordered": True}
+            | {"columns": 2, "cardHeight": 300}
         ],
         # Otherwise the UI sorts the sections of all other metrics in front of this one.
         "isAccordionReordered": True,

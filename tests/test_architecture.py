@@ -8,8 +8,8 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 FLOORS = [
     {
-        "errors", "memory", "ranges", "names", "interrupts", "commands", "drivers", "files_written", "standard_output", "text_table",
-        "arithmetic", "activations", "losses", "layer", "initializers", "symmetry",
+        "errors", "memory", "ranges", "names", "interrupts", "commands", "drivers", "files_written", "standard_output",
+        "text_table", "arithmetic", "activations", "losses", "layer", "initializers", "symmetry",
     },
     {"network", "optimizers", "optimum", "reading", "files", "sources", "data"},
     {"measurements", "measures", "training"},

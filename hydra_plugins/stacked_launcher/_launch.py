@@ -88,7 +88,8 @@ class _Launch:
         with opened_executor(self._configs[0].executor, room_for(self._configs)) as executor:
             batches = batches_of(self._configs, executor.slots)
             log.info(f"Training {len(self._jobs)} jobs in {len(batches)} batches, {executor.slots} at once")
-            with progress_of(len(self._jobs)) as progress:
+            trained = [[self._configs[job] for job in batch] for batch in batches]
+            with progress_of(trained, executor.slots) as progress:
                 self._train(executor, batches, progress)
 
     def _train(self, executor: Executor, batches: Iterable[Sequence[int]], progress: Progress) -> None:
@@ -97,6 +98,7 @@ class _Launch:
             while True:
                 while len(self._under_way) < executor.capacity and (batch := next(remaining, None)):
                     self._submit(executor, batch)
+                    progress.begin()
                 if not executor.wait():
                     return
                 with uninterrupted():
@@ -113,6 +115,7 @@ class _Launch:
             # An executor that has lost sight of a batch may have it trained twice; both have the same bits.
             if batch.jobs in self._under_way:
                 self._under_way.remove(batch.jobs)
+                progress.end(batch.configs)
                 outcomes += [(job, outcome, trained) for job, outcome in zip(batch.jobs, trained.outcomes, strict=True)]
         for first in range(0, len(outcomes), RUNS_PER_TRANSACTION):
             self._track(outcomes[first : first + RUNS_PER_TRANSACTION])
