@@ -37,6 +37,8 @@ CHARTED = {
 }
 """Charted metric -> scale of its axis."""
 
+SECTION = {"uuid": names.CURVES_VIEW, "display": True, "isReordered": True, "columns": 2, "cardHeight": 300}
+
 NAMING_KEYS = ("model", "init", "optimizer.learning_rate", "seed")
 """The columns that tell the runs apart where nothing is swept."""
 
@@ -84,29 +86,28 @@ def shared_views(
     drawn = [child for child in own if all(child.params.get(key) == value for key, value in shared.items())]
     of_sweep = f"tags.{names.PARENT_TAG} = '{parent_run_id}'"
     conditions = [of_sweep, *(f"{_param(key)} = {_quoted(value)}" for key, value in shared.items())]
-    restricted = ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in shared.items())
-    held = {
-        names.RUNS_VIEW: _how_many(own, children),
-        names.CURVES_VIEW: _how_many(drawn, children) + (f" ({restricted})" if restricted else ""),
-    }
+    held = {names.RUNS_VIEW: _held(own, children, {}), names.CURVES_VIEW: _held(drawn, children, shared)}
     states = {
         names.RUNS_VIEW: _page([of_sweep], _metric(_loss(_metrics_of(own))), _columns(swept, own)),
         # In the order of the seeds, all groups lose the same seeds where there are more runs than the UI loads at
         # once. In the order of the loss, a bad group would lose its worst runs.
         names.CURVES_VIEW: _page(conditions, _param("seed"), _columns(swept, drawn))
-        | _charts(compared, drawn, f"{names.CURVES_VIEW} of {held[names.CURVES_VIEW]}"),
+        | _charts(compared, drawn, held[names.CURVES_VIEW]),
     }
-    called = {view: f"sweep {parent_run_id[:8]}: {view}, {held[view]}" for view in states}
-    return {
-        names.view_tag(parent_run_id, view): json.dumps(
-            {"name": called[view], "createdAt": created_ms, "state": _compressed(state)}
-        )
+    # What matters comes first, because the UI shows about 25 characters.
+    called = {view: f"{view}: {held[view]} (sweep {parent_run_id[:8]})" for view in states}
+    envelopes = {
+        view: {"name": called[view], "createdAt": created_ms, "state": _compressed(state)}
         for view, state in states.items()
     }
+    return {names.view_tag(parent_run_id, view): json.dumps(envelope) for view, envelope in envelopes.items()}
 
 
-def _how_many(some: Sequence[Child], children: Sequence[Child]) -> str:
-    return f"{'all' if len(some) == len(children) else f'{len(some)} of'} {len(children)} runs"
+def _held(some: Sequence[Child], children: Sequence[Child], shared: Mapping[str, str]) -> str:
+    """How many runs of all there are in a view, and what they share."""
+    count = f"{'all' if len(some) == len(children) else f'{len(some)} of'} {len(children)} runs"
+    # The name of an option needs no word before it: "mlp", but "learning_rate 0.1".
+    return ", ".join([count, *(" ".join([*key.split(".")[1:][-1:], value]) for key, value in shared.items())])
 
 
 def unlisted_views(tags: Mapping[str, str]) -> dict[str, str]:
@@ -220,10 +221,7 @@ def _charts(compared: tuple[str, ...], drawn: Sequence[Child], heading: str) -> 
         # Closed groups make the list a legend; open ones fill it with runs.
         "groupsExpanded": dict.fromkeys(groups, False),
         "compareRunCharts": [_line_chart(metric, scale) for metric, scale in CHARTED.items() if metric in metrics],
-        "compareRunSections": [
-            {"uuid": names.CURVES_VIEW, "name": heading, "display": True, "isReordered": True}
-            | {"columns": 2, "cardHeight": 300}
-        ],
+        "compareRunSections": [SECTION | {"name": heading}],
         # Otherwise the UI sorts the sections of all other metrics in front of this one.
         "isAccordionReordered": True,
     }

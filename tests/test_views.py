@@ -68,11 +68,11 @@ def conditions(state: dict[str, Any]) -> list[tuple[str, str]]:
 def test_the_tags_are_what_the_links_ask_for() -> None:
     tags = shared_views(PARENT, SWEPT, grid("mlp"), created_ms=7)
     assert list(tags) == ["mlflow.sharedViewState.sweep-01234567-runs", "mlflow.sharedViewState.sweep-01234567-curves"]
-    held = {"runs": "all 12 runs", "curves": "6 of 12 runs (model mlp, learning_rate 1.0)"}
+    held = {"runs": "all 12 runs", "curves": "6 of 12 runs, mlp, learning_rate 1.0"}
     for (key, value), view in zip(tags.items(), ("runs", "curves"), strict=True):
         envelope = json.loads(value)
         assert envelope.keys() == {"name", "createdAt", "state"}
-        assert (envelope["name"], envelope["createdAt"]) == (f"sweep 01234567: {view}, {held[view]}", 7)
+        assert (envelope["name"], envelope["createdAt"]) == (f"{view}: {held[view]} (sweep 01234567)", 7)
         shared = f"viewStateShareKey={key.removeprefix('mlflow.sharedViewState.')}&workflowType=machine_learning"
         link = names.view_links("3", PARENT, "http://host:1")[view]
         assert link.startswith(f"http://host:1/#/experiments/3/runs?{shared}")
@@ -155,10 +155,10 @@ def test_the_names_say_how_many_runs_a_view_leaves_out() -> None:
     """Those at another rate or of another model, and those that another sweep had tracked before."""
     children = [*grid("mlp", "logistic"), *(run._replace(is_own=False) for run in grid("mlp"))]
     tags = shared_views(PARENT, SWEPT, children)
-    names_of_views = [json.loads(value)["name"].partition(": ")[2] for value in tags.values()]
-    assert names_of_views == ["runs, 24 of 36 runs", "curves, 6 of 36 runs (model mlp, learning_rate 1.0)"]
+    names_of_views = [json.loads(value)["name"].partition(" (sweep")[0] for value in tags.values()]
+    assert names_of_views == ["runs: 24 of 36 runs", "curves: 6 of 36 runs, mlp, learning_rate 1.0"]
     (section,) = states(tags)["curves"]["compareRunSections"]
-    assert section["name"] == "curves of 6 of 36 runs (model mlp, learning_rate 1.0)"
+    assert section["name"] == "6 of 36 runs, mlp, learning_rate 1.0"
 
 
 def test_without_a_swept_key_the_usual_columns_tell_the_runs_apart() -> None:
