@@ -9,6 +9,7 @@ decide and the general figures that fit. Every report also renews a page that li
 import argparse
 import io
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -70,11 +71,12 @@ def write_report(experiment_name: str, output: Path, only: Sequence[str] = ()) -
         answer = answering.function(tables)
         claims = [claim for claim in claims if claim.runs]
         figures = [figure for figure in figures if figure.svg]
-    claims_table([*(answer.claims if answer else ()), *claims]).to_csv(folder / CLAIMS_FILE, index=False)
+    decided = [*(answer.claims if answer else ()), *claims]
+    claims_table(decided).to_csv(folder / CLAIMS_FILE, index=False)
     page = rendered_page(tables, claims, figures, answer, own_figures)
     (folder / PAGE_FILE).write_text(page, encoding="utf-8")
     conclusion = lead(tables, claims, answer)
-    publish(tables, folder / PAGE_FILE, conclusion)
+    publish(tables, folder / PAGE_FILE, conclusion, Counter(claim.verdict for claim in decided))
     entry = write_entry(folder, tables, conclusion)
     return [*written, folder / CLAIMS_FILE, folder / PAGE_FILE, entry, write_index(output)]
 

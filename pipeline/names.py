@@ -138,6 +138,23 @@ def view_links(experiment_id: str, parent_run_id: str, address: str = UI_ADDRESS
     }
 
 
+def linked_note(text: str, experiment_id: str, parent_run_id: str) -> str:
+    """A description that begins with links to the prepared views of a sweep.
+
+    A fresh browser shows an experiment's GenAI pages, on which this description is the only way to its runs. The
+    addresses stand at the end, because the list of experiments shows the beginning as it is written.
+
+    >>> print(linked_note("Equal.", "1", "0123456789abcdef"))  # doctest: +ELLIPSIS
+    [runs], [curves]: Equal.
+    <BLANKLINE>
+    [runs]: #/experiments/1/runs?viewStateShareKey=sweep-01234567-runs&workflowType=machine_learning
+    [curves]: #/experiments/1/runs?...&compareRunsMode=CHART
+    """
+    links = view_links(experiment_id, parent_run_id, address="")
+    addresses = "\n".join(f"[{view}]: {link.removeprefix('/')}" for view, link in links.items())
+    return f"{', '.join(f'[{view}]' for view in links)}: {text}\n\n{addresses}"
+
+
 def ui_address(tracking_uri: str) -> str:
     """Where the UI of a tracking store is: at the server itself, or where a bare ``mlflow ui`` shows a local store.
 

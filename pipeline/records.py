@@ -24,6 +24,8 @@ from pipeline.network import Architecture
 from pipeline.stacking import RunResult, fingerprint
 
 TAG_LENGTH = 5000
+SHOWN = (names.LOSS_TRAIN, names.LOSS_TEST, names.ACCURACY_TEST, names.DISTANCE, names.DISTINCT_UNITS)
+"""The most telling final numbers of a run."""
 
 
 class Times(NamedTuple):
@@ -69,7 +71,11 @@ def record_of(config: Config, outcome: RunResult | Failure, name: str, parent: s
         parent: the run id of the sweep, or None for a run of its own.
     """
     # Whose it is, is told so that a later process knows what a killed one has left.
-    tags = environment_tags() | {names.FINGERPRINT_TAG: fingerprint(config), names.DRIVER_TAG: this_driver()}
+    tags = environment_tags() | {
+        names.FINGERPRINT_TAG: fingerprint(config),
+        names.DRIVER_TAG: this_driver(),
+        names.NOTE_TAG: _description(config, outcome)[:TAG_LENGTH],
+    }
     if config.rerun:
         tags = tags | {names.RERUN_TAG: "true"}
     if parent is not None:
@@ -95,6 +101,25 @@ def record_of(config: Config, outcome: RunResult | Failure, name: str, parent: s
         metrics=metrics,
         artifacts=artifacts,
     )
+
+
+def _description(config: Config, outcome: RunResult | Failure) -> str:
+    """What was trained and what came out, for people who come across the run in the MLflow UI."""
+    flat = config.flattened()
+    return (
+        f"{flat['model']} on {flat['data']} from init {flat['init']}, {flat['optimizer']} at learning rate"
+        f" {flat['optimizer.learning_rate']:g}, seed {config.seed}: {one_line_of(outcome)}"
+    )
+
+
+def one_line_of(outcome: RunResult | Failure) -> str:
+    """The most telling final numbers of a run, or why there are none."""
+    if isinstance(outcome, Failure):
+        return f"failed: {outcome.cause} (traceback among the run's artifacts)"
+    numbers = [f"{key} {outcome.last[key]:.4g}" for key in SHOWN if key in outcome.last]
+    if outcome.diverged_at is not None:
+        numbers.insert(0, f"diverged at step {outcome.diverged_at}")
+    return ", ".join(numbers)
 
 
 def _result_tags(result: RunResult) -> dict[str, str]:

@@ -21,7 +21,11 @@ from pipeline.config import Config
 from pipeline.files_written import write_whole
 
 VARIABLE = "SYMMETRY_LAB_SWEEP"
-NAME_LENGTH = 18
+NAME_LENGTH = 24
+"""What the table of the runs view shows whole."""
+LONGEST_NAME = 250
+"""What MLflow stores."""
+LETTERS = range(NAME_LENGTH, 2, -1)
 CURVES_SCHEMA = pa.schema(
     {
         "run_id": pa.string(),
@@ -109,23 +113,38 @@ def varying_keys(jobs: Sequence[Sequence[str]]) -> tuple[str, ...]:
 
 
 def run_name(config: Config, keys: Sequence[str]) -> str:
-    """A name of at most 18 characters, which the MLflow UI shows whole, from the values of ``keys``.
+    """The values of ``keys``, their words cut as little as a name of 24 characters allows: ``mlp constant 0.1 s3``.
 
-    >>> shortened("seed", 3), shortened("init", "xavier_uniform"), shortened("optimizer.learning_rate", 0.01)
-    ('s3', 'xav_uni', '.01')
+    Which run it is, is told by its params; no name is read back.
     """
     flat = config.flattened()
-    parts = [shortened(key, flat[key]) for key in keys if key in flat]
-    return " ".join(parts)[:NAME_LENGTH].strip() or "run"
+    values = [(key, flat[key]) for key in keys if key in flat]
+    name = ""
+    for letters in LETTERS:
+        name = " ".join(shortened(key, value, letters) for key, value in values)
+        if len(name) <= NAME_LENGTH:
+            break
+    return name[:LONGEST_NAME] or "run"
 
 
-def shortened(key: str, value: Any) -> str:
-    """A value in few characters: words cut to three letters a part, numbers without a leading zero."""
+def shortened(key: str, value: Any, letters: int) -> str:
+    """A value in few characters; a number that is no learning rate or seed has the name of its key before it.
+
+    >>> shortened("init", "xavier_uniform", 3), shortened("model.bias", False, 3), shortened("seed", 3, 3)
+    ('xav_uni', 'no bia', 's3')
+    >>> shortened("optimizer.learning_rate", 1.0, 9), shortened("init.epsilon", 1e-9, 9), shortened("data.limit", 50, 3)
+    ('1', 'epsilon 1e-09', 'lim 50')
+    """
+    name = key.rpartition(".")[2]
     if isinstance(value, str):
-        return "_".join(part[:3] for part in value.split("_"))
+        return _cut(value.rpartition("/")[2], letters)
     if isinstance(value, bool):
-        return key.rpartition(".")[2] if value else f"no {key.rpartition('.')[2]}"
+        return _cut(name, letters) if value else f"no {_cut(name, letters)}"
     if isinstance(value, (list, tuple)):
-        return "x".join(str(item) for item in value)
-    text = f"{value:g}".removeprefix("0") if isinstance(value, float) and value else str(value)
-    return f"s{text}" if key == "seed" else text
+        return "x".join(map(str, value)) or "none"
+    text = f"{value:g}" if isinstance(value, float) else "null" if value is None else str(value)
+    return {"seed": f"s{text}", "learning_rate": text}.get(name, f"{_cut(name, letters)} {text}")
+
+
+def _cut(words: str, letters: int) -> str:
+    return "_".join(word[:letters] for word in words.split("_"))

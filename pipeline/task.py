@@ -23,6 +23,7 @@ from pipeline.errors import InputError, TrainingError
 from pipeline.executors.batch import Batch, Failure, require_driver_data
 from pipeline.executors.choice import opened_executor
 from pipeline.hydra_yaml import plain
+from pipeline.records import Times, one_line_of, record_of
 from pipeline.stacking import RunResult, fingerprint
 from pipeline.sweep import current_sweep, run_name
 
@@ -30,7 +31,6 @@ log = logging.getLogger(__name__)
 
 NAMING_KEYS = ("model", "init", "optimizer.learning_rate", "seed")
 """What names a run that belongs to no sweep."""
-SHOWN = (names.LOSS_TRAIN, names.LOSS_TEST, names.ACCURACY_TEST, names.DISTANCE, names.DISTINCT_UNITS)
 
 
 @hydra.main(version_base="1.3", config_path=str(PROJECT / "conf"), config_name="config")
@@ -84,7 +84,6 @@ def _is_prepared_sweep(config: Config, experiment: str, overrides: Sequence[str]
 
 def _train_and_track(config: Config) -> float:
     # Importing MLflow takes seconds, and a wrong key should not have to wait for it.
-    from pipeline.records import Times, record_of
     from pipeline.tracking import Tracker
 
     sweep = current_sweep()
@@ -123,13 +122,3 @@ def objective(result: RunResult) -> float:
 def whereabouts(run_ids: Sequence[str] | None, position: int) -> str:
     """Where a run is tracked, given what the tracker returned for several."""
     return "waits for the tracking store" if run_ids is None else f"run {run_ids[position]}"
-
-
-def one_line_of(outcome: RunResult | Failure) -> str:
-    """The most telling final numbers of a run, or why there are none."""
-    if isinstance(outcome, Failure):
-        return f"failed: {outcome.cause} (traceback among the run's artifacts)"
-    numbers = [f"{key} {outcome.last[key]:.4g}" for key in SHOWN if key in outcome.last]
-    if outcome.diverged_at is not None:
-        numbers.insert(0, f"diverged at step {outcome.diverged_at}")
-    return ", ".join(numbers)

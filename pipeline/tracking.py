@@ -7,12 +7,13 @@ artifacts in ``./mlruns``, which a bare ``mlflow ui`` finds.
 import json
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mlflow import get_tracking_uri
-from mlflow.entities import Run
+from mlflow.entities import Metric, Run
 
 from pipeline import names
 from pipeline.config import Config
@@ -192,14 +193,22 @@ class Tracker:
                 self._client.log_artifact(sweep.parent, str(path))
                 finished = finished_runs(self._client, self._experiment_id, parent=sweep.parent)
 
-    def describe_sweep(self, run_id: str, conclusion: str) -> None:
-        """Puts the conclusion into the descriptions of the parent run and the experiment.
+    def describe_sweep(self, run_id: str, conclusion: str, table: str, numbers: Mapping[str, float]) -> None:
+        """Puts the conclusion into the descriptions of the parent run and the experiment, the rest to the parent run.
+
+        Args:
+            table: of all groups.
+            numbers: metric -> value.
 
         Raises:
             StoreLostError: the store does not answer.
         """
-        self._delivery.insisted(lambda: self._client.set_tag(run_id, names.NOTE_TAG, conclusion))
-        self._delivery.insisted(lambda: self._tag_experiment(names.NOTE_TAG, conclusion))
+        note = names.linked_note(conclusion, self._experiment_id, run_id)
+        own_note, now = f"{note}\n\n```\n{table}\n```", int(time.time() * 1000)
+        metrics = [Metric(key, value, now, 0) for key, value in numbers.items()]
+        self._delivery.insisted(lambda: self._client.log_batch(run_id, metrics))
+        self._delivery.insisted(lambda: self._client.set_tag(run_id, names.NOTE_TAG, own_note))
+        self._delivery.insisted(lambda: self._tag_experiment(names.NOTE_TAG, note))
 
     def share_views(self, parent: str, swept_keys: Sequence[str], ranked: Sequence[Run]) -> dict[str, str]:
         """Prepares the views of a sweep in the MLflow UI; view -> link.
@@ -209,7 +218,10 @@ class Tracker:
         Args:
             ranked: the finished runs of the sweep, best first.
         """
-        children = [Child(run.data.params, run.data.metrics.keys()) for run in ranked]
+        children = [
+            Child(run.data.params, run.data.metrics.keys(), run.data.tags.get(names.PARENT_TAG) == parent)
+            for run in ranked
+        ]
         try:
             start = self._client.get_run(parent).info.start_time
             views = shared_views(parent, swept_keys, children, created_ms=start)

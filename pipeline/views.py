@@ -37,10 +37,12 @@ CHARTED = {
 }
 """Charted metric -> scale of its axis."""
 
+SECTION = {"uuid": names.CURVES_VIEW, "display": True, "isReordered": True, "columns": 2, "cardHeight": 300}
+
 NAMING_KEYS = ("model", "init", "optimizer.learning_rate", "seed")
 """The columns that tell the runs apart where nothing is swept."""
 
-FIXED_COLUMNS = {"attributes.`Run Name`": 160, "runDateAndNestInfo": 130}
+FIXED_COLUMNS = {"attributes.`Run Name`": 220, "runDateAndNestInfo": 130}
 """The columns that the UI always shows in front -> width in pixels."""
 
 DIVERGED_COLUMN = f"tags.`{names.DIVERGED_TAG}`"
@@ -52,10 +54,12 @@ class Child(NamedTuple):
     Attributes:
         params: key -> text, as tracked.
         metrics: the keys of its metrics.
+        is_own: whether the sweep has trained it; what another one had tracked before stays with that one.
     """
 
     params: Mapping[str, str]
     metrics: Collection[str]
+    is_own: bool = True
 
 
 def shared_views(
@@ -66,8 +70,8 @@ def shared_views(
     ``runs`` is the table of all children, lowest loss first, with what is swept and what came out. ``curves`` draws one
     line for each initialisation, or for each combination of values where the sweep compares something else: the mean
     over the seeds, and a band from the lowest to the highest run. A mean over models or learning rates would say
-    little, so all lines share these with the best child. The filter stands in the search box of the UI, where users can
-    change it.
+    little, so all lines share these with the best child, and the names say how many runs are left. The filter stands
+    in the search box of the UI, where users can change it.
 
     Args:
         parent_run_id: run id of the sweep. Its first 8 characters are in the keys, so every sweep has views of its own.
@@ -75,25 +79,35 @@ def shared_views(
         children: the runs of the sweep, best first.
         created_ms: start of the sweep in milliseconds since the epoch; the menu shows the newest first.
     """
-    swept = [key for key in swept_keys if any(key in child.params for child in children)]
+    own = [child for child in children if child.is_own]
+    swept = [key for key in swept_keys if any(key in child.params for child in own)]
     compared = compared_keys(swept)
-    shared = _shared_with_best(swept, compared, children)
-    drawn = [child for child in children if all(child.params.get(key) == value for key, value in shared.items())]
+    shared = _shared_with_best(swept, compared, own)
+    drawn = [child for child in own if all(child.params.get(key) == value for key, value in shared.items())]
     of_sweep = f"tags.{names.PARENT_TAG} = '{parent_run_id}'"
     conditions = [of_sweep, *(f"{_param(key)} = {_quoted(value)}" for key, value in shared.items())]
-    all_columns, drawn_columns = _columns(swept, children), _columns(swept, drawn)
+    held = {names.RUNS_VIEW: _held(own, children, {}), names.CURVES_VIEW: _held(drawn, children, shared)}
     states = {
-        names.RUNS_VIEW: _page([of_sweep], _metric(_loss(_metrics_of(children))), all_columns),
+        names.RUNS_VIEW: _page([of_sweep], _metric(_loss(_metrics_of(own))), _columns(swept, own)),
         # In the order of the seeds, all groups lose the same seeds where there are more runs than the UI loads at
         # once. In the order of the loss, a bad group would lose its worst runs.
-        names.CURVES_VIEW: _page(conditions, _param("seed"), drawn_columns) | _charts(compared, drawn),
+        names.CURVES_VIEW: _page(conditions, _param("seed"), _columns(swept, drawn))
+        | _charts(compared, drawn, held[names.CURVES_VIEW]),
     }
-    return {
-        names.view_tag(parent_run_id, view): json.dumps(
-            {"name": f"sweep {parent_run_id[:8]}: {view}", "createdAt": created_ms, "state": _compressed(state)}
-        )
+    # What matters comes first, because the UI shows about 25 characters.
+    called = {view: f"{view}: {held[view]} (sweep {parent_run_id[:8]})" for view in states}
+    envelopes = {
+        view: {"name": called[view], "createdAt": created_ms, "state": _compressed(state)}
         for view, state in states.items()
     }
+    return {names.view_tag(parent_run_id, view): json.dumps(envelope) for view, envelope in envelopes.items()}
+
+
+def _held(some: Sequence[Child], children: Sequence[Child], shared: Mapping[str, str]) -> str:
+    """How many runs of all there are in a view, and what they share."""
+    count = f"{'all' if len(some) == len(children) else f'{len(some)} of'} {len(children)} runs"
+    # The name of an option needs no word before it: "mlp", but "learning_rate 0.1".
+    return ", ".join([count, *(" ".join([*key.split(".")[1:][-1:], value]) for key, value in shared.items())])
 
 
 def unlisted_views(tags: Mapping[str, str]) -> dict[str, str]:
@@ -192,8 +206,8 @@ def _page(conditions: Sequence[str], order: str, columns: Sequence[str]) -> dict
     }
 
 
-def _charts(compared: tuple[str, ...], drawn: Sequence[Child]) -> dict[str, Any]:
-    """State of the charts: one line for each group of runs that agree on the ``compared`` params."""
+def _charts(compared: tuple[str, ...], drawn: Sequence[Child], heading: str) -> dict[str, Any]:
+    """State of the charts under one heading: one line for each group of runs that agree on the ``compared`` params."""
     # The model keeps networks and logistic regressions apart where no filter does. It also changes the names from
     # which the UI derives the colours: by ``init`` alone, ``normal`` and ``orthogonal`` would have the same.
     keys = (*compared, "model") if compared == ("init",) else compared
@@ -207,16 +221,7 @@ def _charts(compared: tuple[str, ...], drawn: Sequence[Child]) -> dict[str, Any]
         # Closed groups make the list a legend; open ones fill it with runs.
         "groupsExpanded": dict.fromkeys(groups, False),
         "compareRunCharts": [_line_chart(metric, scale) for metric, scale in CHARTED.items() if metric in metrics],
-        "compareRunSections": [
-            {
-                "uuid": names.CURVES_VIEW,
-                "name": names.CURVES_VIEW,
-                "display": True,
-                "isReordered": True,
-                "columns": 2,
-                "cardHeight": 300,
-            }
-        ],
+        "compareRunSections": [SECTION | {"name": heading}],
         # Otherwise the UI sorts the sections of all other metrics in front of this one.
         "isAccordionReordered": True,
     }

@@ -9,7 +9,7 @@ PROJECT = Path(__file__).parents[1]
 FLOORS = [
     {
         "errors", "memory", "ranges", "names", "addresses", "relocate",
-        "interrupts", "commands", "drivers", "files_written", "standard_output",
+        "interrupts", "commands", "drivers", "files_written", "standard_output", "text_table",
         "arithmetic", "activations", "losses", "layer", "initializers", "symmetry",
     },
     {"network", "optimizers", "optimum", "cells", "reading", "files", "sources", "data"},
@@ -21,7 +21,7 @@ FLOORS = [
     },
     {
         "environment", "records", "journal", "delivery", "stores", "tracked_runs", "leftovers", "writers",
-        "transactions", "curves", "parent_run", "views", "tracking", "summary",
+        "transactions", "curves", "parent_run", "views", "tracking", "summary", "next_steps",
     },
     {"task", "run", "__main__"},
 ]  # fmt: skip

@@ -18,6 +18,7 @@ from pipeline.commands import check_encoding
 from pipeline.config import UNTRACKED
 from pipeline.repairs import explained, more_than_one, parsed
 from pipeline.stacking import fingerprint, train_stack
+from pipeline.sweep import NAME_LENGTH
 from tests.command_line import PROJECT, command
 from tests.configurations import configuration
 from tests.endings import ending_of
@@ -45,7 +46,7 @@ def test_a_sweep_leaves_one_parent_and_a_nested_finished_run_per_job(client: Mlf
     for child in children:
         assert child.info.status == "FINISHED"
         assert child.data.tags[names.PARENT_TAG] == parent.info.run_id
-        assert len(child.info.run_name) <= 18
+        assert len(child.info.run_name) <= NAME_LENGTH
     assert len({child.info.run_name for child in children}) == 8
     assert len({child.data.tags[names.FINGERPRINT_TAG] for child in children}) == 8
 
@@ -105,7 +106,7 @@ def test_the_contract_of_metrics_is_kept(client: MlflowClient) -> None:
 def test_the_end_of_a_sweep_says_what_came_out_and_what_to_do_next(swept: tuple[Path, str]) -> None:
     output = swept[1]
     assert "8/8" in output
-    for words in ("best run of each model, init, by loss/test", "mlflow ui", "python -m analysis.report"):
+    for words in ("Mean of each model, init", "mlflow ui", "python -m analysis.report"):
         assert words in output
 
 

@@ -116,7 +116,7 @@ def test_a_store_that_refuses_the_last_words_of_a_sweep_is_asked_again(tmp_path:
         (line,) = [line for line in output.splitlines() if "no views" in line]
         assert "The views in the MLflow UI are missing" in line
         assert "the sweep's next start prepares them" in line
-        assert "best run of each" in output
+        assert "Mean of each" in output
         # Views are for convenience, so the sweep has ended well without them.
         store.execute("DROP TRIGGER views")
     audited(tmp_path, jobs=2)

@@ -5,6 +5,7 @@ Their format belongs to the UI, so only its own pages can show that they still w
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -25,6 +26,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from pipeline import names
+from pipeline.next_steps import ui_command
 from pipeline.summary import best_first
 from pipeline.tracking import Tracker
 from tests.command_line import command
@@ -79,8 +81,10 @@ def folder(sweep: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="module")
-def address(folder: Path) -> Iterator[str]:
-    """Where ``mlflow ui`` serves the folder."""
+def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the printed command serves the folder, given in another one."""
+    printed = ui_command(f"sqlite:///{folder}/mlflow.db")
+    assert printed is not None
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -88,8 +92,8 @@ def address(folder: Path) -> Iterator[str]:
     served = f"http://127.0.0.1:{port}"
     with (folder / "ui.log").open("wb") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "ui", "--port", str(port), "--workers", "1"],
-            cwd=folder,
+            [sys.executable, "-m", *shlex.split(printed), "--port", str(port), "--workers", "1"],
+            cwd=tmp_path_factory.mktemp("elsewhere"),
             env=clean | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -182,6 +186,51 @@ def test_the_runs_view_lists_the_runs_of_the_sweep_by_test_loss(
     headers = page.locator(".ag-header-cell").evaluate_all(HEADERS)
     shown = [text for _, text in sorted((int(place), text) for place, text in headers) if text]
     assert shown[: 2 + len(params) + len(metrics) + 1] == ["Run Name", "Created", *params, *metrics, "diverged"]
+
+
+@pytest.fixture
+def newcomer(window: Any) -> Iterator[Any]:
+    """A page of a browser that was never used, on a small screen."""
+    context = window.browser.new_context(viewport={"width": 1400, "height": 900})
+    context.set_default_timeout(WAIT_MS)
+    yield context.new_page()
+    context.close()
+
+
+def test_a_newcomer_finds_the_runs_from_the_first_page(newcomer: Any, address: str, client: MlflowClient) -> None:
+    """The UI shows a fresh browser an experiment's GenAI pages; the description above them leads to the runs."""
+    _, children = parent_and_children(client)
+    newcomer.goto(address)
+    newcomer.get_by_role("link", name="symmetry", exact=True).click()
+    with suppress(playwright.TimeoutError):  # A hint about traces, in some versions, covers the page.
+        newcomer.get_by_role("button", name="Got it").click(timeout=10_000)
+    with newcomer.context.expect_page() as opened:
+        newcomer.get_by_role("link", name="runs", exact=True).click()
+    runs = opened.value
+    runs.get_by_text("8 matching runs").wait_for()
+    for run in children:
+        runs.get_by_text(str(run.info.run_name), exact=True).wait_for()
+    fits = "links => links.map(link => link.scrollWidth <= link.clientWidth)"
+    shown = runs.locator(".ag-row a[href*='/runs/']").evaluate_all(fits)
+    assert shown == [True] * 8
+
+
+def test_a_printed_link_opens_on_the_runs_in_a_browser_that_was_never_used(
+    newcomer: Any, address: str, client: MlflowClient, sweep: tuple[Path, str]
+) -> None:
+    newcomer.goto(printed_link(sweep[1], "runs", address))
+    newcomer.get_by_text("8 matching runs").wait_for()
+    newcomer.get_by_text("runs: all 8 runs").wait_for()
+
+
+def test_the_pages_of_a_sweep_and_of_a_run_say_what_came_out(page: Any, address: str, client: MlflowClient) -> None:
+    parent, children = parent_and_children(client)
+    runs = f"{address}/#/experiments/{parent.info.experiment_id}/runs"
+    page.goto(f"{runs}/{parent.info.run_id}")
+    for text in ("sweep/finished", "sweep/lowest_mean/loss/test", "verdicts/fails", "Mean of each model, init"):
+        page.get_by_text(text).first.wait_for()
+    page.goto(f"{runs}/{children[0].info.run_id}")
+    page.get_by_text(re.compile(r"^\w+ on digits from init \w+, gd at learning rate 0.5, seed \d: ")).wait_for()
 
 
 def test_the_curves_view_draws_the_initialisations(

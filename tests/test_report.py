@@ -181,7 +181,7 @@ def test_regenerating_gives_the_same_bytes(store: MlflowClient, tmp_path: Path) 
 def test_the_report_is_attached_to_the_parent_and_describes_it(store: MlflowClient, tmp_path: Path) -> None:
     write_report("symmetry", tmp_path / "reports")
     parent = store.get_run(parent_of(store))
-    assert parent.data.tags[names.NOTE_TAG].splitlines()[0].startswith("Of 11 statements about symmetry")
+    assert parent.data.tags[names.NOTE_TAG].startswith("[runs], [curves]: Of 11 statements about symmetry")
     attached = Path(store.download_artifacts(parent.info.run_id, "report/index.html"))
     assert attached.read_bytes() == (tmp_path / "reports" / "symmetry" / "index.html").read_bytes()
 

@@ -53,7 +53,7 @@ def test_the_same_command_again_trains_nothing_and_says_so(tmp_path: Path) -> No
     assert "4 jobs: 0 already tracked, 4 to train" in first
     again = completed(tmp_path, *FEW, "seed=0,1")
     assert "4 jobs: 4 already tracked, 0 to train" in again
-    assert again.partition("best run")[2] == first.partition("best run")[2]
+    assert again.partition("4 jobs: 4 finished")[2] == first.partition("4 jobs: 4 finished")[2]
     audited(tmp_path, jobs=4)
     assert len(parents(tmp_path)) == 1
 

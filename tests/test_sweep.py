@@ -1,4 +1,4 @@
-"""Names of a sweep's runs, which the MLflow UI shows whole up to 18 characters."""
+"""Names of a sweep's runs, to be read without a legend in the tables of the MLflow UI."""
 
 from itertools import product
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.sweep import run_name
+from pipeline.sweep import NAME_LENGTH, run_name
 from tests.configurations import CONF, configuration
 
 DEFAULT_SWEEP = yaml.safe_load((CONF / "config.yaml").read_text(encoding="utf-8"))["hydra"]["sweeper"]["params"]
@@ -22,19 +22,25 @@ def test_the_runs_of_the_default_sweep_have_short_names_that_differ() -> None:
         for model, init, rate, seed in product(models, inits, rates, range(5))
     ]
     assert len(set(names)) == 180
-    assert max(map(len, names)) <= 18
-    assert names[0] == "log zer .01 s0"
+    assert max(map(len, names)) <= NAME_LENGTH
+    assert names[0] == "logistic zeros 0.01 s0"
+    assert "mlp constant 0.1 s3" in names
 
 
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
         ({}, "run"),
-        ({"arithmetic": "blas"}, "bla"),
-        ({"model.hidden_units": [64, 32]}, "64x32"),
-        ({"init": "xavier_uniform", "model.hidden_units": [128, 128, 128, 128]}, "xav_uni 128x128x12"),
+        ({"arithmetic": "blas"}, "blas"),
+        ({"model.hidden_units": [64, 32], "seed": 0}, "64x32 s0"),
+        ({"init": "perturbed", "init.epsilon": 1e-9, "seed": 3}, "perturb epsilon 1e-09 s3"),
+        ({"training.batch_size": None, "training.l2": 0.1}, "batch_size null l2 0.1"),
+        ({"model.bias": False, "optimizer.learning_rate": 1.0}, "no bias 1"),
+        ({"init": "xavier_uniform", "model.hidden_units": [128, 128, 128, 128]}, "xav_uni 128x128x128x128"),
+        ({"model.hidden_units": [128] * 9, "seed": 7}, "x".join(["128"] * 9) + " s7"),
+        ({"model.hidden_units": [1] * 300}, "x".join(["1"] * 125) + "x"),
     ],
     ids=str,
 )
-def test_a_name_holds_the_swept_values_and_is_cut_to_18_characters(changes: dict[str, Any], name: str) -> None:
+def test_a_name_holds_the_swept_values_in_words_as_long_as_fit(changes: dict[str, Any], name: str) -> None:
     assert run_name(configuration(changes), list(changes)) == name

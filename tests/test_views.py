@@ -1,10 +1,11 @@
 """The prepared views of a sweep: what the tags of the experiment hold, decoded as the MLflow UI does it."""
 
+import argparse
 import base64
 import json
 import logging
-import math
 import re
+import shlex
 import shutil
 import zlib
 from itertools import product
@@ -14,7 +15,6 @@ from typing import Any
 import mlflow
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import LifecycleStage, Metric, Param, Run, RunData, RunInfo, RunTag
 from mlflow.utils.search_utils import SearchUtils
 from mlflow.utils.validation import MAX_EXPERIMENT_TAG_KEY_LENGTH, MAX_EXPERIMENT_TAG_VAL_LENGTH
 
@@ -23,7 +23,7 @@ from analysis.page import rendered_page
 from analysis.runs import load_tables
 from pipeline import names, tracking
 from pipeline.addresses import ui_command
-from pipeline.summary import best_first, sweep_summary
+from pipeline.next_steps import next_steps
 from pipeline.tracking import Tracker
 from pipeline.views import LISTED_SWEEPS, Child, shared_views, unlisted_views
 
@@ -69,10 +69,11 @@ def conditions(state: dict[str, Any]) -> list[tuple[str, str]]:
 def test_the_tags_are_what_the_links_ask_for() -> None:
     tags = shared_views(PARENT, SWEPT, grid("mlp"), created_ms=7)
     assert list(tags) == ["mlflow.sharedViewState.sweep-01234567-runs", "mlflow.sharedViewState.sweep-01234567-curves"]
+    held = {"runs": "all 12 runs", "curves": "6 of 12 runs, mlp, learning_rate 1.0"}
     for (key, value), view in zip(tags.items(), ("runs", "curves"), strict=True):
         envelope = json.loads(value)
         assert envelope.keys() == {"name", "createdAt", "state"}
-        assert (envelope["name"], envelope["createdAt"]) == (f"sweep 01234567: {view}", 7)
+        assert (envelope["name"], envelope["createdAt"]) == (f"{view}: {held[view]} (sweep 01234567)", 7)
         shared = f"viewStateShareKey={key.removeprefix('mlflow.sharedViewState.')}&workflowType=machine_learning"
         link = names.view_links("3", PARENT, "http://host:1")[view]
         assert link.startswith(f"http://host:1/#/experiments/3/runs?{shared}")
@@ -149,6 +150,16 @@ def test_a_value_that_no_filter_can_hold_is_left_out() -> None:
 def test_keys_that_are_not_tracked_change_nothing() -> None:
     with_hydras_own = shared_views(PARENT, ("hydra.verbose", *SWEPT), grid("mlp"))
     assert with_hydras_own == shared_views(PARENT, SWEPT, grid("mlp"))
+
+
+def test_the_names_say_how_many_runs_a_view_leaves_out() -> None:
+    """Those at another rate or of another model, and those that another sweep had tracked before."""
+    children = [*grid("mlp", "logistic"), *(run._replace(is_own=False) for run in grid("mlp"))]
+    tags = shared_views(PARENT, SWEPT, children)
+    names_of_views = [json.loads(value)["name"].partition(" (sweep")[0] for value in tags.values()]
+    assert names_of_views == ["runs: 24 of 36 runs", "curves: 6 of 36 runs, mlp, learning_rate 1.0"]
+    (section,) = states(tags)["curves"]["compareRunSections"]
+    assert section["name"] == "6 of 36 runs, mlp, learning_rate 1.0"
 
 
 def test_without_a_swept_key_the_usual_columns_tell_the_runs_apart() -> None:
@@ -260,47 +271,30 @@ def test_a_sweep_prints_its_links_and_the_report_repeats_them(
 
 
 @pytest.mark.parametrize(
-    ("address", "lines"),
+    ("uri", "secret", "command"),
     [
-        (None, ["Browse the runs:  UI"]),
-        (names.UI_ADDRESS, ["Browse the runs:  UI", "  runs    RUNS", "  curves  CURVES"]),
-        ("https://runs.example.org", ["Browse the runs:", "  runs    RUNS", "  curves  CURVES"]),
-        # Another port of this machine is a server too.
-        (f"{names.UI_ADDRESS}1", ["Browse the runs:", "  runs    RUNS", "  curves  CURVES"]),
+        ("sqlite:///mlflow.db", "", "mlflow ui --backend-store-uri {folder}/mlflow.db"),
+        ("sqlite:////srv/my lab/it's.db", "", """mlflow ui --backend-store-uri 'sqlite:////srv/my lab/it'"'"'s.db'"""),
+        ("postgresql://host/lab", "", "mlflow ui --backend-store-uri postgresql://host/lab"),
+        ("postgresql://me:secret@host/lab", "", "mlflow ui --backend-store-uri postgresql://host/lab"),
+        ("postgresql://me:secret@host/lab", "set", 'mlflow ui --backend-store-uri "$MLFLOW_TRACKING_URI"'),
+        ("http://runs.example.org", "", None),
     ],
 )
-def test_the_summary_says_how_to_browse(address: str | None, lines: list[str]) -> None:
-    links = {} if address is None else names.view_links("1", PARENT, address)
-    expected = "\n".join(lines).replace("UI", ui_command(mlflow.get_tracking_uri()))
-    for view, link in links.items():
-        expected = expected.replace(view.upper(), link)
-    params = {"model": "mlp", "init": "zeros", "data": "digits", "optimizer": "gd", "arithmetic": "exact"}
-    run = tracked(params | {"optimizer.learning_rate": "1.0"}, {names.LOSS_TEST: 0.5})
-    assert f"\n\n{expected}\nDraw the figures:" in sweep_summary([run], "tests", links)
+def test_the_command_opens_this_store_from_any_folder_and_tells_no_password(
+    uri: str, secret: str, command: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri if secret else "")
+    folder = f"sqlite:///{tmp_path}"
+    assert ui_command(uri) == (command and command.format(folder=folder))
 
 
-def tracked(params: dict[str, str], metrics: dict[str, float], name: str = "", diverged: str = "false") -> Run:
-    info = RunInfo("id", "1", "user", "FINISHED", 0, 1, LifecycleStage.ACTIVE, run_name=name)
-    data = RunData(
-        [Metric(key, value, 0, 0) for key, value in metrics.items()],
-        [Param(key, value) for key, value in params.items()],
-        [RunTag(names.DIVERGED_TAG, diverged)],
-    )
-    return Run(info, data)
-
-
-def test_the_best_run_has_the_lowest_test_loss_and_did_not_diverge() -> None:
-    runs = [
-        tracked({}, {names.LOSS_TEST: 0.1}, "diverged", "true"),
-        tracked({}, {names.LOSS_TEST: math.nan}, "nan"),
-        tracked({}, {names.LOSS_TEST: 0.3, names.LOSS_TRAIN: 0.1}, "third"),
-        tracked({}, {names.LOSS_TRAIN: 0.0}, "untested"),
-        tracked({}, {names.LOSS_TEST: 0.2}, "second"),
-        tracked({}, {names.LOSS_TEST: 0.2}, "first"),
-    ]
-    for order in (runs, runs[::-1]):
-        assert [run.info.run_name for run in best_first(order)] == [
-            "first", "second", "third", "nan", "untested", "diverged"
-        ]  # fmt: skip
-    without_tests = [tracked({}, {names.LOSS_TRAIN: loss}, str(loss)) for loss in (0.2, 0.1)]
-    assert [run.info.run_name for run in best_first(without_tests)] == ["0.1", "0.2"]
+@pytest.mark.parametrize("name", ["symmetry", "my lab", "it's", "-x", "a;b", "$HOME", "ä/ö"])
+def test_the_printed_command_of_the_report_survives_the_shell(name: str) -> None:
+    printed = next_steps(name, "https://runs.example.org", {"runs": "LINK"}).splitlines()
+    assert printed[1:-1] == ["  runs  LINK"]
+    report, *arguments = shlex.split(printed[-1].partition(": ")[2].partition(" -m ")[2])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--experiment")
+    assert (report, parser.parse_args(arguments).experiment) == ("analysis.report", name)

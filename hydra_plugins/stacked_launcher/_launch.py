@@ -26,10 +26,10 @@ from pipeline.executors.batch import Batch, Failure, Trained, require_driver_dat
 from pipeline.executors.choice import opened_executor
 from pipeline.executors.interface import Executor
 from pipeline.interrupts import Interrupted, last_words, uninterrupted
-from pipeline.records import Times, record_of
+from pipeline.records import Times, one_line_of, record_of
 from pipeline.stacking import RunResult
 from pipeline.sweep import current_sweep, run_name, varying_keys
-from pipeline.task import check_asked, objective, one_line_of, run, whereabouts
+from pipeline.task import check_asked, objective, run, whereabouts
 from pipeline.tracking import Tracker
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,8 @@ class _Launch:
         with opened_executor(self._configs[0].executor, room_for(self._configs)) as executor:
             batches = batches_of(self._configs, executor.slots)
             log.info(f"Training {len(self._jobs)} jobs in {len(batches)} batches, {executor.slots} at once")
-            with progress_of(len(self._jobs)) as progress:
+            trained = [[self._configs[job] for job in batch] for batch in batches]
+            with progress_of(trained, executor.slots) as progress:
                 self._train(executor, batches, progress)
 
     def _train(self, executor: Executor, batches: Iterable[Sequence[int]], progress: Progress) -> None:
@@ -97,6 +98,7 @@ class _Launch:
             while True:
                 while len(self._under_way) < executor.capacity and (batch := next(remaining, None)):
                     self._submit(executor, batch)
+                    progress.begin()
                 if not executor.wait():
                     return
                 with uninterrupted():
@@ -117,6 +119,7 @@ class _Launch:
             # An executor that has lost sight of a batch may have it trained twice; both have the same bits.
             if batch.jobs in self._under_way:
                 self._under_way.remove(batch.jobs)
+                progress.end(batch.configs)
                 try:
                     require_driver_data(batch, trained)
                 except DataChangedError as error:

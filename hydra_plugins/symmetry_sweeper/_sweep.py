@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Protocol, runtime_checkable
 
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -89,8 +90,12 @@ def run_sweep(
         return []
 
     # Importing MLflow takes seconds, and a wrong key should not have to wait for it.
+    from mlflow import get_tracking_uri
+    from mlflow.entities import Run
+
     from pipeline.addresses import masked
-    from pipeline.summary import best_first, conclusion_of, sweep_summary
+    from pipeline.next_steps import next_steps
+    from pipeline.summary import Findings, best_first
     from pipeline.tracking import Tracker
 
     tracker = Tracker(experiment_name)
@@ -109,6 +114,13 @@ def run_sweep(
     log.info(f"{plan} (over {', '.join(swept_keys) or 'nothing'})")
     returns: list[Sequence[JobReturn]] = []
     parent = begun.run_id if begun else None
+
+    def tell(runs: Sequence[Run]) -> None:
+        links = tracker.share_views(parent, swept_keys, best_first(runs)) if parent is not None else {}
+        findings = Findings(runs, swept_keys, len(plan.jobs) - len(runs))
+        steps = next_steps(experiment_name, get_tracking_uri(), links)
+        log.info(f"{findings.summary(get_terminal_size().columns)}\n{steps}")
+
     goes_on = bool(plan.remaining) or (begun is not None and not begun.finished)
     if goes_on:
         is_chosen = any(override.startswith(f"{FOLDER_KEY}=") for override in plain(master.hydra.overrides.hydra))
@@ -124,10 +136,14 @@ def run_sweep(
                 with sweep.announced():
                     returns = list(_launched(launcher, remaining, max_batch_size))
                 tracker.finish_sweep(sweep)
-                _require_success(returns)
                 runs = tracker.runs_with(fingerprints)
-                own = [run for run in runs if run.data.tags.get(names.PARENT_TAG) == parent]
-                tracker.describe_sweep(parent, conclusion_of(own))
+                failed = len(plan.jobs) - len(runs)
+                own = Findings(
+                    [run for run in runs if run.data.tags.get(names.PARENT_TAG) == parent], swept_keys, failed
+                )
+                tracker.describe_sweep(parent, own.conclusion(), own.table(), own.metrics())
+                tell(runs)
+                _require_success(returns)
         except Interrupted as interrupted:
             raise Interrupted(
                 interrupted.signum, f"{interrupted}. What was trained is tracked; to go on, say again: {command}"
@@ -139,9 +155,7 @@ def run_sweep(
                 f"{error}. What it has not taken waits in {folder} or is trained again; to go on, say again: {command}"
             ) from None
     else:
-        runs = tracker.runs_with(fingerprints)
-    links = tracker.share_views(parent, swept_keys, best_first(runs)) if parent is not None else {}
-    log.info(sweep_summary(runs, experiment_name, links))
+        tell(tracker.runs_with(fingerprints))
     return returns
 
 
