@@ -35,7 +35,7 @@ from analysis.store import (
 )
 from analysis.tables import Weights
 from pipeline import names
-from pipeline.addresses import masked
+from pipeline.addresses import masked_address
 from pipeline.commands import run_command
 
 Points = Sequence[tuple[str, int, float]]
@@ -205,7 +205,7 @@ def main() -> None:
         if arguments.against is not None:
             other = audit_of(experiment, thorough=arguments.thorough, tracking_uri=arguments.against)
             different = differences(audit, other)
-            print("\n".join([*different, f"{len(different)} differences from {masked(arguments.against)}"]))
+            print("\n".join([*different, f"{len(different)} differences from {masked_address(arguments.against)}"]))
     except ReportError as error:
         sys.exit(str(error))
     sys.exit(1 if audit.problems or different else 0)

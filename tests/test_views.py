@@ -253,7 +253,7 @@ def test_a_store_that_refuses_the_views_costs_a_warning(
 
 
 def test_a_sweep_prints_its_links_and_the_report_repeats_them(
-    swept: tuple[Path, str], tmp_path: Path, tracking_to: None
+    swept: tuple[Path, str], tmp_path: Path, tracking_to: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(swept[0] / "mlflow.db", tmp_path)
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
@@ -265,6 +265,10 @@ def test_a_sweep_prints_its_links_and_the_report_repeats_them(
     page = rendered_page(tables, claims_of(tables), [])
     for link in printed.values():
         assert f'href="{link.replace("&", "&amp;")}"' in page
+    # Only what is in the folder of the page's reader is found without its name.
+    assert f"(<code>{ui_command(mlflow.get_tracking_uri())}</code>, in the same folder)" in page
+    monkeypatch.chdir(tmp_path)
+    assert load_tables("symmetry").ui_command == "mlflow ui"
 
     MlflowClient().delete_experiment_tag(tables.experiment_id, names.view_tag(tables.parent, names.CURVES_VIEW))
     assert list(load_tables("symmetry").views) == ["runs of the newest sweep"]
