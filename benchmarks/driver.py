@@ -29,8 +29,9 @@ PARTS = {
         "pipeline.tracking:Tracker.finish_sweep",
         "pipeline.tracking:Tracker.runs_with",
         "pipeline.tracking:Tracker.share_views",
-        "pipeline.summary:conclusion_of",
-        "pipeline.summary:sweep_summary",
+        "pipeline.summary:Findings.__init__",
+        "pipeline.summary:Findings.conclusion",
+        "pipeline.summary:Findings.summary",
     ),
     "training": ("pipeline.executors.batch:train_batch",),
 }

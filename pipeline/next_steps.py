@@ -21,7 +21,7 @@ def next_steps(experiment_name: str, tracking_uri: str, links: Mapping[str, str]
     option = f"--experiment={name}" if experiment_name.startswith("-") else f"--experiment {name}"
     return "\n".join(
         [
-            "Browse the runs (by these links: the UI's own first page is for GenAI):",
+            f"Browse the runs{' (by these links: the first page of the UI is for GenAI)' if links else ''}:",
             *(f"  {line}" for line in shown),
             f"Draw the figures: python -m analysis.report {option}",
         ]

@@ -35,6 +35,7 @@ def test_a_job_that_raises_fails_alone(tmp_path: Path) -> None:
     log = completed.stderr.rpartition("(log: ")[2].strip().rstrip(")")
     assert "seed 1 is broken" in Path(log).read_text(encoding="utf-8")
     assert "#1: " in completed.stdout
+    assert "3 jobs: 2 finished (0 diverged), 1 failed" in completed.stdout
 
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     experiment = client.get_experiment_by_name("symmetry")

@@ -20,7 +20,6 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from hydra_plugins.symmetry_sweeper._grid import check_batch_size
-from pipeline import names
 from pipeline.cached_composition import CachedComposition, current_hydra_kept
 from pipeline.checked_jobs import checked_configs, settled
 from pipeline.composition import check_working_folder
@@ -91,7 +90,6 @@ def run_sweep(
 
     # Importing MLflow takes seconds, and a wrong key should not have to wait for it.
     from mlflow import get_tracking_uri
-    from mlflow.entities import Run
 
     from pipeline.addresses import masked
     from pipeline.next_steps import next_steps
@@ -115,11 +113,14 @@ def run_sweep(
     returns: list[Sequence[JobReturn]] = []
     parent = begun.run_id if begun else None
 
-    def tell(runs: Sequence[Run]) -> None:
+    def tell() -> Findings:
+        """Prints what the runs of all jobs say, whichever sweep has trained them, and prepares the views."""
+        runs = tracker.runs_with(fingerprints)
         links = tracker.share_views(parent, swept_keys, best_first(runs)) if parent is not None else {}
         findings = Findings(runs, swept_keys, len(plan.jobs) - len(runs))
         steps = next_steps(experiment_name, get_tracking_uri(), links)
         log.info(f"{findings.summary(get_terminal_size().columns)}\n{steps}")
+        return findings
 
     goes_on = bool(plan.remaining) or (begun is not None and not begun.finished)
     if goes_on:
@@ -136,13 +137,8 @@ def run_sweep(
                 with sweep.announced():
                     returns = list(_launched(launcher, remaining, max_batch_size))
                 tracker.finish_sweep(sweep)
-                runs = tracker.runs_with(fingerprints)
-                failed = len(plan.jobs) - len(runs)
-                own = Findings(
-                    [run for run in runs if run.data.tags.get(names.PARENT_TAG) == parent], swept_keys, failed
-                )
-                tracker.describe_sweep(parent, own.conclusion(), own.table(), own.metrics())
-                tell(runs)
+                found = tell()
+                tracker.describe_sweep(parent, found.conclusion(), found.table(), found.metrics())
                 _require_success(returns)
         except Interrupted as interrupted:
             raise Interrupted(
@@ -155,7 +151,7 @@ def run_sweep(
                 f"{error}. What it has not taken waits in {folder} or is trained again; to go on, say again: {command}"
             ) from None
     else:
-        tell(tracker.runs_with(fingerprints))
+        tell()
     return returns
 
 
