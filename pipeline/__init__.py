@@ -9,3 +9,6 @@ The modules form floors; each imports only from floors below it or from its own 
 5. ``environment``, ``views``, ``tracking``, ``summary``
 6. ``run``, with ``hydra_plugins`` above it
 """
+
+__version__ = "0.1.0"
+"""Read here and not from the metadata of an installation, which a checkout need not have."""
