@@ -21,7 +21,7 @@ from analysis.errors import ReportError
 from analysis.figures import FIGURES, Drawing, NotShownError
 from analysis.figures.drawing import FIGURES_OF_QUESTIONS, Draw
 from analysis.figures.style import house_style
-from analysis.index import write_entry, write_index
+from analysis.index import report_folder, write_entry, write_index
 from analysis.page import Shown, lead, rendered_page
 from analysis.publishing import publish
 from analysis.questions import ANSWERS
@@ -34,7 +34,7 @@ CLAIMS_FILE = "claims.csv"
 
 
 def write_report(experiment_name: str, output: Path, only: Sequence[str] = ()) -> list[Path]:
-    """Writes figures (PNG, SVG, CSV), claims and page into ``output`` / experiment name (its slashes as underscores).
+    """Writes figures (PNG, SVG, CSV), claims and page into the experiment's folder in ``output``.
 
     The page also goes to the newest sweep's parent run in MLflow. With ``only``, just these figures are drawn.
 
@@ -51,8 +51,7 @@ def write_report(experiment_name: str, output: Path, only: Sequence[str] = ()) -
     drawable = {**own, **FIGURES}
     if unknown := [name for name in only if name not in drawable]:
         raise ReportError(f"--only: expected some of {', '.join(drawable)}, got {', '.join(unknown)}")
-    # A name with slashes is one folder all the same, and none outside the output.
-    folder = output / experiment_name.replace("/", "_").lstrip(".")
+    folder = output / report_folder(experiment_name)
     folder.mkdir(parents=True, exist_ok=True)
     with house_style():
         shown = {name: _shown(name, drawable[name], tables, folder) for name in only or [*own, *general]}
