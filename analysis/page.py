@@ -13,14 +13,11 @@ from analysis.answer import Answer
 from analysis.claim import EXACTLY, FAILS, NOT_TESTED, WITHIN, Claim
 from analysis.derivation import gradient_check
 from analysis.intervals import RESAMPLES
-from analysis.tables import Tables
+from analysis.tables import FACTS, Tables
 from pipeline import names
 
 VERDICT_CLASS = {EXACTLY: "exact", WITHIN: "within", FAILS: "fails", NOT_TESTED: "untested"}
-NOT_PARAMS = {
-    *("run_id", "name", "start_time", "parent", "fingerprint"),
-    *("diverged", "diverged_step", "environment", "commit"),
-}
+NOT_PARAMS = {*FACTS} - {"optimum"}
 MOST_VALUES = 12
 
 
