@@ -48,18 +48,19 @@ def row_of(run: Run) -> dict[str, Any]:
         ReportError: a param, a metric or a tag is missing or not what this project tracks.
     """
     tags = run.data.tags
-    params = {key: _typed(text) for key, text in run.data.params.items()}
+    # Metrics have a slash in their keys and params have none; what was logged by hand may be called as it likes.
+    metrics = {key: value for key, value in run.data.metrics.items() if "/" in key}
+    params = {key: _typed(text) for key, text in run.data.params.items() if "/" not in key}
     for key, kind in PARAMS.items():
         _require(kind, key, params.get(key))
     for key in OPTIONAL_PARAMS.keys() & params.keys():
         _require(OPTIONAL_PARAMS[key], key, params[key])
-    if names.LOSS_TRAIN not in run.data.metrics:
+    if names.LOSS_TRAIN not in metrics:
         raise ReportError(f"no {names.LOSS_TRAIN}")
     diverged_step = _typed(tags.get(names.DIVERGED_STEP_TAG, "null"))
     _require(int | None, names.DIVERGED_STEP_TAG, diverged_step)
-    # The run's own facts come last: whoever logs a metric named run_id does not give the run another one.
     return {
-        **run.data.metrics,
+        **metrics,
         **params,
         "run_id": run.info.run_id,
         "name": run.info.run_name,
