@@ -6,7 +6,6 @@ The page of a prepared question begins with its own verdicts and figures; then c
 decide and the general figures that fit. Every report also renews a page that links all reports in the output folder.
 """
 
-import argparse
 import io
 import os
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import yaml
 
+from analysis.arguments import OptionParser
 from analysis.claims import claims_of, claims_table
 from analysis.errors import ReportError
 from analysis.figures import FIGURES, Drawing, NotShownError
@@ -104,7 +104,7 @@ def _saved(drawing: Drawing, name: str, folder: Path) -> bytes:
 
 def main() -> None:
     """Runs the command line; a user's mistake ends in one line and exit code 1."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.report", description="Reports on the tracked runs.")
+    parser = OptionParser(prog="python -m analysis.report", description="Reports on the tracked runs.")
     default = os.environ.get("MLFLOW_EXPERIMENT_NAME", "symmetry")
     parser.add_argument("--experiment", default=default, help="MLflow experiment (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("reports"), help="folder to write into (default: reports)")

@@ -17,6 +17,7 @@ from analysis.store import (
     first_line,
     history_of,
     jobs_of,
+    next_step,
     reading_store,
     weights_of,
 )
@@ -36,7 +37,7 @@ def load_tables(experiment_name: str) -> Tables:
     Raises:
         ReportError: no such experiment, no finished run, or a store that does not answer.
     """
-    with reading_store() as client:
+    with reading_store(experiment_name=experiment_name) as client:
         experiment = experiment_named(client, experiment_name)
         tracked = list(all_runs(client, experiment.experiment_id))
     parents = [run for run in tracked if names.SWEEP_TAG in run.data.tags]
@@ -45,8 +46,10 @@ def load_tables(experiment_name: str) -> Tables:
     commands = [run.data.tags[names.COMMAND_TAG] for run in by_age if names.COMMAND_TAG in run.data.tags]
     finished = [run for run in trained if run.info.status == "FINISHED"]
     if not finished:
-        next_step = f"its sweep may be running, or goes on with: {commands[-1]}" if commands else NEXT_STEP
-        raise ReportError(f"--experiment: {experiment_name!r} has no finished run yet; {next_step}")
+        under_way = f"its sweep may be running, or goes on with: {commands[-1]}" if commands else ""
+        raise ReportError(
+            f"--experiment: {experiment_name!r} has no finished run yet; {under_way or next_step(experiment_name)}"
+        )
     notes = [*_unfinished_notes(client, parents, trained), *_foreign_notes(tracked)]
     rows = _whole_rows(finished, notes)
     params = {key for run in finished for key in run.data.params} & {*rows} - {*FACTS, "measures"}
@@ -81,7 +84,8 @@ def _whole_rows(finished: list[Run], notes: list[str]) -> pd.DataFrame:
         except ReportError as fault:
             faults.append(f"{run.info.run_name} has {fault}")
     if faults:
-        notes.append(f"{_runs(len(faults))} left out that this project has not tracked so ({faults[0]})")
+        are = "is" if len(faults) == 1 else "are"
+        notes.append(f"{_runs(len(faults))} left out that {are} not as this project tracks them ({faults[0]})")
     if not rows:
         raise ReportError(f"--experiment: no run can be reported on; {notes[-1]}; {NEXT_STEP}")
     return pd.DataFrame(rows)

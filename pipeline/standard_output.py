@@ -21,8 +21,8 @@ class _Outliving:
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # File names may hold bytes that are no text.
+        if isinstance(self._stream, io.TextIOWrapper):
+            self._stream.reconfigure(errors="backslashreplace")  # File names may hold bytes that are no text.
         self.lost = ""
 
     def write(self, text: str) -> int:

@@ -10,9 +10,10 @@ import pytest
 from analysis.index import ENTRY_FILE, INDEX_FILE, report_folder, write_index
 
 STRANGE = [
-    "a/b", "a\\b", "a:b", "a~b", "a\nb", "A_b", "a_B", "", ".", "..", "...", "../a_b", "/a_b", " a_b", "a_b ", "a_b.", ".a_b",
-    INDEX_FILE, ENTRY_FILE, "Index.html", "con", "NUL", "com1.txt", "größe", "GRÖSSE", "gro\u0308ße", "ﬁne", "dıgits", "\u200eabc",
-    "not UTF-8 \udcff", "not UTF-8 \udcfe", "x" * 200, "x" * 201, "é" * 200, report_folder("a/b"), report_folder("A_b"),
+    "a/b", "a\\b", "a:b", "a~b", "a\nb", "A_b", "a_B", "", ".", "..", "...", "../a_b", "/a_b", " a_b", "a_b ", "a_b.",
+    ".a_b", INDEX_FILE, ENTRY_FILE, "Index.html", "con", "NUL", "com1.txt", "größe", "GRÖSSE", "gro\u0308ße",
+    "\ufb01ne", "d\u0131gits", "\u200eabc", "not UTF-8 \udcff", "not UTF-8 \udcfe", "x" * 200, "x" * 201, "é" * 200,
+    report_folder("a/b"), report_folder("A_b"),
 ]  # fmt: skip
 ORDINARY = ["a_b", "symmetry", "one_unit", "wide nets", "lr=0.1, 50%", "2026-01-31", "grösse", "fine", "digits", "日本"]
 
