@@ -1,4 +1,4 @@
-"""The lower bounds of pyproject.toml are the versions that .ci/lowest tests; the project itself needs no installation."""
+"""Lower bounds in pyproject.toml are the versions that .ci/lowest tests; the project itself needs no installation."""
 
 import tomllib
 from importlib.metadata import Distribution, PackageNotFoundError
