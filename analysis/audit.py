@@ -7,7 +7,6 @@ a run are hashed anew and compared with the hash that was tracked with it. This 
 auditor that used the writer's would share its mistakes.
 """
 
-import argparse
 import hashlib
 import struct
 import sys
@@ -20,7 +19,9 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from analysis.arguments import OptionParser
 from analysis.errors import ReportError
+from analysis.rows import row_of
 from analysis.store import (
     all_runs,
     artifacts_of,
@@ -74,7 +75,7 @@ def audit_of(experiment_name: str, *, thorough: bool = False, tracking_uri: str 
     Raises:
         ReportError: no such experiment, or a store that does not answer.
     """
-    with reading_store(tracking_uri) as client:
+    with reading_store(tracking_uri, experiment_name) as client:
         runs = list(all_runs(client, experiment_named(client, experiment_name).experiment_id))
         return _audit_of_runs(client, runs, thorough=thorough)
 
@@ -90,6 +91,7 @@ def _audit_of_runs(client: MlflowClient, runs: Sequence[Run], *, thorough: bool)
     curves = _curves_of(client, sweeps, problems)
     digests = {}
     for run in finished:
+        problems += _faults(run)
         points = curves.get(run.info.run_id, ())
         digest, found = _digest_of(client, run, points, thorough=thorough or not points)
         problems += [f"{_called(run)}: {problem}" for problem in found]
@@ -110,6 +112,13 @@ def differences(one: Audit, other: Audit) -> list[str]:
 
 def _called(run: Run) -> str:
     return f"{run.info.run_name!r} (run {run.info.run_id})"
+
+
+def _faults(run: Run) -> Iterator[str]:
+    try:
+        row_of(run)
+    except ReportError as fault:
+        yield f"{_called(run)} has {fault}"
 
 
 def _jobs_of(client: MlflowClient, sweep: Run, problems: list[str]) -> set[str]:
@@ -190,7 +199,7 @@ def _hashed(points: Points, weights: Weights) -> str:
 
 def main() -> None:
     """Prints what was found; exit code 1 if anything is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.audit", description="Audits the tracked runs.")
+    parser = OptionParser(prog="python -m analysis.audit", description="Audits the tracked runs.")
     parser.add_argument(
         "--experiment", metavar="NAME", help="MLflow experiment (default: that of the environment, or symmetry)"
     )

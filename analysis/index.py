@@ -1,7 +1,10 @@
-"""One page that links all reports in a folder."""
+"""The folders of reports, and one page that links them all."""
 
 import json
 import os
+import re
+import unicodedata
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,6 +15,29 @@ from analysis.tables import Tables
 ENTRY_FILE = "report.json"
 INDEX_FILE = "index.html"
 ENTRY_KEYS = {"experiment_name": str, "asks": str, "conclusion": str, "runs": int}
+NOT_IN_NAMES = frozenset('/\\:*?"<>|~')
+"""What some file system refuses, and what stands before a mark."""
+TAKEN_NAMES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?" + f"|{re.escape(ENTRY_FILE)}|{re.escape(INDEX_FILE)}")
+"""Devices of Windows, and what the folder of all reports holds itself or takes for a report."""
+LONGEST_NAME = 120
+"""Bytes; file systems take 255, and some of them count whole paths."""
+
+
+def report_folder(experiment_name: str) -> str:
+    """Name of the folder of an experiment's report: that of the experiment, or one with a mark like it.
+
+    No two experiments share a folder, also where upper case and lower case are the same to the file system, or two
+    spellings of one letter: what any file system could take for another name gets a mark.
+
+    >>> report_folder("wide nets"), report_folder("a/b"), report_folder("Wide nets"), report_folder("..")
+    ('wide nets', 'a_b~c14cddc033', 'Wide nets~860ace3210', '_~5ec1f7e700')
+    """
+    readable = "".join(each if each.isprintable() and each not in NOT_IN_NAMES else "_" for each in experiment_name)
+    readable = readable.encode()[:LONGEST_NAME].decode(errors="ignore").strip(". ") or "_"
+    folded = unicodedata.normalize("NFKC", experiment_name.upper()).casefold()
+    if experiment_name == readable == folded and not TAKEN_NAMES.fullmatch(experiment_name):
+        return experiment_name
+    return f"{readable}~{sha256(experiment_name.encode(errors='surrogatepass')).hexdigest()[:10]}"
 
 
 def write_entry(folder: Path, tables: Tables, conclusion: str) -> Path:
@@ -37,6 +63,9 @@ def write_index(output: Path) -> Path:
         if (entry := _entry(path)) is None:
             print(f"{path} is broken, so {output / INDEX_FILE} leaves that report out; make it again")
             continue
+        ours = path.parent.with_name(report_folder(str(entry["experiment_name"]))) / ENTRY_FILE
+        if ours != path and ours.is_file():
+            continue  # Made before its folder was called so.
         folder = quote(path.parent.relative_to(output).as_posix())
         entries.append(entry | {"link": f"{folder}/index.html"})
     environment = Environment(loader=PackageLoader("analysis"), autoescape=True, undefined=StrictUndefined)

@@ -2,7 +2,6 @@
 
 import base64
 import re
-import shlex
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,17 +9,15 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from analysis.answer import Answer
+from analysis.arguments import experiment_option
 from analysis.claim import EXACTLY, FAILS, NOT_TESTED, WITHIN, Claim
 from analysis.derivation import gradient_check
 from analysis.intervals import RESAMPLES
-from analysis.tables import Tables
+from analysis.tables import FACTS, Tables
 from pipeline import names
 
 VERDICT_CLASS = {EXACTLY: "exact", WITHIN: "within", FAILS: "fails", NOT_TESTED: "untested"}
-NOT_PARAMS = {
-    *("run_id", "name", "start_time", "parent", "fingerprint"),
-    *("diverged", "diverged_step", "environment", "commit"),
-}
+NOT_PARAMS = {*FACTS} - {"optimum"}
 MOST_VALUES = 12
 
 
@@ -156,7 +153,7 @@ def _natural(text: str) -> tuple[float, str]:
 
 def report_command(tables: Tables) -> str:
     """The command that writes this report again."""
-    return f"python -m analysis.report --experiment {shlex.quote(tables.experiment_name)}"
+    return f"python -m analysis.report {experiment_option(tables.experiment_name)}"
 
 
 def commands_of(tables: Tables) -> list[str]:

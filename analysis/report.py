@@ -6,7 +6,6 @@ The page of a prepared question begins with its own verdicts and figures; then c
 decide and the general figures that fit. Every report also renews a page that links all reports in the output folder.
 """
 
-import argparse
 import io
 import sys
 from collections import Counter
@@ -16,12 +15,13 @@ from pathlib import Path
 
 import yaml
 
+from analysis.arguments import OptionParser
 from analysis.claims import claims_of, claims_table
 from analysis.errors import ReportError
 from analysis.figures import FIGURES, Drawing, NotShownError
 from analysis.figures.drawing import FIGURES_OF_QUESTIONS, Draw
 from analysis.figures.style import house_style
-from analysis.index import write_entry, write_index
+from analysis.index import report_folder, write_entry, write_index
 from analysis.page import Shown, lead, rendered_page
 from analysis.publishing import publish
 from analysis.questions import ANSWERS
@@ -35,7 +35,7 @@ CLAIMS_FILE = "claims.csv"
 
 
 def write_report(experiment_name: str, output: Path, only: Sequence[str] = ()) -> list[Path]:
-    """Writes figures (PNG, SVG, CSV), claims and page into ``output`` / experiment name (its slashes as underscores).
+    """Writes figures (PNG, SVG, CSV), claims and page into the experiment's folder in ``output``.
 
     The page also goes to the newest sweep's parent run in MLflow. With ``only``, just these figures are drawn.
 
@@ -52,8 +52,7 @@ def write_report(experiment_name: str, output: Path, only: Sequence[str] = ()) -
     drawable = {**own, **FIGURES}
     if unknown := [name for name in only if name not in drawable]:
         raise ReportError(f"--only: expected some of {', '.join(drawable)}, got {', '.join(unknown)}")
-    # A name with slashes is one folder all the same, and none outside the output.
-    folder = output / experiment_name.replace("/", "_").lstrip(".")
+    folder = output / report_folder(experiment_name)
     folder.mkdir(parents=True, exist_ok=True)
     with house_style():
         shown = {name: _shown(name, drawable[name], tables, folder) for name in only or [*own, *general]}
@@ -107,7 +106,7 @@ def _saved(drawing: Drawing, name: str, folder: Path) -> bytes:
 
 def main() -> None:
     """Runs the command line; a user's mistake ends in one line and exit code 1."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.report", description="Reports on the tracked runs.")
+    parser = OptionParser(prog="python -m analysis.report", description="Reports on the tracked runs.")
     parser.add_argument("--experiment", help="MLflow experiment (default: that of the environment, or symmetry)")
     parser.add_argument("--output", type=Path, default=Path("reports"), help="folder to write into (default: reports)")
     parser.add_argument("--only", nargs="+", default=[], metavar="FIGURE", help=f"some of: {', '.join(FIGURES)}")

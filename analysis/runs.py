@@ -1,15 +1,14 @@
 """Tracked runs as tidy tables."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from mlflow import MlflowClient, get_tracking_uri
 from mlflow.entities import Experiment, Run
 
 from analysis.errors import ReportError
+from analysis.rows import row_of
 from analysis.store import (
     CURVE_COLUMNS,
     NEXT_STEP,
@@ -19,12 +18,15 @@ from analysis.store import (
     first_line,
     history_of,
     jobs_of,
+    next_step,
     reading_store,
     weights_of,
 )
-from analysis.tables import Question, Tables
+from analysis.tables import FACTS, Question, Tables
 from pipeline import names
 from pipeline.addresses import database_path, ui_command
+
+QUESTION_TAGS = (names.QUESTION_TAG, names.ASKS_TAG, names.PREDICTS_TAG)
 
 
 def load_tables(experiment_name: str) -> Tables:
@@ -37,7 +39,7 @@ def load_tables(experiment_name: str) -> Tables:
     Raises:
         ReportError: no such experiment, no finished run, or a store that does not answer.
     """
-    with reading_store() as client:
+    with reading_store(experiment_name=experiment_name) as client:
         experiment = experiment_named(client, experiment_name)
         tracked = list(all_runs(client, experiment.experiment_id))
     parents = [run for run in tracked if names.SWEEP_TAG in run.data.tags]
@@ -46,10 +48,14 @@ def load_tables(experiment_name: str) -> Tables:
     commands = [run.data.tags[names.COMMAND_TAG] for run in by_age if names.COMMAND_TAG in run.data.tags]
     finished = [run for run in trained if run.info.status == "FINISHED"]
     if not finished:
-        next_step = f"its sweep may be running, or goes on with: {commands[-1]}" if commands else NEXT_STEP
-        raise ReportError(f"--experiment: {experiment_name!r} has no finished run yet; {next_step}")
-    notes = [*_unfinished_notes(client, parents, trained)]
-    runs = _newest_runs(finished, notes)
+        under_way = f"its sweep may be running, or goes on with: {commands[-1]}" if commands else ""
+        raise ReportError(
+            f"--experiment: {experiment_name!r} has no finished run yet; {under_way or next_step(experiment_name)}"
+        )
+    notes = [*_unfinished_notes(client, parents, trained), *_foreign_notes(tracked)]
+    rows = _whole_rows(finished, notes)
+    params = {key for run in finished for key in run.data.params} & {*rows} - {*FACTS, "measures"}
+    runs = _newest_runs(rows, sorted(params), notes)
     curves = _load_curves(client, parents, runs, notes)
     newest = str(by_age[-1].info.run_id) if by_age else None
     return Tables(
@@ -74,11 +80,30 @@ def _ui_command(address: str) -> str:
     return "mlflow ui" if is_found else ui_command(address)
 
 
-def _newest_runs(finished: list[Run], notes: list[str]) -> pd.DataFrame:
+def _whole_rows(finished: list[Run], notes: list[str]) -> pd.DataFrame:
+    """The table of those runs that are as this project tracks them.
+
+    Raises:
+        ReportError: there is none.
+    """
+    rows, faults = [], []
+    for run in finished:
+        try:
+            rows.append(row_of(run))
+        except ReportError as fault:
+            faults.append(f"{run.info.run_name} has {fault}")
+    if faults:
+        are = "is" if len(faults) == 1 else "are"
+        notes.append(f"{_runs(len(faults))} left out that {are} not as this project tracks them ({faults[0]})")
+    if not rows:
+        raise ReportError(f"--experiment: no run can be reported on; {notes[-1]}; {NEXT_STEP}")
+    return pd.DataFrame(rows)
+
+
+def _newest_runs(rows: pd.DataFrame, params: list[str], notes: list[str]) -> pd.DataFrame:
     """The table of runs without those that a newer one repeats."""
-    rows = pd.DataFrame([_row(run) for run in finished]).sort_values(["start_time", "run_id"])
+    rows = rows.sort_values(["start_time", "run_id"])
     runs = rows.drop_duplicates("fingerprint", keep="last")
-    params = sorted({key for run in finished for key in run.data.params} - {"measures"})
     current = runs.drop_duplicates(params, keep="last")
     if len(current) < len(runs):
         notes.append(f"{_runs(len(runs) - len(current))} left out: newer ones have the same params")
@@ -92,8 +117,8 @@ def _runs(number: int) -> str:
 def _question(parents: list[Run]) -> Question | None:
     """That of the newest sweep that has one; sweeps without one may add runs to it."""
     for tags in (parent.data.tags for parent in reversed(parents)):
-        if names.QUESTION_TAG in tags:
-            return Question(*(tags[key] for key in (names.QUESTION_TAG, names.ASKS_TAG, names.PREDICTS_TAG)))
+        if tags.keys() >= set(QUESTION_TAGS):
+            return Question(*(tags[key] for key in QUESTION_TAGS))
     return None
 
 
@@ -109,31 +134,10 @@ def _views(experiment: Experiment, parent: str | None) -> dict[str, str]:
     }
 
 
-def _row(run: Run) -> dict[str, Any]:
-    tags = run.data.tags
-    diverged_step = tags.get(names.DIVERGED_STEP_TAG)
-    return {
-        "run_id": run.info.run_id,
-        "name": run.info.run_name,
-        "start_time": run.info.start_time,
-        "parent": tags.get(names.PARENT_TAG),
-        "fingerprint": tags[names.FINGERPRINT_TAG],
-        "diverged": tags.get(names.DIVERGED_TAG) == "true",
-        "diverged_step": None if diverged_step is None else int(diverged_step),
-        "optimum": tags.get(names.OPTIMUM_TAG),
-        "environment": {key: value for key, value in tags.items() if key.startswith(("version.", "machine."))},
-        "commit": tags.get("mlflow.source.git.commit", "") + ("*" if tags.get("git.modified") == "true" else ""),
-        **{key: _typed(text) for key, text in run.data.params.items()},
-        **run.data.metrics,
-    }
-
-
-def _typed(text: str) -> Any:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    return tuple(value) if isinstance(value, list) else value
+def _foreign_notes(tracked: list[Run]) -> Iterator[str]:
+    foreign = [run for run in tracked if not {names.SWEEP_TAG, names.FINGERPRINT_TAG} & run.data.tags.keys()]
+    if foreign:
+        yield f"{_runs(len(foreign))} left out that this project has not tracked ({foreign[0].info.run_name})"
 
 
 def _unfinished_notes(client: MlflowClient, parents: list[Run], trained: list[Run]) -> Iterator[str]:

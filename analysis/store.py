@@ -6,6 +6,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from zipfile import is_zipfile
 
@@ -29,18 +30,21 @@ NO_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """How stores answer to the id of no experiment."""
 CURVE_COLUMNS = ["run_id", "metric", "step", "value"]
 NEXT_STEP = "train some with: python -m pipeline.run -m"
+PREPARED = sorted(path.stem for path in (Path(__file__).parents[1] / "conf" / "experiment").glob("*.yaml"))
+"""Experiments with a sweep of their own."""
 
 
 @contextmanager
-def reading_store(tracking_uri: str | None = None) -> Iterator[MlflowClient]:
+def reading_store(tracking_uri: str | None = None, experiment_name: str = "") -> Iterator[MlflowClient]:
     """A client of the store; what goes wrong with it becomes a ``ReportError`` in one line.
 
     Args:
         tracking_uri: the store; None for the one that MLflow is set to.
+        experiment_name: what is to be read; a store without runs is told with the command that makes some.
     """
     uri = tracking_uri or get_tracking_uri()
     try:
-        _require_database(uri)
+        _require_database(uri, experiment_name)
         require_reachable(uri)
         yield MlflowClient(store_address(uri))
     except InputError as error:
@@ -60,7 +64,7 @@ def first_line(error: BaseException, *addresses: str) -> str:
     return masked((str(error) or type(error).__name__).splitlines()[0], get_tracking_uri(), *addresses)[:240]
 
 
-def _require_database(uri: str) -> None:
+def _require_database(uri: str, experiment_name: str) -> None:
     """Reading must not create a database, nor put MLflow's tables into one of another program, as MLflow would."""
     path = database_path(uri)
     if path is None:
@@ -68,7 +72,8 @@ def _require_database(uri: str) -> None:
     if not path.exists() or (path.is_file() and path.stat().st_size == 0):
         missing = "is empty" if path.exists() else "does not exist"
         raise ReportError(
-            f"no tracked runs here: {path} {missing}; {NEXT_STEP} (or change the folder, or set MLFLOW_TRACKING_URI)"
+            f"no tracked runs here: {path} {missing}; {next_step(experiment_name)} (or change the folder, or set"
+            " MLFLOW_TRACKING_URI)"
         )
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
@@ -110,9 +115,20 @@ def experiment_named(client: MlflowClient, name: str) -> Experiment:
     """
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
-        existing = ", ".join(sorted(found.name for found in client.search_experiments())) or "none"
-        raise ReportError(f"--experiment: no experiment {name!r} here; there are: {existing}")
+        existing = sorted(found.name for found in client.search_experiments())
+        if name in PREPARED:
+            raise ReportError(f"--experiment: {name!r} has not been run yet; {next_step(name)}")
+        near = get_close_matches(name, [*existing, *PREPARED], 1)
+        hint = f"did you mean {near[0]!r}; " if near else ""
+        raise ReportError(
+            f"--experiment: no experiment {name!r} here; {hint}there are: {', '.join(existing) or 'none'}"
+        )
     return experiment
+
+
+def next_step(name: str) -> str:
+    """What makes runs for the report of an experiment."""
+    return f"{NEXT_STEP} experiment={name}" if name in PREPARED else NEXT_STEP
 
 
 def all_runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
@@ -131,8 +147,8 @@ def curves_artifact(client: MlflowClient, parent: str) -> pd.DataFrame:
     with tempfile.TemporaryDirectory() as folder:
         path = client.download_artifacts(parent, names.CURVES_FILE, folder)
         try:
-            return pd.read_parquet(path)[CURVE_COLUMNS]
-        except (ValueError, KeyError, OSError):  # PyArrow's message would name the temporary folder.
+            return pd.read_parquet(path)[CURVE_COLUMNS].astype({"step": "int64", "value": "float64"})
+        except (ValueError, TypeError, KeyError, OSError):  # PyArrow's message would name the temporary folder.
             raise ReportError("it is no table of curves") from None
 
 

@@ -10,6 +10,11 @@ import pandas as pd
 from pipeline import names
 
 Weights = dict[str, np.ndarray]
+FACTS = (
+    *("run_id", "name", "start_time", "parent", "fingerprint"),
+    *("diverged", "diverged_step", "optimum", "environment", "commit"),
+)
+"""Columns of ``Tables.runs`` that are neither params nor metrics."""
 
 
 class Question(NamedTuple):

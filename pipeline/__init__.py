@@ -13,6 +13,9 @@ The modules form floors; each imports only from floors below it or from its own 
 
 import os
 
+__version__ = "0.1.0"
+"""Read here and not from the metadata of an installation, which a checkout need not have."""
+
 # Here, because MLflow and libpq read most of this when they are loaded, and worker processes inherit it.
 # MLflow reports to its makers; a command of this project speaks with nobody but the store that the user has named.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"

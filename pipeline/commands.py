@@ -6,10 +6,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from multiprocessing import active_children
 
 from pipeline.interrupts import Interrupted, heard_signals, interruptible
+from pipeline.standard_output import outliving_readers
 
 SETTINGS = ("MLFLOW_", "HYDRA_", "SYMMETRY_LAB_")
 """Beginnings of environment variables that commands listen to."""
@@ -24,10 +24,12 @@ def run_command(body: Callable[[], None]) -> None:
         signal.signal(signum, signal.SIG_DFL)
     check_encoding()
     try:
-        with interruptible():
-            body()
-    except Interrupted as interrupted:
-        _end(interrupted.message, interrupted.exit_code)
+        with outliving_readers():
+            try:
+                with interruptible():
+                    body()
+            except Interrupted as interrupted:
+                _end(interrupted.message, interrupted.exit_code)
     finally:
         # At its end Python looks for garbage among all objects: those of MLflow and Hydra take it 2 s.
         gc.freeze()
@@ -49,11 +51,9 @@ def check_encoding() -> None:
 
 def _end(message: str, code: int) -> None:
     """Ends this process without waiting for its threads or children: an interruption may have left them waiting."""
-    with suppress(BrokenPipeError):
-        print(message, file=sys.stderr)
+    print(message, file=sys.stderr)
     for child in active_children():
         child.kill()
     atexit._run_exitfuncs()
-    with suppress(BrokenPipeError):
-        sys.stdout.flush()
+    sys.stdout.flush()
     os._exit(code)

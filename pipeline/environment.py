@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_info
 
+import pipeline
+
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -23,7 +25,7 @@ def environment_tags() -> dict[str, str]:
         "version.numpy": version("numpy"),
         "version.scipy": version("scipy"),
         "version.scikit-learn": version("scikit-learn"),
-        "version.symmetry-lab": version("symmetry-lab"),
+        "version.symmetry-lab": pipeline.__version__,
         "machine.cpu": platform.machine(),
         "machine.simd": " ".join([*simd.get("baseline", []), *simd.get("found", [])]),
         "machine.blas": "; ".join(

@@ -24,15 +24,12 @@ again: a quarter of the time of a sweep."""
 
 def main() -> None:
     """Runs the command line; a user's mistake ends in one line and exit code 1."""
-    # Imported here, because worker processes import this module as their main one, and shall not load Hydra.
-    from pipeline.standard_output import outliving_readers
-
     gc.set_threshold(NEW_OBJECTS_BEFORE_COLLECTION)
-    with outliving_readers():
-        _run()
+    _run()
 
 
 def _run() -> None:
+    # Imported here, because worker processes import this module as their main one, and shall not load Hydra.
     from pipeline.complaints import comes_from_hydra, complaint, overrides_among, with_hint
     from pipeline.composition import bound_basic_sweeper
     from pipeline.config_loader import use_config_loader

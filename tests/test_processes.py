@@ -171,11 +171,11 @@ def test_close_ends_busy_workers_at_once() -> None:
 
 
 DRIVER = """
-import os, sys, time
-from pipeline.executors.batch import Batch
-from pipeline.executors.processes import ProcessExecutor
-from tests.configurations import configuration
-if __name__ == "__main__":
+import time
+if __name__ == "__main__":  # As light as pipeline.run: worker processes import it too.
+    from pipeline.executors.batch import Batch
+    from pipeline.executors.processes import ProcessExecutor
+    from tests.configurations import configuration
     executor = ProcessExecutor(2)
     for job in range(4):
         executor.submit(Batch((job,), (configuration({"training.steps": 1_000_000}),)))
@@ -206,10 +206,47 @@ def test_workers_end_with_a_killed_driver_and_load_neither_hydra_nor_mlflow(tmp_
         if loaded.exists():
             assert "sqlalchemy" not in loaded.read_text()
         driver.kill()
-    deadline = time.monotonic() + 60
-    while any(alive(pid) for pid in workers) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not any(alive(pid) for pid in workers)
+    assert are_gone(workers, seconds=5)
+
+
+SLOW_IMPORT = """
+import importlib.abc, os, sys, time
+class Slow(importlib.abc.MetaPathFinder):
+    def find_spec(self, fullname, path, target=None):
+        if fullname == "{module}":
+            open(f"{{os.getpid()}}.importing", "w").close()
+            time.sleep(100)
+if "--multiprocessing-fork" in sys.orig_argv:
+    sys.meta_path.insert(0, Slow())
+"""
+"""A sitecustomize: a worker comes to an import that takes long."""
+
+
+@pytest.mark.parametrize("module", ["threadpoolctl", "scipy"])
+def test_workers_that_still_import_end_with_a_killed_driver(tmp_path: Path, module: str) -> None:
+    (tmp_path / "driver.py").write_text(DRIVER, encoding="utf-8")
+    (tmp_path / "sitecustomize.py").write_text(SLOW_IMPORT.format(module=module), encoding="utf-8")
+    with subprocess.Popen(
+        [sys.executable, "driver.py"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{PROJECT}"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as driver:
+        assert driver.stdout is not None
+        workers = [int(pid) for pid in driver.stdout.readline().split()]
+        while len([*tmp_path.glob("*.importing")]) < len(workers):
+            time.sleep(0.05)
+        assert all(alive(pid) for pid in workers)
+        driver.kill()
+    assert are_gone(workers, seconds=5)
+
+
+def are_gone(pids: list[int], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not any(alive(pid) for pid in pids)
 
 
 def alive(pid: int) -> bool:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from analysis.audit import audit_of
 from analysis.claims import claims_of
 from analysis.errors import ReportError
 from analysis.figures import FIGURES
@@ -155,6 +156,34 @@ def test_of_runs_with_equal_params_the_newest_counts(store: MlflowClient) -> Non
     assert not {older["run_id"]} & {*tables.runs["run_id"], *tables.curves["run_id"]}
 
 
+def test_runs_that_are_not_as_they_are_tracked_are_left_out_and_told(store: MlflowClient, tmp_path: Path) -> None:
+    whole = load_tables("symmetry")
+    by_hand, stranger = (store.create_run(experiment_of(store), run_name=name).info.run_id for name in ("mine", "half"))
+    store.set_tag(stranger, names.FINGERPRINT_TAG, "f")
+    store.set_tag(whole.runs["run_id"][0], names.DIVERGED_STEP_TAG, "soon")
+    for run_id in (by_hand, stranger):
+        store.set_terminated(run_id)
+    tables = load_tables("symmetry")
+    assert set(tables.runs["run_id"]) == set(whole.runs["run_id"][1:])
+    assert tables.notes == [
+        "1 run left out that this project has not tracked (mine)",
+        "2 runs left out that are not as this project tracks them (half has model: input should be a valid string,"
+        " got None)",
+    ]
+    rendered_page(tables, claims_of(tables), [])
+    for problem in ("'half' (run ", "diverged.step: input should be a valid integer, got 'soon'"):
+        assert any(problem in found for found in audit_of("symmetry").problems)
+
+
+def test_an_experiment_of_strange_runs_only_is_one_line(store: MlflowClient) -> None:
+    experiment = store.create_experiment("strange")
+    store.set_terminated(store.create_run(experiment, run_name="half", tags={names.FINGERPRINT_TAG: "f"}).info.run_id)
+    with pytest.raises(
+        ReportError, match=r"no run can be reported on; 1 run left out .* \(half has model: .*\); train"
+    ):
+        load_tables("strange")
+
+
 def test_a_sweep_without_a_finished_run_says_how_it_goes_on(store: MlflowClient) -> None:
     experiment = store.create_experiment("begun")
     store.create_run(experiment, tags={names.SWEEP_TAG: "8", names.COMMAND_TAG: "python -m pipeline.run -m seed=0,1"})
@@ -245,6 +274,10 @@ def test_reports_that_cannot_be_made_say_what_to_do(tmp_path: Path) -> None:
     assert "--only: expected some of" in told("--only", "nothing")
     assert not (tmp_path / "reports").exists()
     assert "no experiment 'absent' here; there are: Default, symmetry" in told("--experiment", "absent")
+    assert "no experiment 'symetry' here; did you mean 'symmetry'; there are" in told("--experiment", "symetry")
+    assert "has not been run yet; train some with: python -m pipeline.run -m experiment=zero" in told(
+        "--experiment=zero"
+    )
     assert "has no finished run" in told("--experiment", "Default")
     (tmp_path / "broken.db").write_bytes(b"not a database, but long enough to look at " * 100)
     assert "broken.db as a database of MLflow: file is not" in told(MLFLOW_TRACKING_URI="sqlite:///broken.db")

@@ -1,20 +1,17 @@
 """Training in worker processes of this machine, which know neither Hydra nor MLflow."""
 
-import os
-import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
-
-from threadpoolctl import threadpool_limits
+from multiprocessing import get_context
 
 from pipeline.cache_fit import cores
 from pipeline.errors import InputError
 from pipeline.executors.batch import Batch, Failure, Trained, given_up, train_batch
 from pipeline.executors.inline import InlineExecutor
 from pipeline.executors.interface import PER_SLOT, TRIES, Executor
-from pipeline.interrupts import deaf_children, leave_to_driver, uninterrupted
+from pipeline.executors.worker import prepare_worker
+from pipeline.interrupts import deaf_children, uninterrupted
 from pipeline.ranges import Count
 
 INTERVAL = 0.1
@@ -93,7 +90,7 @@ class _Worker:
     @staticmethod
     def _new_pool() -> ProcessPoolExecutor:
         # Spawned, because a fork would copy MLflow's threads and locks in an unknown state.
-        return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_prepare_worker)
+        return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=prepare_worker)
 
     def submit(self, batch: Batch, deaths: int = 0) -> None:
         with uninterrupted():
@@ -143,17 +140,3 @@ class _Worker:
             process.kill()
         for process in processes:
             process.join()
-
-
-def _prepare_worker() -> None:
-    leave_to_driver()
-    threadpool_limits(limits=1, user_api="blas")
-    threading.Thread(target=_end_with_driver, daemon=True).start()
-
-
-def _end_with_driver() -> None:
-    # A killed driver closes no queues, and its workers would wait for ever.
-    driver = parent_process()
-    assert driver is not None
-    driver.join()
-    os._exit(1)
