@@ -30,13 +30,13 @@ PARAMS: dict[str, Any] = {
 }
 """What every run has, and claims and figures ask for."""
 OPTIONAL_PARAMS: dict[str, Any] = {
-    "init.bias_scale": float,
-    "init.value": float,
-    "init.scale": float,
-    "init.gain": float,
-    "init.epsilon": float,
-    "init.copies": int,
-    "optimizer.weight_decay": float,
+    "init.bias_scale": float | None,
+    "init.value": float | None,
+    "init.scale": float | None,
+    "init.gain": float | None,
+    "init.epsilon": float | None,
+    "init.copies": int | None,
+    "optimizer.weight_decay": float | None,
     "optimizer.rate_factors": tuple[float, ...] | None,
 }
 

@@ -9,7 +9,7 @@ from analysis.errors import ReportError
 from analysis.rows import row_of
 from analysis.tables import FACTS
 from pipeline import names
-from tests.configurations import configuration
+from tests.configurations import CONF, configuration
 
 
 def tracked(
@@ -41,6 +41,16 @@ def test_a_run_as_it_is_tracked_is_whole() -> None:
     assert row["model.hidden_units"] == (32,)
     assert row["diverged_step"] is None
     assert row_of(tracked(tags={names.DIVERGED_STEP_TAG: "7"}))["diverged_step"] == 7
+
+
+@pytest.mark.parametrize(
+    ("group", "option"),
+    [(group, path.stem) for group in ("init", "optimizer", "model") for path in sorted((CONF / group).glob("*.yaml"))],
+)
+def test_a_run_of_any_option_is_whole(group: str, option: str) -> None:
+    flat = configuration({group: option}).flattened()
+    params = {key: value if isinstance(value, str) else json.dumps(value) for key, value in flat.items()}
+    assert row_of(tracked(params))[group] == option
 
 
 @pytest.mark.parametrize("key", ["model", "model.hidden_units", "seed", "arithmetic", "optimizer.learning_rate"])
