@@ -21,8 +21,8 @@ from mlflow.entities import Run
 
 from analysis.arguments import OptionParser
 from analysis.errors import ReportError
-from analysis.rows import row_of
-from analysis.store import (
+from analysis.tracked.rows import row_of
+from analysis.tracked.store import (
     all_runs,
     artifacts_of,
     chosen_experiment,
@@ -34,10 +34,10 @@ from analysis.store import (
     reading_store,
     weights_in,
 )
-from analysis.tables import Weights
+from analysis.tracked.tables import Weights
 from pipeline import names
 from pipeline.addresses import masked_address
-from pipeline.commands import run_command
+from pipeline.system.command import run_command
 
 Points = Sequence[tuple[str, int, float]]
 
@@ -188,7 +188,7 @@ def _digest_of(client: MlflowClient, run: Run, points: Points, *, thorough: bool
 
 
 def _hashed(points: Points, weights: Weights) -> str:
-    """The hash in the tag ``result.digest``, as ``pipeline.records.result_digest`` describes it."""
+    """The hash in the tag ``result.digest``, as ``pipeline.tracking.records.result_digest`` describes it."""
     digest = hashlib.sha256()
     for metric, step, value in sorted(points, key=lambda point: point[:2]):
         digest.update(f"{metric}\n".encode() + struct.pack("<qd", step, np.nan if np.isnan(value) else value + 0.0))

@@ -16,19 +16,19 @@ from pathlib import Path
 import yaml
 
 from analysis.arguments import OptionParser
-from analysis.claims import claims_of, claims_table
+from analysis.claims.source_text import claims_of, claims_table
 from analysis.errors import ReportError
 from analysis.figures import FIGURES, Drawing, NotShownError
-from analysis.figures.drawing import FIGURES_OF_QUESTIONS, Draw
-from analysis.figures.style import house_style
-from analysis.index import report_folder, write_entry, write_index
-from analysis.page import Shown, lead, rendered_page
-from analysis.publishing import publish
+from analysis.figures.kit.drawing import FIGURES_OF_QUESTIONS, Draw
+from analysis.figures.kit.style import house_style
+from analysis.page.index import report_folder, write_entry, write_index
+from analysis.page.page import Shown, lead, rendered_page
+from analysis.page.publish import publish
 from analysis.questions import ANSWERS
-from analysis.runs import load_tables
-from analysis.store import chosen_experiment
-from analysis.tables import Tables
-from pipeline.commands import run_command
+from analysis.tracked.load import load_tables
+from analysis.tracked.store import chosen_experiment
+from analysis.tracked.tables import Tables
+from pipeline.system.command import run_command
 
 PAGE_FILE = "index.html"
 CLAIMS_FILE = "claims.csv"

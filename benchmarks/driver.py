@@ -14,24 +14,24 @@ from typing import Any
 
 PARTS = {
     "composing": (
-        "hydra_plugins.symmetry_sweeper._grid:jobs_of",
-        "pipeline.cached_composition:checked_configs",
-        "pipeline.plan:fingerprints_of",
-        "pipeline.plan:plan_of",
+        "pipeline.sweep.grid:jobs_of",
+        "pipeline.compose.cache:checked_configs",
+        "pipeline.sweep.resume:fingerprints_of",
+        "pipeline.sweep.resume:plan_of",
     ),
     "folders": (
-        "hydra_plugins.stacked_launcher._job_folder:StackedJob.create_folder",
-        "hydra_plugins.stacked_launcher._job_folder:StackedJob.append_log",
+        "pipeline.sweep.job_folder:StackedJob.create_folder",
+        "pipeline.sweep.job_folder:StackedJob.append_log",
     ),
-    "records": ("pipeline.records:record_of",),
-    "tracking": ("pipeline.tracking:Tracker.log",),
+    "records": ("pipeline.tracking.records:record_of",),
+    "tracking": ("pipeline.tracking.tracker:Tracker.log",),
     "ending": (
-        "pipeline.tracking:Tracker.finish_sweep",
-        "pipeline.tracking:Tracker.runs_with",
-        "pipeline.tracking:Tracker.share_views",
-        "pipeline.summary:Findings.__init__",
-        "pipeline.summary:Findings.conclusion",
-        "pipeline.summary:Findings.summary",
+        "pipeline.tracking.tracker:Tracker.finish_sweep",
+        "pipeline.tracking.tracker:Tracker.runs_with",
+        "pipeline.tracking.tracker:Tracker.share_views",
+        "pipeline.sweep.summary:Findings.__init__",
+        "pipeline.sweep.summary:Findings.conclusion",
+        "pipeline.sweep.summary:Findings.summary",
     ),
     "training": ("pipeline.executors.batch:train_batch",),
 }

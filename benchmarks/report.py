@@ -71,11 +71,11 @@ def row(size: int) -> str:
 
 def parts() -> dict[str, object]:
     """Seconds of each part of the report on the experiment in the current folder."""
-    from analysis.claims import claims_of
+    from analysis.claims.source_text import claims_of
     from analysis.figures import FIGURES
-    from analysis.figures.style import house_style
+    from analysis.figures.kit.style import house_style
     from analysis.report import _shown
-    from analysis.runs import load_tables
+    from analysis.tracked.load import load_tables
 
     loading, tables = timed(load_tables, EXPERIMENT)
     claims, _ = timed(claims_of, tables)

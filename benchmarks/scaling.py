@@ -17,11 +17,11 @@ from typing import NamedTuple
 
 from benchmarks import machine
 from benchmarks.workloads import WORKLOADS, problem, with_steps
-from pipeline.cache_fit import batches_of
-from pipeline.config import Config
+from pipeline.config.schema import Config
 from pipeline.executors.batch import Batch
 from pipeline.executors.interface import Executor
 from pipeline.executors.processes import ProcessExecutor
+from pipeline.training.batching import batches_of
 
 STEPS = 400
 

@@ -17,9 +17,9 @@ from sklearn.neural_network import MLPClassifier
 
 from benchmarks.machine import usable_cores
 from benchmarks.workloads import Problem, with_steps
-from pipeline.arithmetic import Array
-from pipeline.cache_fit import batches_of
-from pipeline.stacking import RunResult, train_stack
+from pipeline.nn.arithmetic import Array
+from pipeline.training.batching import batches_of
+from pipeline.training.stack import RunResult, train_stack
 
 Parameters = tuple[list[Array], list[Array]]
 Side = Callable[[Problem, int], Callable[[], Parameters]]

@@ -29,12 +29,12 @@ from benchmarks import machine
 from benchmarks.commands import cost_of, with_database
 from benchmarks.sweep import STEPS, TASK
 from benchmarks.workloads import PLAIN_DESCENT, WORKLOADS, problem, write_images
-from pipeline.cache_fit import runs_per_batch
-from pipeline.config import Config
-from pipeline.estimate import cost_of_stack, in_time
+from pipeline.config.schema import Config
 from pipeline.executors.batch import Batch, train_batch
-from pipeline.executors.elsewhere import work_of
-from pipeline.memory import in_units
+from pipeline.executors.remote_work import work_of
+from pipeline.sweep.estimate import cost_of_stack, in_time
+from pipeline.system.memory import in_units
+from pipeline.training.batching import runs_per_batch
 
 DRIVER_PARTS = ("composing", "folders", "records", "tracking", "ending")
 SHORT = (f"training.steps={STEPS}", "training.measure_at=200")

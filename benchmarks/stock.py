@@ -13,10 +13,10 @@ import mlflow
 from mlflow.entities import Metric, Param
 from omegaconf import DictConfig
 
-from pipeline.composition import checked_config
-from pipeline.config import Config
-from pipeline.environment import PROJECT
-from pipeline.stacking import RunResult, train_stack
+from pipeline.compose.resolve import checked_config
+from pipeline.config.schema import Config
+from pipeline.tracking.tags import PROJECT
+from pipeline.training.stack import RunResult, train_stack
 
 
 def log_fluently(config: Config, result: RunResult) -> None:

@@ -11,12 +11,12 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 from scipy.special import logsumexp
 
-from pipeline.arithmetic import Array
-from pipeline.composition import checked_config
-from pipeline.config import Config
-from pipeline.datasets import dataset_of
-from pipeline.stacking import train_stack
-from pipeline.training import RunGenerators
+from pipeline.compose.resolve import checked_config
+from pipeline.config.schema import Config
+from pipeline.nn.arithmetic import Array
+from pipeline.training.datasets import dataset_of
+from pipeline.training.loop import RunGenerators
+from pipeline.training.stack import train_stack
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 PLAIN_DESCENT = (

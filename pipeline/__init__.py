@@ -22,7 +22,7 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 for _variable, _value in (
     # Progress bars would mix with what this project prints; local files need none.
     ("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false"),
-    # A lost server is told and tried again by ``pipeline.delivery``; MLflow's own 7 tries would be silent for minutes.
+    # ``tracking.delivery`` tells of a lost server and tries again; MLflow's own 7 tries are silent for minutes.
     ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1"),
     ("MLFLOW_HTTP_REQUEST_TIMEOUT", "30"),
     # So would the system's tries to reach a PostgreSQL that does not answer.

@@ -13,7 +13,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult
 
 from pipeline.errors import InputError
-from pipeline.memory import in_units
+from pipeline.system.memory import in_units
 
 LARGEST = 100_000
 """Bytes of a file; those of this project have less than 3,000."""

@@ -115,7 +115,7 @@ def infinite(value: float) -> float:
 
 
 def view_tag(parent_run_id: str, view: str) -> str:
-    """Experiment tag that holds a prepared view of a sweep (``pipeline.views``).
+    """Experiment tag that holds a prepared view of a sweep (``pipeline.tracking.ui_views``).
 
     >>> view_tag("0123456789abcdef", RUNS_VIEW)
     'mlflow.sharedViewState.sweep-01234567-runs'

@@ -20,8 +20,8 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from pipeline.addresses import VARIABLE, database_path, masked_address
-from pipeline.commands import run_command
 from pipeline.errors import InputError
+from pipeline.system.command import run_command
 
 PLACES = {
     "SELECT rowid, artifact_location FROM experiments": "UPDATE experiments SET artifact_location = ? WHERE rowid = ?",

@@ -30,13 +30,13 @@ def main() -> None:
 
 def _run() -> None:
     # Imported here, because worker processes import this module as their main one, and shall not load Hydra.
-    from pipeline.complaints import comes_from_hydra, complaint, overrides_among, with_hint
-    from pipeline.composition import bound_basic_sweeper
-    from pipeline.config_loader import use_config_loader
+    from pipeline.compose.complaints import comes_from_hydra, complaint, overrides_among, with_hint
+    from pipeline.compose.config_loader import use_config_loader
+    from pipeline.compose.resolve import bound_basic_sweeper
     from pipeline.configuration_files import bound_files
     from pipeline.errors import ExecutorLostError, FailedJobsError, InputError, StoreLostError
-    from pipeline.interrupts import raise_interruption_behind
-    from pipeline.task import run
+    from pipeline.sweep.job import run
+    from pipeline.system.signals import raise_interruption_behind
 
     try:
         overrides = overrides_among(sys.argv[1:])
@@ -75,7 +75,7 @@ def _settle_experiment() -> None:
 
     def name_of(experiment_id: str) -> str:
         # Importing MLflow takes seconds, and hardly anybody chooses an experiment by its id.
-        from pipeline.stores import name_of_experiment
+        from pipeline.tracking.store.opening import name_of_experiment
 
         return name_of_experiment(experiment_id)
 
@@ -84,6 +84,6 @@ def _settle_experiment() -> None:
 
 
 if __name__ == "__main__":
-    from pipeline.commands import run_command
+    from pipeline.system.command import run_command
 
     run_command(main)

@@ -11,9 +11,9 @@ from mlflow import MlflowClient
 from threadpoolctl import threadpool_limits
 
 from analysis.audit import Audit
-from pipeline.interrupts import interruptible
-from tests.command_line import command
-from tests.sweeps import audited, completed
+from pipeline.system.signals import interruptible
+from tests.support.command_line import command
+from tests.support.sweeps import audited, completed
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A script has started the tests in the background; the commands that they start shall hear Ctrl-C all the same.

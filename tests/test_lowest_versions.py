@@ -8,8 +8,8 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 import pipeline
-from pipeline.environment import environment_tags
-from tests.command_line import PROJECT
+from pipeline.tracking.tags import environment_tags
+from tests.support.command_line import PROJECT
 
 TESTED_EXTRAS = ("dask", "slurm")
 """Those that a user needs to run sweeps; the others hold tools of the project itself."""

@@ -1,7 +1,6 @@
 """The figures of the report; importing this package registers all of them."""
 
-from analysis.figures import curves, diagram, heatmaps, logistic, paired, scatter, units
-from analysis.figures.drawing import FIGURES, Drawing, NotShownError
+from analysis.figures.kit.drawing import FIGURES, Drawing, NotShownError
 
 __all__ = [
     "FIGURES",

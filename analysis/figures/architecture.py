@@ -8,8 +8,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from analysis.errors import ReportError
-from analysis.figures.words import amount
-from analysis.tables import Tables
+from analysis.tracked.tables import Tables
+from analysis.wording import amount
 from pipeline import names
 
 SETTINGS = ("model.hidden_units", "model.activation", "model.bias", "model.dropout", "training.loss")

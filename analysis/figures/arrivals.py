@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.figures.drawing import NotShownError
-from analysis.figures.words import RATE, amount, distinguishing, labelled, own_and_shared, param_texts, start_labels
-from analysis.tables import Tables
+from analysis.figures.kit.drawing import NotShownError
+from analysis.figures.kit.words import RATE, distinguishing, labelled, own_and_shared, param_texts, start_labels
+from analysis.tracked.tables import Tables
+from analysis.wording import amount
 from pipeline import names
 
 MOST_PROBLEMS, MOST_RATES = 4, 6

@@ -8,24 +8,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.drawing import Drawing, NotShownError, figure
-from analysis.figures.style import SYMMETRIC, legend_above, start_styles, step_axis, value_axis
-from analysis.figures.words import (
+from analysis.figures.kit.drawing import Drawing, NotShownError, figure
+from analysis.figures.kit.style import SYMMETRIC, legend_above, start_styles, step_axis, value_axis
+from analysis.figures.kit.words import (
     RATE,
-    amount,
-    counted,
     distinguishing,
-    fate,
     labelled,
     literal,
     loss_unit,
-    lost,
     own_and_shared,
     param_texts,
     start_labels,
 )
-from analysis.intervals import aggregated
-from analysis.tables import Tables
+from analysis.statistics.intervals import aggregated
+from analysis.tracked.tables import Tables
+from analysis.wording import amount, counted, fate, lost
 from pipeline import names
 
 MOST_PANELS, MANY_PANELS, MOST_COLUMNS = 24, 12, 4

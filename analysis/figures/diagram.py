@@ -14,9 +14,10 @@ from analysis.figures.architecture import (
     layers_left_out,
     tracked_networks,
 )
-from analysis.figures.drawing import Drawing, NotShownError, figure
-from analysis.figures.words import amount, literal
-from analysis.tables import Tables
+from analysis.figures.kit.drawing import Drawing, NotShownError, figure
+from analysis.figures.kit.words import literal
+from analysis.tracked.tables import Tables
+from analysis.wording import amount
 
 FORWARD = "0.2"
 BACKWARD = "#d55e00"  # The colour-blind safe hue that no initialisation has.

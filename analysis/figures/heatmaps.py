@@ -11,24 +11,22 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from analysis.figures.drawing import Drawing, NotShownError, figure
-from analysis.figures.style import plain_log_ticks
-from analysis.figures.words import (
+from analysis.figures.kit.drawing import Drawing, NotShownError, figure
+from analysis.figures.kit.style import plain_log_ticks
+from analysis.figures.kit.words import (
     RATE,
-    amount,
-    counted,
     distinguishing,
     final_metric,
     labelled,
     literal,
     loss_label,
-    lost,
     param_texts,
     part_of,
     usable,
 )
-from analysis.intervals import means_with_intervals
-from analysis.tables import Tables
+from analysis.statistics.intervals import means_with_intervals
+from analysis.tracked.tables import Tables
+from analysis.wording import amount, counted, lost
 
 MOST_ROWS = 40
 MOST_RATES = 14

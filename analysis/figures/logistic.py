@@ -8,11 +8,12 @@ import pandas as pd
 from matplotlib.figure import Figure, SubFigure
 
 from analysis.figures.arrivals import Problem, logistic_problems
-from analysis.figures.drawing import Drawing, figure
-from analysis.figures.style import legend_above, start_styles, step_axis, value_axis
-from analysis.figures.words import RATE, amount, counted, fate, literal, loss_label, loss_unit, lost, number
-from analysis.intervals import aggregated
-from analysis.tables import Tables
+from analysis.figures.kit.drawing import Drawing, figure
+from analysis.figures.kit.style import legend_above, start_styles, step_axis, value_axis
+from analysis.figures.kit.words import RATE, literal, loss_label, loss_unit
+from analysis.statistics.intervals import aggregated
+from analysis.tracked.tables import Tables
+from analysis.wording import amount, counted, fate, lost, number
 from pipeline import names
 
 SPREAD = "spread between starts"

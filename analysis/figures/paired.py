@@ -11,22 +11,12 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.drawing import Drawing, NotShownError, figure
 from analysis.figures.heatmaps import text_colour, write_lines
-from analysis.figures.pairs import paired_table
-from analysis.figures.words import (
-    amount,
-    counted,
-    distinguishing,
-    interval,
-    literal,
-    loss_label,
-    number,
-    own_and_shared,
-    param_texts,
-    part_of,
-)
-from analysis.tables import Tables
+from analysis.figures.kit.drawing import Drawing, NotShownError, figure
+from analysis.figures.kit.pairs import paired_table
+from analysis.figures.kit.words import distinguishing, literal, loss_label, own_and_shared, param_texts, part_of
+from analysis.tracked.tables import Tables
+from analysis.wording import amount, counted, interval, number
 
 MOST_STARTS = 16
 SIDE_BY_SIDE = 4

@@ -10,23 +10,21 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from analysis.figures.drawing import Drawing, NotShownError, figure
-from analysis.figures.style import colours_of, plain_log_ticks, schemes_in, ticks_with_zero
-from analysis.figures.words import (
-    MINUS,
+from analysis.figures.kit.drawing import Drawing, NotShownError, figure
+from analysis.figures.kit.style import colours_of, plain_log_ticks, schemes_in, ticks_with_zero
+from analysis.figures.kit.words import (
     RATE,
-    amount,
     distinguishing,
     final_metric,
     literal,
     loss_label,
-    lost,
     param_texts,
     part_of,
     usable,
 )
-from analysis.intervals import rank_correlation
-from analysis.tables import Tables
+from analysis.statistics.intervals import rank_correlation
+from analysis.tracked.tables import Tables
+from analysis.wording import MINUS, amount, lost
 from pipeline import names
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")

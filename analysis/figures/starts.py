@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import ReportError
-from analysis.figures.drawing import NotShownError
-from analysis.figures.words import literal
-from analysis.tables import Tables
+from analysis.figures.kit.drawing import NotShownError
+from analysis.figures.kit.words import literal
+from analysis.tracked.tables import Tables
 from pipeline import names
 
 SYMMETRIC = ("constant", "zeros")  # The first that has a partner is shown.

@@ -15,11 +15,12 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from scipy.spatial.distance import pdist, squareform
 
-from analysis.figures.drawing import Drawing, NotShownError, figure
+from analysis.figures.kit.drawing import Drawing, NotShownError, figure
+from analysis.figures.kit.style import colours_of
+from analysis.figures.kit.words import literal
 from analysis.figures.starts import COMMAND, Pair, Start, chosen_pair
-from analysis.figures.style import colours_of
-from analysis.figures.words import amount, literal
-from analysis.tables import Tables
+from analysis.tracked.tables import Tables
+from analysis.wording import amount
 
 MOST_TILES, TILES_A_ROW = 16, 8
 MOST_IN_MATRIX = 128  # Units: more would make the data file large, and the picture no clearer.

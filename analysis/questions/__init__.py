@@ -14,7 +14,7 @@ A module holds the answer of its question, as verdicts computed from the runs, a
 from importlib import import_module
 from pkgutil import iter_modules
 
-from analysis.answer import ANSWERS, Answer
+from analysis.claims.answer import ANSWERS, Answer
 
 __all__ = ["ANSWERS", "Answer"]
 

@@ -14,7 +14,7 @@ from hydra.core.utils import JobReturn
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-STACKED_TASK = ("pipeline.task", "run")
+STACKED_TASK = ("pipeline.sweep.job", "run")
 """Module and name of the task function whose jobs can be stacked."""
 
 
@@ -43,7 +43,7 @@ class StackedLauncher(BasicLauncher):
         """
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         if self._stacks():
-            from pipeline.composition import check_working_folder
+            from pipeline.compose.resolve import check_working_folder
             from pipeline.errors import InputError
 
             check_working_folder(config.hydra.job)
@@ -68,7 +68,7 @@ class StackedLauncher(BasicLauncher):
         assert self.hydra_context is not None
         if not self._stacks():
             return super().launch(job_overrides, initial_job_idx)
-        from hydra_plugins.stacked_launcher._launch import launch_stacked
+        from pipeline.sweep.launch import launch_stacked
 
         expected, self._expected = self._expected, None
         numbers, configs = expected or (range(initial_job_idx, initial_job_idx + len(job_overrides)), None)

@@ -42,7 +42,7 @@ ConfigStore.instance().store(group="hydra/sweeper", name="symmetry", node=Symmet
 class BoundedSweeper(BasicSweeper):
     """Hydra's basic sweeper, but for endless and giant grids, which it would list until no memory is left.
 
-    In this project ``hydra/sweeper=basic`` means this one: ``pipeline.composition.bound_basic_sweeper``.
+    In this project ``hydra/sweeper=basic`` means this one: ``pipeline.compose.resolve.bound_basic_sweeper``.
     """
 
     @staticmethod
@@ -52,7 +52,7 @@ class BoundedSweeper(BasicSweeper):
         Raises:
             InputError: there is no job, more than fit into memory, or a batch of none.
         """
-        from hydra_plugins.symmetry_sweeper._grid import bounded, check_batch_size
+        from pipeline.sweep.grid import bounded, check_batch_size
 
         check_batch_size(max_batch_size)
         return BasicSweeper.split_arguments(bounded(overrides), max_batch_size)
@@ -75,7 +75,7 @@ class SymmetrySweeper(BasicSweeper):
     def _jobs(self, arguments: list[str]) -> list[list[str]]:
         """The overrides of every job, those of the first grid first; a job that several grids hold comes once."""
         assert self.hydra_context is not None
-        from hydra_plugins.symmetry_sweeper._grid import jobs_of
+        from pipeline.sweep.grid import jobs_of
 
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         jobs: dict[frozenset[str], list[str]] = {}
@@ -100,6 +100,6 @@ class SymmetrySweeper(BasicSweeper):
         assert self.launcher is not None
         jobs = self._jobs(arguments)
 
-        from hydra_plugins.symmetry_sweeper._sweep import run_sweep
+        from pipeline.sweep.run_sweep import run_sweep
 
         return run_sweep(self.hydra_context, self.config, self.launcher, jobs, self.max_batch_size, arguments)

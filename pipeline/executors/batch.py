@@ -8,10 +8,10 @@ import traceback
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipeline.config import Config
-from pipeline.datasets import data_changed, digest_of
+from pipeline.config.schema import Config
 from pipeline.errors import DataChangedError
-from pipeline.stacking import RunResult, train_stack
+from pipeline.training.datasets import data_changed, digest_of
+from pipeline.training.stack import RunResult, train_stack
 
 
 class Batch(NamedTuple):

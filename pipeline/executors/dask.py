@@ -11,13 +11,13 @@ from asyncio import CancelledError
 from concurrent.futures import CancelledError as FutureCancelled
 from contextlib import suppress
 
-from pipeline.cache_fit import cores
 from pipeline.errors import ExecutorLostError, InputError, MissingExtraError
 from pipeline.executors.batch import Batch, Failure, Trained, given_up
-from pipeline.executors.elsewhere import train_elsewhere, without_code, work_of
 from pipeline.executors.interface import PER_SLOT, TRIES
-from pipeline.interrupts import leave_to_driver
+from pipeline.executors.remote_work import train_elsewhere, without_code, work_of
 from pipeline.ranges import Count
+from pipeline.system.signals import leave_to_driver
+from pipeline.training.batching import cores
 
 try:
     import dask

@@ -19,11 +19,11 @@ from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
 
-from pipeline.drivers import is_gone, this_driver
 from pipeline.errors import InputError
 from pipeline.executors.batch import Trained
-from pipeline.executors.elsewhere import Work, train_elsewhere, without_code
-from pipeline.files_written import write_whole
+from pipeline.executors.remote_work import Work, train_elsewhere, without_code
+from pipeline.system.atomic_file import write_whole
+from pipeline.system.process_identity import is_gone, this_driver
 
 SILENCE = 600.0
 """Seconds for which a driver may be busy; workers of one that is silent for longer end."""

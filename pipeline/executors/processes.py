@@ -5,14 +5,14 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
-from pipeline.cache_fit import cores
 from pipeline.errors import InputError
 from pipeline.executors.batch import Batch, Failure, Trained, given_up, train_batch
 from pipeline.executors.inline import InlineExecutor
 from pipeline.executors.interface import PER_SLOT, TRIES, Executor
 from pipeline.executors.worker import prepare_worker
-from pipeline.interrupts import deaf_children, uninterrupted
 from pipeline.ranges import Count
+from pipeline.system.signals import deaf_children, uninterrupted
+from pipeline.training.batching import cores
 
 INTERVAL = 0.1
 """Seconds for which a signal waits while nothing comes back from the workers."""

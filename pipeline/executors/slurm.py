@@ -16,15 +16,15 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from pipeline.cache_fit import worker_bytes
 from pipeline.errors import ExecutorLostError, InputError, MissingExtraError
 from pipeline.executors.batch import Batch, Failure, Trained, given_up
-from pipeline.executors.elsewhere import work_of
 from pipeline.executors.exchange import Exchange, abandoned, remove, work_through
 from pipeline.executors.interface import TRIES
+from pipeline.executors.remote_work import work_of
 from pipeline.executors.slurm_queue import GONE, JobState, cancel, states_of
-from pipeline.interrupts import uninterrupted
 from pipeline.ranges import Count
+from pipeline.system.signals import uninterrupted
+from pipeline.training.batching import worker_bytes
 
 try:
     from submitit import JobEnvironment

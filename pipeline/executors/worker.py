@@ -4,7 +4,7 @@ import os
 import threading
 from multiprocessing import parent_process
 
-from pipeline.interrupts import leave_to_driver
+from pipeline.system.signals import leave_to_driver
 
 
 def prepare_worker() -> None:

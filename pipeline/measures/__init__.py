@@ -11,7 +11,7 @@ It gets all that may be known of a stack at one moment, and gives metric key -> 
 from importlib import import_module
 from pkgutil import iter_modules
 
-from pipeline.measures.moment import MEASURES, Moment, optional_measurements
+from pipeline.measures.registry import MEASURES, Moment, optional_measurements
 
 __all__ = ["MEASURES", "Moment", "optional_measurements"]
 

@@ -3,10 +3,11 @@
 import numpy as np
 
 from pipeline import names
-from pipeline.arithmetic import Array, Workspace
-from pipeline.measurements import chunks
-from pipeline.measures.moment import Moment, measure
-from pipeline.network import forward
+from pipeline.measures.registry import Moment, measure
+from pipeline.nn.arithmetic import Array
+from pipeline.nn.network import forward
+from pipeline.nn.problem import chunks
+from pipeline.nn.workspace import Workspace
 
 
 @measure

@@ -7,10 +7,10 @@ import numpy as np
 from scipy.optimize import nnls
 
 from pipeline import names
-from pipeline.arithmetic import Array
-from pipeline.measurements import Task
-from pipeline.measures.moment import Moment, measure
-from pipeline.network import forward
+from pipeline.measures.registry import Moment, measure
+from pipeline.nn.arithmetic import Array
+from pipeline.nn.network import forward
+from pipeline.nn.problem import Task
 
 SMALLEST_MARGIN = 1e-6
 """Smaller margins are rounding; without a separator the least squares leave nothing else."""

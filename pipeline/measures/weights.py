@@ -6,9 +6,9 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from pipeline import names
-from pipeline.arithmetic import Array
-from pipeline.measures.moment import Moment, measure
-from pipeline.network import Architecture
+from pipeline.measures.registry import Moment, measure
+from pipeline.nn.arithmetic import Array
+from pipeline.nn.network import Architecture
 
 
 @measure

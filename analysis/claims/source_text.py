@@ -1,0 +1,123 @@
+"""The statements of the source text, decided by the tracked runs.
+
+Each claim looks at its own runs, finds the number furthest from its prediction, and takes its verdict from that number
+alone. Exact arithmetic and plain BLAS products are judged apart: rounding is not what the statements are about, but
+what it does to them is worth a row.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from analysis.claims.claim import DEFAULT_SWEEP, FAILS, WITHIN, Claim
+from analysis.claims.learning import optimum_claim, width_claim
+from analysis.claims.verdicts import POSITIVE, ZERO, Prediction, decided
+from analysis.theory.gradient_check import gradient_check
+from analysis.tracked.tables import Tables
+from pipeline import names
+
+SYMMETRIC = ("zeros", "constant")
+ZERO_AT_ZERO = ("tanh", "relu", "leaky_relu", "gelu", "identity")
+RANDOM = (
+    "uniform",
+    "normal",
+    "orthogonal",
+    *(f"{s}_{d}" for s in ("xavier", "he", "lecun") for d in ("uniform", "normal")),
+)
+GRADIENT_TOLERANCE = 1e-6
+
+
+def claims_of(tables: Tables) -> list[Claim]:
+    """All claims, in the order of the source; those about hidden layers once per arithmetic that occurs."""
+    arithmetics = sorted(set(tables.runs["arithmetic"]), key=["exact", "blas"].index)
+    hidden = [claim for arithmetic in arithmetics for claim in _hidden_layer_claims(tables, arithmetic)]
+    widths = [width_claim(arithmetic, *_starts(tables, arithmetic)) for arithmetic in arithmetics]
+    return [_gradient_claim(), *hidden, optimum_claim(tables), *widths]
+
+
+def claims_table(claims: Sequence[Claim]) -> pd.DataFrame:
+    """The claims as a frame, one row each, for ``claims.csv``."""
+    return pd.DataFrame(claims, columns=Claim._fields)
+
+
+def _gradient_claim() -> Claim:
+    check = gradient_check()
+    return Claim(
+        "1",
+        "",
+        "The gradient of the negative log likelihood of logistic regression is X^T (s - y) with s_i = s(+w.x_i).",
+        "0 up to the error of a finite difference",
+        f"largest deviation from central differences {check.corrected:.1e} (with the source's printed s(-w.x_i):"
+        f" {check.printed:.2g})",
+        check.corrected,
+        WITHIN if check.corrected < GRADIENT_TOLERANCE < check.printed else FAILS,
+    )
+
+
+def _starts(tables: Tables, arithmetic: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The networks from equal and from random weights; dropout and random biases break the symmetry by themselves."""
+    runs = tables.runs
+    chosen = (runs["model"] == "mlp") & (runs["arithmetic"] == arithmetic) & (runs["model.dropout"] == 0.0)
+    if "init.bias_scale" in runs:
+        chosen &= runs["init.bias_scale"] == 0.0
+    networks = runs[chosen]
+    return networks[networks["init"].isin(SYMMETRIC)], networks[networks["init"].isin(RANDOM)]
+
+
+def _hidden_layer_claims(tables: Tables, arithmetic: str) -> Iterator[Claim]:
+    symmetric, broken = _starts(tables, arithmetic)
+    resting = symmetric[(symmetric["init"] == "zeros") & symmetric["model.activation"].isin(ZERO_AT_ZERO)]
+    moving = symmetric.drop(resting.index)
+    layers = range(1, 1 + max(map(len, tables.runs["model.hidden_units"])))
+    distances = [names.symmetry(key, layer) for key in ("distance_max", "outgoing_distance") for layer in layers]
+    activations, deltas = (
+        [names.symmetry(key, layer) for layer in layers] for key in ("activation_spread", "delta_spread")
+    )
+
+    def judged(
+        identity: str,
+        statement: str,
+        prediction: Prediction,
+        chosen: pd.DataFrame,
+        metrics: Sequence[str],
+        step: int | None = None,
+    ) -> Claim:
+        claim = Claim(identity, arithmetic, statement, prediction.text, command=DEFAULT_SWEEP)
+        values = tables.values(chosen, metrics)
+        measures = dict.fromkeys("spread" if metric.endswith("spread") else "distance" for metric in metrics)
+        at_step = values if step is None else values[values["step"] == step]
+        return decided(claim, prediction, at_step, chosen, " or ".join(measures))
+
+    yield judged(
+        "2b", "From equal weights, all hidden activations of an example are equal.", ZERO, symmetric, activations
+    )
+    yield judged("2c", "From equal weights, all hidden deltas of an example are equal.", ZERO, symmetric, deltas)
+    yield judged(
+        "2d", "The deltas of the outputs differ from each other.", POSITIVE, symmetric, [names.OUTPUT_DELTA_SPREAD]
+    )
+    yield judged(
+        "2e, hidden",
+        "After one step the hidden units still have equal incoming and outgoing weights.",
+        ZERO,
+        symmetric,
+        distances,
+        step=1,
+    )
+    yield judged(
+        "2e, outputs",
+        "After one step the outgoing weights to different outputs differ.",
+        POSITIVE,
+        moving,
+        [names.OUTPUT_WEIGHT_SPREAD],
+        step=1,
+    )
+    yield judged(
+        "2e, a = 0",
+        "From zeros, with g(0) = 0, no weight moves: neither layer receives a gradient.",
+        ZERO,
+        resting,
+        [*distances, names.OUTPUT_WEIGHT_SPREAD],
+    )
+    yield judged("2f", "All of this holds after every step.", ZERO, symmetric, [*activations, *deltas, *distances])
+    closest = [names.symmetry("distance_min", layer) for layer in layers]
+    yield judged("2g-i", "Random initialisation breaks the symmetry.", POSITIVE, broken, closest)

@@ -1,0 +1,161 @@
+"""The report as one self-contained HTML page."""
+
+import base64
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from analysis.arguments import experiment_option
+from analysis.claims.answer import Answer
+from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, WITHIN, Claim
+from analysis.statistics.intervals import RESAMPLES
+from analysis.theory.gradient_check import gradient_check
+from analysis.tracked.tables import FACTS, Tables
+from pipeline import names
+
+VERDICT_CLASS = {EXACTLY: "exact", WITHIN: "within", FAILS: "fails", NOT_TESTED: "untested"}
+NOT_PARAMS = {*FACTS} - {"optimum"}
+MOST_VALUES = 12
+
+
+class Shown(NamedTuple):
+    """One figure on the page, or the reason why it is missing.
+
+    Attributes:
+        number: of a general figure, or a letter of a figure that only this question has.
+        svg: the picture; empty when it is missing.
+        reason: why; empty when it is there.
+        command: makes runs that can show it.
+    """
+
+    name: str
+    number: int | str
+    title: str
+    question: str
+    caption: str
+    svg: bytes
+    reason: str
+    command: str = ""
+
+    @property
+    def image(self) -> str:
+        return base64.b64encode(self.svg).decode()
+
+
+def rendered_page(
+    tables: Tables,
+    claims: Sequence[Claim],
+    figures: Sequence[Shown],
+    answer: Answer | None = None,
+    own_figures: Sequence[Shown] = (),
+) -> str:
+    """The page as HTML. Texts from params, tags and file names are escaped; nothing is loaded from elsewhere.
+
+    Args:
+        claims: the general ones.
+        figures: the general ones.
+        answer: of the prepared question; it comes first, then ``own_figures``.
+    """
+    environment = Environment(loader=PackageLoader("analysis.page"), autoescape=True, undefined=StrictUndefined)
+    environment.filters["unbroken"] = lambda text: re.sub(r"(?<=\de)-(?=\d)", "\N{MINUS SIGN}", text)
+    return environment.get_template("report.html").render(
+        experiment_name=tables.experiment_name,
+        question=tables.question,
+        lead=lead(tables, claims, answer),
+        notes=tables.notes,
+        answer=answer,
+        own_figures=own_figures,
+        claims=claims,
+        verdict_class=VERDICT_CLASS,
+        has_blas=any(claim.arithmetic == "blas" for claim in claims),
+        exact="exact" in set(tables.runs["arithmetic"]),
+        figures=figures,
+        gradient=gradient_check(),
+        methods=methods_of(tables.runs),
+        report_command=report_command(tables),
+        resamples=RESAMPLES,
+        commands=commands_of(tables),
+        tracking_link=f"{tables.ui_address}/#/experiments/{tables.experiment_id}",
+        ui_command=tables.ui_command if tables.ui_address == names.UI_ADDRESS else "",
+        views=list(tables.views.items()),
+    )
+
+
+def lead(tables: Tables, claims: Sequence[Claim], answer: Answer | None = None) -> str:
+    """The conclusion in two or three sentences; also the first line of the descriptions in MLflow."""
+    diverged = int(tables.runs["diverged"].sum())
+    runs = f"{len(tables.runs)} finished runs, {f'of which {diverged}' if diverged else 'none of which'} diverged."
+    if answer is not None:
+        return f"{answer.conclusion} {runs}"
+    counts = {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in VERDICT_CLASS}
+    of_many = {EXACTLY: "hold exactly", WITHIN: "hold within tolerance", FAILS: "fail", NOT_TESTED: NOT_TESTED}
+    failed = [
+        f"{claim.identity}{' with blas' if claim.arithmetic == 'blas' else ''}"
+        for claim in claims
+        if claim.verdict == FAILS
+    ]
+    verdicts = [
+        f"{count} {verdict if count == 1 else of_many[verdict]}"
+        + (f" ({', '.join(failed)})" if verdict == FAILS else "")
+        for verdict, count in counts.items()
+        if count
+    ]
+    return f"Of {len(claims)} statements about symmetry, {', '.join(verdicts)}. {runs}"
+
+
+def methods_of(runs: pd.DataFrame) -> dict[str, list[tuple[str, str]]]:
+    """What was trained and with what, as heading -> keys with the values that occur: params, versions and machine.
+
+    A commit with a star had changes that were not committed.
+    """
+    params = {
+        str(column): {_text(value) for value in runs[column]} - {""}
+        for column in sorted(map(str, runs))
+        if "/" not in column and column not in NOT_PARAMS
+    }
+    environment: dict[str, set[str]] = {"commit": set(runs["commit"]) - {""}}
+    for facts in runs["environment"]:
+        for key, value in facts.items():
+            environment.setdefault(key, set()).add(value)
+    groups = {
+        "Compared": {key: values for key, values in params.items() if len(values) > 1},
+        "The same in all runs": {key: values for key, values in params.items() if len(values) == 1},
+        "Versions and machine": dict(sorted(environment.items())),
+    }
+    return {
+        heading: [(key, _listed(values)) for key, values in group.items() if values]
+        for heading, group in groups.items()
+        if any(group.values())
+    }
+
+
+def _listed(values: set[str]) -> str:
+    ordered = sorted(values, key=_natural)
+    more = f", ... ({len(ordered)} values)" if len(ordered) > MOST_VALUES else ""
+    return ", ".join(ordered[:MOST_VALUES]) + more
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return str(list(value))
+    return "" if value is None or value != value else str(value)
+
+
+def _natural(text: str) -> tuple[float, str]:
+    try:
+        return float(text), text
+    except ValueError:
+        return float("inf"), text
+
+
+def report_command(tables: Tables) -> str:
+    """The command that writes this report again."""
+    return f"python -m analysis.report {experiment_option(tables.experiment_name)}"
+
+
+def commands_of(tables: Tables) -> list[str]:
+    """The commands that made the runs, as tracked, and the one that makes the report of them."""
+    return [*tables.commands, report_command(tables)]

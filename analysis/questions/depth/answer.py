@@ -1,0 +1,219 @@
+"""Does the argument survive depth? Equal weights at every depth, and constant layers among random ones.
+
+A unit of hidden layer l meets the rest of the network through the weights W(l) below and W(l+1) above it. Units are
+copies of each other if both treat them alike: then their activations and deltas are equal, and so is every step.
+"""
+
+from typing import Any
+
+import pandas as pd
+
+from analysis.claims.answer import Answer, question
+from analysis.claims.claim import FAILS, WITHIN, Claim, widths_of
+from analysis.claims.verdicts import POSITIVE, ZERO, decided, failures
+from analysis.statistics.intervals import means_with_intervals
+from analysis.tracked.tables import Tables
+from analysis.wording import amount, number
+from pipeline import names
+
+COMMAND = "python -m pipeline.run -m experiment=depth"
+BETWEEN, BELOW, ABOVE, RANDOM = "between constant layers", "above a constant layer", "below a constant layer", "random"
+FIRST_APART = 2
+"""The step from which units are predicted to differ: where a constant layer feeds a softmax, whose deltas sum to 0, the
+layers below receive nothing in the first step."""
+
+
+def hidden_layers(tables: Tables) -> pd.DataFrame:
+    """One row per run and hidden layer: the columns of ``runs``, ``depth``, ``layer``, ``place`` and ``pattern``.
+
+    ``place`` says which of the weights around the layer are constant at the start; ``pattern`` is a letter per layer of
+    weights from below: c (constant) or r (random).
+    """
+    runs = tables.runs[(tables.runs["model"] == "mlp") & ~tables.runs["diverged"]]
+    rows = []
+    for run in runs.to_dict("records"):
+        depth = len(run["model.hidden_units"])
+        pattern = _pattern(run, depth + 1)
+        for layer in range(1, depth + 1) if pattern else ():
+            place = {"cc": BETWEEN, "cr": BELOW, "rc": ABOVE, "rr": RANDOM}[pattern[layer - 1 : layer + 1]]
+            rows.append(run | {"depth": depth, "layer": layer, "place": place, "pattern": pattern})
+    return pd.DataFrame(rows, columns=[*runs, "depth", "layer", "place", "pattern"])
+
+
+def _pattern(run: dict[Any, Any], weights: int) -> str:
+    """A letter per layer of weights; empty for other starts."""
+    if run["init"] == "constant_layers":
+        return "".join("r" if value is None else "c" for value in run["init.values"])
+    return {"constant": "c", "xavier_normal": "r"}.get(run["init"], "") * weights
+
+
+def measured_in(tables: Tables, layers: pd.DataFrame, *measures: str) -> pd.DataFrame:
+    """The values of a hidden layer's measures in the layers given: ``run_id``, ``step``, ``value``, ``layer``."""
+    parts = [
+        tables.values(
+            layers[layers["layer"] == layer], [names.symmetry(measure, layer) for measure in measures]
+        ).assign(layer=layer)
+        for layer in sorted(set(layers["layer"]))
+    ]
+    return pd.concat(parts) if parts else tables.curves[:0].assign(layer=0)
+
+
+def ends_of(values: "pd.Series[int]") -> str:
+    """The range of some numbers, in words."""
+    return f"{values.min()}" if values.nunique() == 1 else f"{values.min()} to {values.max()}"
+
+
+@question("depth", figures=())
+def answer(tables: Tables) -> Answer:
+    """Verdicts on copies at every depth, and on every place of a constant layer among random ones."""
+    layers = hidden_layers(tables)
+    equal, mixed = layers[layers["init"] == "constant"], layers[layers["init"] == "constant_layers"]
+    claims = [
+        _copies_claim(
+            tables, "1", "From equal weights, the units of every hidden layer stay copies, at every depth.", equal
+        ),
+        _learning_claim(tables, equal),
+        _copies_claim(
+            tables,
+            "3",
+            "Between two constant layers, units stay copies, whatever the other layers hold.",
+            mixed[mixed["place"] == BETWEEN],
+        ),
+        _apart_claim(tables, "4", "A constant layer below alone does not keep units copies.", mixed, BELOW),
+        _apart_claim(tables, "5", "A constant layer above alone does not keep units copies.", mixed, ABOVE),
+        _single_claim(mixed),
+        _cost_claim(layers),
+    ]
+    return Answer(claims, _conclusion(layers, claims))
+
+
+def _copies_claim(tables: Tables, identity: str, statement: str, layers: pd.DataFrame) -> Claim:
+    claim = Claim(identity, "", statement, "distance exactly 0 at every step", command=COMMAND)
+    values = measured_in(tables, layers, "distance_max", "outgoing_distance")
+    decision = decided(claim, ZERO, values, layers.drop_duplicates("run_id"), "distance")
+    if layers.empty:
+        return decision
+    counts = f"{ends_of(layers['depth'])} hidden layers" if identity == "1" else f"{amount(len(layers), 'layer')}"
+    return decision._replace(measured=f"{decision.measured}, in {counts}")
+
+
+def _learning_claim(tables: Tables, equal: pd.DataFrame) -> Claim:
+    """That symmetric networks do learn shows that their distance of 0 is not for want of a gradient."""
+    claim = Claim("2", "", "These symmetric networks learn all the same.", "loss falls by > 0", command=COMMAND)
+    runs = equal.drop_duplicates("run_id")
+    losses = tables.values(runs, [names.LOSS_TRAIN])
+    last = losses["step"] == losses.groupby("run_id")["step"].transform("max")
+    first = losses[losses["step"] == 0].set_index("run_id")["value"]
+    falls = losses[last].assign(value=losses["run_id"].map(first).astype(float) - losses["value"])
+    return decided(claim, POSITIVE, falls, runs, "fall of the training loss")
+
+
+def _apart_claim(tables: Tables, identity: str, statement: str, mixed: pd.DataFrame, place: str) -> Claim:
+    """The weights that start equal in a layer with one constant side are those on that side."""
+    claim = Claim(identity, "", statement, f"0 at the start, > 0 from step {FIRST_APART} on", command=COMMAND)
+    layers = mixed[mixed["place"] == place]
+    values = measured_in(tables, layers, "distance_min" if place == BELOW else "outgoing_distance")
+    start, later = values[values["step"] == 0], values[values["step"] >= FIRST_APART]
+    runs = layers.drop_duplicates("run_id")
+    which = "incoming" if place == BELOW else "outgoing"
+    decision = decided(claim, POSITIVE, later, runs, f"distance of the {which} weights")
+    if start.empty or start["value"].max() == 0.0:
+        return decision
+    return decided(claim, ZERO, start, runs, f"distance of the {which} weights at the start")
+
+
+def _single_claim(mixed: pd.DataFrame) -> Claim:
+    claim = Claim(
+        "6",
+        "",
+        "A single constant layer among random ones keeps no copies in any hidden layer.",
+        "0 copies at the end",
+        command=COMMAND,
+    )
+    single = mixed[mixed["pattern"].str.count("c") == 1] if len(mixed) else mixed
+    copies = [
+        {"run_id": row["run_id"], "step": row["training.steps"], "value": _copies(row)}
+        for row in single.to_dict("records")
+    ]
+    values = pd.DataFrame(copies, columns=["run_id", "step", "value"])
+    return decided(claim, ZERO, values, single.drop_duplicates("run_id"), "number of copies in a layer")
+
+
+def _copies(row: dict[Any, Any]) -> float:
+    """How many units of a hidden layer are copies of another at the end."""
+    return float(row["model.hidden_units"][row["layer"] - 1] - row[names.symmetry("distinct_units", row["layer"])])
+
+
+def cost_of_copies(layers: pd.DataFrame) -> pd.DataFrame:
+    """One row per start with copies: ``pattern``, and what its final training loss is above that of the random start.
+
+    Runs are paired by depth and seed. ``cost`` is the mean over seeds with its interval ``low``, ``high``; ``runs``
+    counts the pairs.
+    """
+    runs = layers.drop_duplicates("run_id")
+    with_copies = set(layers.loc[layers["place"] == BETWEEN, "pattern"])
+    random = runs[runs["init"] == "xavier_normal"].set_index(["depth", "seed"])[names.LOSS_TRAIN]
+    costs = {}
+    for pattern, group in runs[runs["pattern"].isin(with_copies)].groupby("pattern"):
+        costs[str(pattern)] = (group.set_index(["depth", "seed"])[names.LOSS_TRAIN] - random).dropna().to_numpy()
+    table = pd.DataFrame(means_with_intervals(list(costs.values())), columns=["cost", "low", "high"])
+    table = table.assign(pattern=list(costs), runs=[len(sample) for sample in costs.values()])
+    return table[table["runs"] > 0]
+
+
+def _cost_claim(layers: pd.DataFrame) -> Claim:
+    claim = Claim(
+        "7",
+        "",
+        "One hidden layer of copies is a bottleneck of one unit: the loss ends higher than from random weights.",
+        "> 0 for every start with such a layer",
+        command=COMMAND,
+    )
+    costs = cost_of_copies(layers)
+    if costs.empty:
+        return claim
+    least = costs.sort_values("cost").iloc[0]
+    compared = layers[layers["pattern"].isin(costs["pattern"]) | (layers["init"] == "xavier_normal")]
+    runs = compared.drop_duplicates("run_id")
+    return claim._replace(
+        measured=f"smallest mean difference {least['cost']:.2g} of {amount(len(costs), 'start')}, with"
+        f" {_constant_weights(str(least['pattern']))} constant",
+        number=float(least["cost"]),
+        low=float(least["low"]),
+        high=float(least["high"]),
+        verdict=WITHIN if costs["low"].min() > 0.0 else FAILS,
+        runs=len(runs),
+        steps=len(runs),
+        widths=widths_of(runs),
+        command="",
+    )
+
+
+def _constant_weights(pattern: str) -> str:
+    """The constant layers of weights of a start."""
+    return ", ".join(f"W({layer})" for layer, letter in enumerate(pattern, start=1) if letter == "c")
+
+
+def _conclusion(layers: pd.DataFrame, claims: list[Claim]) -> str:
+    verdict_on = {claim.identity: claim for claim in claims}
+    sentences = []
+    if verdict_on["1"].runs:
+        depths = ends_of(layers.loc[layers["init"] == "constant", "depth"])
+        sentences.append(
+            f"From equal weights, the largest distance in any layer of networks with {depths} hidden layers is"
+            f" {verdict_on['1'].number:.3g}."
+        )
+    mixed = layers[layers["init"] == "constant_layers"]
+    if len(mixed):
+        kept = mixed[[_copies(row) > 0.0 for row in mixed.to_dict("records")]]
+        between = int((kept["place"] == BETWEEN).sum())
+        sentences.append(
+            f"Of {amount(len(mixed), 'hidden layer')} among constant and random weights, {len(kept)} end with copies:"
+            f" {between} of the {(mixed['place'] == BETWEEN).sum()} between two constant layers, and"
+            f" {len(kept) - between} others."
+        )
+    if verdict_on["7"].runs:
+        sentences.append(
+            f"A layer of copies raises the final training loss by {number(verdict_on['7'].number)} or more."
+        )
+    return failures(claims) + " ".join(sentences)

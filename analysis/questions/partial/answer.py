@@ -1,0 +1,227 @@
+"""Do copies stay copies? Networks in which some units start equal or mirrored.
+
+With c copies of each of m units the network computes what m units with c times the outgoing weights compute. Each copy
+receives the gradient of its own outgoing weights and 1 / c of that of the single unit's incoming weights. So a step at
+rate a is that of the m units at the rates a / c for incoming and c a for outgoing weights, as in ``one_unit``. With c a
+power of two these scalings are exact in binary, and so are the products.
+
+Mirrored units (w, b, v) and (-w, -b, -v) of an odd activation have opposite activations and opposite deltas, and so
+opposite gradients: they stay mirrored. A pair computes 2 v g(w x + b), as two copies do.
+"""
+
+from typing import Any
+
+import pandas as pd
+
+from analysis.claims.answer import Answer, question
+from analysis.claims.claim import EXACTLY, FAILS, WITHIN, Claim, widths_of
+from analysis.claims.verdicts import ZERO, decided, failures
+from analysis.statistics.intervals import means_with_intervals
+from analysis.tracked.tables import Tables
+from analysis.wording import amount, number
+from pipeline import names
+
+COMMAND = "python -m pipeline.run -m experiment=partial"
+COPIES, MERGED, PLAIN, MIRRORED = "copies", "the distinct units alone", "plain random start", "mirrored pairs"
+KINDS = {"duplicated": COPIES, "merged": MERGED, "xavier_normal": PLAIN, "mirrored": MIRRORED}
+MIRROR_DISTANCE = names.symmetry("mirror_distance")
+SETTING = [
+    "data", "data.seed", "data.limit", "model.activation", "model.bias", "training.batch_size", "training.steps",
+    "optimizer.learning_rate", "seed",
+]  # fmt: skip
+"""Runs that agree in these see the same examples at the same rate."""
+
+
+def partial_networks(tables: Tables) -> pd.DataFrame:
+    """Runs with one hidden layer: the columns of ``runs`` with ``kind``, ``width``, ``copies`` and ``distinct``.
+
+    ``distinct`` is the number of units that differ at the start; ``copies`` is how many each of them has or stands for.
+    Mirrored pairs count as two copies. Only plain gradient descent with exact products, without dropout, random biases,
+    penalty and weight decay: the derivations hold for that.
+    """
+    runs = tables.runs[tables.runs["init"].isin(KINDS) & (tables.runs["arithmetic"] == "exact")]
+    runs = runs[(runs["optimizer"] == "gd") & (runs["model.hidden_units"].map(len) == 1) & ~runs["diverged"]]
+    off = ["model.dropout", "init.bias_scale", "training.l2", "optimizer.weight_decay"]
+    runs = runs[~runs[off].any(axis=1)]
+    width = pd.Series([units[0] for units in runs["model.hidden_units"]], index=runs.index, dtype=int)
+    kinds = runs["init"].map(KINDS)
+    given = runs["init.copies"] if "init.copies" in runs else pd.Series(1, index=runs.index)
+    copies = given.where(kinds.isin((COPIES, MERGED)), 1).mask(kinds == MIRRORED, 2).astype(int)
+    distinct = (width // copies).mask(kinds == MERGED, width)
+    return runs.assign(kind=kinds, width=width, copies=copies, distinct=distinct)
+
+
+@question("partial", figures=())
+def answer(tables: Tables) -> Answer:
+    """Verdicts on copies, on mirrored pairs, and on what a network with copies is worth."""
+    networks = partial_networks(tables)
+    claims = [
+        _constant_claim(tables, networks),
+        _path_claim(tables, networks),
+        _mirror_claim(tables, networks),
+        _pair_claim(tables, networks),
+        _cost_claim(networks),
+        _worth_claim(networks),
+    ]
+    claims = [claim._replace(identity=str(place)) for place, claim in enumerate(claims, start=1)]
+    return Answer(claims, _conclusion(networks, claims))
+
+
+def _constant_claim(tables: Tables, networks: pd.DataFrame) -> Claim:
+    statement = "Units that start as copies stay copies: the number of distinct units never changes."
+    copies = networks[networks["kind"] == COPIES]
+    counts = tables.values(copies, [names.DISTINCT_UNITS])
+    expected = counts["run_id"].map(copies.set_index("run_id")["distinct"]).astype(float)
+    values = counts.assign(value=(counts["value"] - expected).abs())
+    found = decided(_claim(statement, "change exactly 0 at every step"), ZERO, values, copies, "change")
+    of_all = ", ".join(map(str, sorted(set(copies["distinct"]))))
+    return found._replace(measured=f"{found.measured}, with {of_all} distinct units") if found.runs else found
+
+
+def _path_claim(tables: Tables, networks: pd.DataFrame) -> Claim:
+    statement = (
+        "Each network with copies follows the path of its distinct units alone: those with the outgoing weights of"
+        " all their copies, 1/c of the rate for incoming and c times the rate for outgoing weights."
+    )
+    copies, merged = without_biases(networks, COPIES), _scaled(without_biases(networks, MERGED))
+    both = [*SETTING, "distinct", "copies"]
+    return _same_losses(tables, _claim(statement, f"difference of the losses {ZERO.text}"), copies, merged, both)
+
+
+def _scaled(merged: pd.DataFrame) -> pd.DataFrame:
+    """Those whose rates are scaled as the derivation asks, by a power of two."""
+    scaled = [_is_scaled(run["copies"], run["optimizer.rate_factors"]) for run in merged.to_dict("records")]
+    return merged[pd.Series(scaled, index=merged.index, dtype=bool)]
+
+
+def _is_scaled(copies: int, factors: Any) -> bool:
+    is_power = copies & (copies - 1) == 0
+    return is_power and isinstance(factors, (tuple, list)) and tuple(factors) == (1.0 / copies, copies)
+
+
+def _mirror_claim(tables: Tables, networks: pd.DataFrame) -> Claim:
+    statement = "Mirrored units of an odd activation stay mirrored, with biases that start at 0, too."
+    mirrored = networks[networks["kind"] == MIRRORED]
+    values = tables.values(mirrored, [MIRROR_DISTANCE])
+    return decided(_claim(statement, f"distance {ZERO.text} at every step"), ZERO, values, mirrored, "mirror distance")
+
+
+def _pair_claim(tables: Tables, networks: pd.DataFrame) -> Claim:
+    statement = "A mirrored pair is worth one unit: its network follows that of pairs of copies with the same draw."
+    pairs, copies = networks[networks["kind"] == MIRRORED], networks[networks["kind"] == COPIES]
+    claim = _claim(statement, f"difference of the losses {ZERO.text}")
+    return _same_losses(tables, claim, pairs, copies, [*SETTING, "width", "copies"])
+
+
+def _claim(statement: str, prediction: str) -> Claim:
+    return Claim("", "", statement, prediction, command=COMMAND)
+
+
+def _same_losses(tables: Tables, claim: Claim, runs: pd.DataFrame, others: pd.DataFrame, keys: list[str]) -> Claim:
+    """The claim with the verdict on the difference of training losses at every step, runs paired by the keys."""
+    partners = runs[["run_id", *keys]].merge(others[["run_id", *keys]], on=keys, suffixes=("", "_other"))
+    losses = tables.curves[tables.curves["metric"] == names.LOSS_TRAIN][["run_id", "step", "value"]]
+    of_others = losses.rename(columns={"run_id": "run_id_other", "value": "value_other"})
+    both = partners[["run_id", "run_id_other"]].merge(losses, on="run_id").merge(of_others, on=["run_id_other", "step"])
+    values = both.assign(value=(both["value"] - both["value_other"]).abs())
+    found = decided(claim, ZERO, values, runs, "difference")
+    return (
+        found._replace(measured=f"{found.measured}, in {amount(len(partners), 'pair')} of runs")
+        if found.runs
+        else found
+    )
+
+
+def final_losses(networks: pd.DataFrame) -> pd.DataFrame:
+    """Mean final training loss over seeds, a row per kind, activation and number of distinct units.
+
+    Columns ``kind``, ``activation``, ``distinct``, ``loss``, ``low``, ``high`` and ``runs``; networks without biases.
+    """
+    groups = networks[~networks["model.bias"].astype(bool)].groupby(["kind", "model.activation", "distinct"])
+    table = groups.size().reset_index(name="runs").rename(columns={"model.activation": "activation"})
+    samples = [losses.to_numpy(float) for _, losses in groups[names.LOSS_TRAIN]]
+    return table.join(pd.DataFrame(means_with_intervals(samples), columns=["loss", "low", "high"]))
+
+
+def differences(one: pd.DataFrame, other: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """What the final training losses of some runs are above those of others, paired by setting and the keys.
+
+    Columns ``activation``, ``distinct``, ``difference`` (mean over the pairs) with its interval ``low``, ``high``, and
+    ``runs``, a row per activation and number of distinct units.
+    """
+    pairs = one.merge(other, on=[*SETTING, *keys], suffixes=("", "_other"))
+    one_loss, other_loss = (pairs[f"{names.LOSS_TRAIN}{suffix}"].astype(float) for suffix in ("", "_other"))
+    groups = pairs.assign(fall=one_loss - other_loss).groupby(["model.activation", "distinct"])
+    table = groups.size().reset_index(name="runs").rename(columns={"model.activation": "activation"})
+    means = means_with_intervals([falls.to_numpy() for _, falls in groups["fall"]])
+    return table.join(pd.DataFrame(means, columns=["difference", "low", "high"]))
+
+
+def without_biases(networks: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """The networks of a kind that have none."""
+    return networks[(networks["kind"] == kind) & ~networks["model.bias"].astype(bool)]
+
+
+def _cost_claim(networks: pd.DataFrame) -> Claim:
+    """Copies of one width only: the number of distinct units is all that differs."""
+    statement = "Among networks of one width, each doubling of the distinct units lowers the final training loss."
+    copies = without_biases(networks, COPIES)
+    finer = copies[copies["distinct"] % 2 == 0]
+    table = differences(copies, finer.assign(distinct=finer["distinct"] // 2), ["distinct", "width"])
+    claim = _claim(statement, "mean fall > 0 at every doubling, its interval too")
+    return _judged(claim, table, "low", copies, "fall", "from {0} to {1}")
+
+
+def _worth_claim(networks: pd.DataFrame) -> Claim:
+    statement = "A network with copies ends no lower than a plain random network of as many units as differ."
+    claim = _claim(statement, "no mean difference of the final training losses whose interval lies below 0")
+    compared = networks[networks["kind"].isin((COPIES, PLAIN)) & ~networks["model.bias"].astype(bool)]
+    return _judged(claim, _worth(networks), "high", compared, "difference", "with {0}")
+
+
+def _worth(networks: pd.DataFrame) -> pd.DataFrame:
+    """``differences`` between networks with copies and plain ones of as many units as differ in them."""
+    copies, plain = without_biases(networks, COPIES), without_biases(networks, PLAIN)
+    return differences(copies[copies["distinct"] < copies["width"]], plain, ["distinct"])
+
+
+def _judged(claim: Claim, table: pd.DataFrame, end: str, runs: pd.DataFrame, what: str, where: str) -> Claim:
+    """The claim with the verdict on the differences: no interval may end below 0, and for ``low`` not at 0 either."""
+    if table.empty:
+        return claim
+    worst: Any = table.sort_values(end).iloc[0]
+    place = where.format(worst["distinct"], 2 * worst["distinct"])
+    against = table[(table[end] < 0.0) | ((table[end] == 0.0) & (end == "low"))]
+    return claim._replace(
+        measured=f"{what} {number(worst['difference'])} {place} distinct {worst['activation']} units;"
+        f" {len(against)} of {len(table)} against the prediction",
+        number=float(worst["difference"]),
+        low=float(worst["low"]),
+        high=float(worst["high"]),
+        verdict=FAILS if len(against) else WITHIN,
+        runs=len(runs),
+        steps=len(runs),
+        widths=widths_of(runs),
+        command="",
+    )
+
+
+def _conclusion(networks: pd.DataFrame, claims: list[Claim]) -> str:
+    constant, path, mirror, pair, _, worth = claims
+    facts = {
+        "The largest change of the number of distinct units is {:.3g}": constant,
+        "the largest difference of a loss from that of the distinct units alone is {:.3g}": path,
+        "the largest mirror distance of mirrored pairs is {:.3g}": mirror,
+        "the largest difference of their losses from those of copies is {:.3g}": pair,
+    }
+    said = "; ".join(text.format(claim.number) for text, claim in facts.items() if claim.runs)
+    sentences = [f"{said}."] if said else []
+    if worth.verdict == FAILS and path.verdict == EXACTLY:
+        table = _worth(networks)
+        lower = table[table["high"] < 0.0].groupby("activation", sort=False)["distinct"]
+        places = " and ".join(f"{', '.join(map(str, counts))} {activation}" for activation, counts in lower)
+        sentences.append(
+            f"With {places} units that differ, copies end lower than as many plain random units: by statement 2 only"
+            " because these start from other sizes of weights and learn at other rates."
+        )
+    return failures(claims) + " ".join(sentences)

@@ -1,0 +1,98 @@
+"""The figures of the question ``rounding``."""
+
+from typing import Any
+
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from analysis.figures.kit.drawing import Drawing, NotShownError, figure_of
+from analysis.figures.kit.style import legend_above, step_axis, value_axis
+from analysis.figures.kit.words import loss_label
+from analysis.questions.rounding.answer import answer as rounding
+from analysis.tracked.tables import Tables
+from analysis.wording import amount
+from pipeline import names
+
+STYLES: dict[str, dict[str, Any]] = {
+    "exact": {"color": "#000000", "marker": "x", "ls": ""},
+    "blas, float64": {"color": "#0173b2", "marker": "o", "ls": "", "mfc": "none"},
+    "blas, float32": {"color": "#de8f05", "marker": "s", "ls": "", "mfc": "none"},
+}
+
+
+@figure_of("rounding")
+def rounding_distance(tables: Tables) -> Drawing:
+    """The distance between the units over the steps, one line per width, a panel per product.
+
+    Raises:
+        NotShownError: no run from equal weights.
+    """
+    networks = rounding.symmetric_networks(tables)
+    if networks.empty:
+        raise NotShownError(f"no network started from a constant; {rounding.COMMAND}")
+    columns = ["run_id", "product", "width"]
+    data = tables.curves[tables.curves["metric"] == names.DISTANCE].merge(networks[columns], on="run_id")
+    data = data[[*columns, "step", "value"]].sort_values(["product", "width", "run_id", "step"], ignore_index=True)
+    products = [product for product in STYLES if product in set(data["product"])]
+    canvas = Figure(figsize=(1.5 + 3.2 * len(products), 3.8), layout="constrained")
+    grid = canvas.subplots(1, len(products), sharex=True, sharey=True, squeeze=False)[0]
+    colours = ScalarMappable(Normalize(data["width"].min(), data["width"].max()), colormaps["viridis"])
+    for axes, product in zip(grid, products, strict=True):
+        lines = data[data["product"] == product]
+        for _, line in lines.groupby(["width", "run_id"]):
+            axes.plot(line["step"], line["value"], color=colours.to_rgba(line["width"].iloc[0]), lw=1.0)
+        axes.set_title(f"{product}\n{amount(lines['width'].nunique(), 'width')}")
+        axes.set_xlabel("step")
+        step_axis(axes)
+    value_axis(grid[0], data["value"])
+    grid[0].set_ylabel("distance between hidden units")
+    canvas.colorbar(colours, ax=grid, label="hidden units")
+    at_end = networks.groupby("product")["largest"].agg(lambda largest: int((largest > 0.0).sum()))
+    broken = ", ".join(
+        f"{at_end[product]} of {(networks['product'] == product).sum()} ({product})" for product in products
+    )
+    return Drawing(canvas, data, {"runs": len(networks), "broken": broken})
+
+
+@figure_of("rounding")
+def rounding_widths(tables: Tables) -> Drawing:
+    """For every width: the final distance, the step at which it left 0, its growth rate, and the final loss.
+
+    Raises:
+        NotShownError: no run from equal weights.
+    """
+    networks = rounding.symmetric_networks(tables)
+    if networks.empty:
+        raise NotShownError(f"no network started from a constant; {rounding.COMMAND}")
+    rows = {
+        "distance": "final distance\nbetween units",
+        "leaves": "distance leaves 0\nat step",
+        "rate": "growth rate\nper step",
+        "loss": f"final {loss_label(networks, names.LOSS_TRAIN)}",
+    }
+    data = networks[["run_id", "product", "width", *rows]]
+    canvas = Figure(figsize=(8.5, 8.5), layout="constrained")
+    for axes, (column, label) in zip(canvas.subplots(len(rows), 1, sharex=True), rows.items(), strict=True):
+        for product, style in STYLES.items():
+            points = data[data["product"] == product]
+            axes.plot(points["width"], points[column], **style)
+        _row_axis(axes, column, data[column].dropna())
+        axes.set_ylabel(label)
+    axes.set_xlabel("hidden units")
+    canvas.align_ylabels()
+    legend_above(canvas, {product: STYLES[product] for product in STYLES if product in set(data["product"])})
+    return Drawing(
+        canvas, data, {"runs": len(data), "own_rounding": rounding.OWN_ROUNDING, "end": rounding.END_OF_GROWTH}
+    )
+
+
+def _row_axis(axes: Axes, column: str, values: "pd.Series[float]") -> None:
+    if column == "distance":
+        value_axis(axes, values)
+    elif column == "leaves":
+        axes.set_yscale("log")
+    axes.grid(axis="x", color="0.92")

@@ -1,0 +1,171 @@
+"""Which randomness breaks the symmetry? One source of randomness at a time, on top of the order of the minibatches."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from analysis.claims.answer import Answer, question
+from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, Claim, widths_of
+from analysis.claims.verdicts import ZERO, decided, failures
+from analysis.statistics.breaking import APART, breaking_steps
+from analysis.statistics.intervals import mean_with_interval
+from analysis.tracked.tables import Tables
+from analysis.wording import number
+from pipeline import names
+
+COMMAND = "python -m pipeline.run -m experiment=stochasticity"
+MINIBATCHES = "minibatch order"
+Holds = Callable[[pd.DataFrame], "pd.Series[bool]"]
+KEEPING: dict[str, Holds] = {
+    "momentum": lambda runs: runs["optimizer"] == "momentum",
+    "Adam": lambda runs: runs["optimizer"] == "adam",
+    "weight decay": lambda runs: runs["optimizer.weight_decay"] > 0.0,
+}
+BREAKING: dict[str, Holds] = {
+    "dropout": lambda runs: runs["model.dropout"] > 0.0,
+    "random biases": lambda runs: runs["init.bias_scale"] > 0.0,
+    "random outgoing weights": lambda runs: _is_random(runs, layer=2),
+    "random incoming weights": lambda runs: _is_random(runs, layer=1),
+}
+"""Source of randomness -> the runs that have it. What acts on all units alike, and what tells them apart."""
+PREDICTED_TO_BREAK = {MINIBATCHES: False} | dict.fromkeys(KEEPING, False) | dict.fromkeys(BREAKING, True)
+FIRST_APART = 2
+"""The step from which incoming weights are predicted to differ. Equal outgoing weights under a softmax, whose deltas
+add up to 0, send nothing back in step 1; it moves the outgoing weights alone."""
+SPREADS = ("distance_max", "outgoing_distance", "activation_spread", "delta_spread")
+
+
+def _is_random(runs: pd.DataFrame, layer: int) -> "pd.Series[bool]":
+    """Whether the weights of a layer, counted from 1, are random."""
+    starts = runs.get("init.values", pd.Series(None, runs.index, dtype=object))
+    return starts.map(lambda values: isinstance(values, (list, tuple)) and values[layer - 1] is None).astype(bool)
+
+
+def networks_with_one_source(tables: Tables) -> pd.DataFrame:
+    """Networks of one hidden layer with constant weights, minibatches and at most one other source of randomness.
+
+    The runs' columns, ``source``, and ``breaks_at``: the step at which their units are apart (inf: never).
+    """
+    runs = tables.runs[tables.runs["init"].isin(["constant", "constant_layers"]) & ~tables.runs["diverged"]]
+    runs = runs[(runs["model.hidden_units"].map(len) == 1) & runs["training.batch_size"].notna()]
+    runs = runs[runs["arithmetic"] == "exact"]
+    sources = pd.DataFrame({source: holds(runs) for source, holds in (KEEPING | BREAKING).items()}, index=runs.index)
+    alone = sources.sum(axis=1) == 1
+    runs = runs.assign(source=np.where(alone, sources.idxmax(axis=1), MINIBATCHES))[sources.sum(axis=1) <= 1]
+    return runs.assign(breaks_at=runs["run_id"].map(breaking_steps(tables)))
+
+
+@question("stochasticity", figures=("loss_over_steps",))
+def answer(tables: Tables) -> Answer:
+    """Source by source whether it ever breaks the symmetry, when, and whether the network then learns more."""
+    networks = networks_with_one_source(tables)
+    keeping = [_keeping_claim(tables, networks, source) for source, breaks in PREDICTED_TO_BREAK.items() if not breaks]
+    breaking = [_breaking_claim(tables, networks, source) for source in BREAKING]
+    claims = [*keeping, *breaking, _learning_claim(networks)]
+    claims = [claim._replace(identity=str(place)) for place, claim in enumerate(claims, start=1)]
+    return Answer(claims, _conclusion(networks, claims))
+
+
+def _keeping_claim(tables: Tables, networks: pd.DataFrame, source: str) -> Claim:
+    """Every spread between units, at every step, in all runs with the source."""
+    claim = Claim("", "", f"{_capital(source)} never breaks the symmetry.", ZERO.text, command=COMMAND)
+    runs = networks[networks["source"] == source]
+    values = tables.values(runs, [names.symmetry(measure) for measure in SPREADS])
+    return decided(claim, ZERO, values, runs, "distance or spread")
+
+
+def _breaking_claim(tables: Tables, networks: pd.DataFrame, source: str) -> Claim:
+    """The step at which the units are apart, and whether the distance leaves 0 as early as it can."""
+    claim = Claim(
+        "",
+        "",
+        f"{_capital(source)} alone {'break' if source.endswith('s') else 'breaks'} the symmetry.",
+        f"distance above 0 from step {FIRST_APART} on, and {APART:g} reached by every run",
+        command=COMMAND,
+    )
+    runs = networks[networks["source"] == source].sort_values("breaks_at")
+    distances = tables.values(runs, [names.DISTANCE])
+    later = distances.loc[distances["step"] >= FIRST_APART, "value"]
+    if later.empty:
+        return claim
+    mean, low, high = (float(value[0]) for value in mean_with_interval(runs[["breaks_at"]].to_numpy()))
+    holds = later.min() > 0.0 and np.isfinite(mean)
+    reached = f"{APART:g} reached at step {mean:.1f} on average" if np.isfinite(mean) else f"{APART:g} not reached"
+    has_interval = np.isfinite(mean) and len(runs) > 1
+    return claim._replace(
+        measured=f"smallest distance from step {FIRST_APART} on {number(float(later.min()))}; {reached}",
+        number=mean,
+        low=low if has_interval else np.nan,
+        high=high if has_interval else np.nan,
+        verdict=EXACTLY if holds else FAILS,
+        runs=len(runs),
+        steps=len(distances),
+        widths=widths_of(runs),
+        worst_run="" if holds else str(runs["run_id"].iloc[-1]),
+        command="",
+    )
+
+
+def _learning_claim(networks: pd.DataFrame) -> Claim:
+    """By how much the loss is lower with a source that breaks than with none, seed by seed."""
+    claim = Claim(
+        "",
+        "",
+        "What breaks the symmetry also lets the network learn more than one unit can.",
+        "lower final training loss than with minibatches alone, at the same width and seed",
+        command=COMMAND,
+    )
+    key = ["model.hidden_units", "optimizer.learning_rate", "seed"]
+    symmetric = networks[networks["source"] == MINIBATCHES].groupby(key)[names.LOSS_TRAIN].min().rename("symmetric")
+    broken = networks[networks["source"].isin(BREAKING)].merge(symmetric, left_on=key, right_index=True)
+    if broken.empty:
+        return claim
+    broken = broken.assign(gain=broken["symmetric"] - broken[names.LOSS_TRAIN])
+    means = broken.groupby("source")["gain"].mean()
+    least = str(means.idxmin())
+    gains = broken.loc[broken["source"] == least]
+    mean, low, high = (float(value[0]) for value in mean_with_interval(gains[["gain"]].to_numpy()))
+    has_interval = len(gains) > 1
+    holds = (low if has_interval else mean) > 0.0
+    return claim._replace(
+        measured=f"least with {least}: lower by {number(mean, 3)}",
+        number=mean,
+        low=low if has_interval else np.nan,
+        high=high if has_interval else np.nan,
+        verdict=EXACTLY if holds else FAILS,
+        worst_run="" if holds else str(gains.sort_values("gain")["run_id"].iloc[0]),
+        runs=len(broken) + len(symmetric),
+        steps=len(broken) + len(symmetric),
+        widths=widths_of(broken),
+        command="",
+    )
+
+
+def _conclusion(networks: pd.DataFrame, claims: list[Claim]) -> str:
+    """What failed, what kept the symmetry, what broke it and when."""
+    sentences = []
+    verdicts = dict(zip(PREDICTED_TO_BREAK, claims, strict=False))
+    held = {source: claim for source, claim in verdicts.items() if claim.verdict == EXACTLY}
+    kept = [source for source in held if not PREDICTED_TO_BREAK[source]]
+    if kept:
+        steps = int(networks["training.steps"].max())
+        sentences.append(
+            f"With {_listed(kept)} the hidden units stay exactly equal (distance 0) at every step up to {steps}."
+        )
+    times = sorted((claim.number, source) for source, claim in held.items() if PREDICTED_TO_BREAK[source])
+    if times:
+        apart = _listed([f"{source} (step {step:.0f})" for step, source in times])
+        sentences.append(f"Each of these drives them {APART:g} apart, on average at the step given: {apart}.")
+    learning = claims[-1]
+    if learning.verdict != NOT_TESTED:
+        sentences.append(f"The final training loss is then lower; {learning.measured}.")
+    return failures(claims) + " ".join(sentences)
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

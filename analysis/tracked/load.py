@@ -1,0 +1,187 @@
+"""Tracked runs as tidy tables."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+from mlflow import MlflowClient, get_tracking_uri
+from mlflow.entities import Experiment, Run
+
+from analysis.errors import ReportError
+from analysis.tracked.rows import row_of
+from analysis.tracked.store import (
+    CURVE_COLUMNS,
+    NEXT_STEP,
+    all_runs,
+    curves_artifact,
+    experiment_named,
+    first_line,
+    history_of,
+    jobs_of,
+    next_step,
+    reading_store,
+    weights_of,
+)
+from analysis.tracked.tables import FACTS, Question, Tables
+from pipeline import names
+from pipeline.addresses import database_path, ui_command
+
+QUESTION_TAGS = (names.QUESTION_TAG, names.ASKS_TAG, names.PREDICTS_TAG)
+
+
+def load_tables(experiment_name: str) -> Tables:
+    """The finished runs of an experiment, from all its sweeps and single runs.
+
+    Runs that repeat a fingerprint hold the same numbers, so only the newest counts, also of runs with equal params,
+    which differ in what else was measured or in the version of the code. Whatever is missing (failed or running runs,
+    interrupted sweeps, unreadable artifacts) becomes a note.
+
+    Raises:
+        ReportError: no such experiment, no finished run, or a store that does not answer.
+    """
+    with reading_store(experiment_name=experiment_name) as client:
+        experiment = experiment_named(client, experiment_name)
+        tracked = list(all_runs(client, experiment.experiment_id))
+    parents = [run for run in tracked if names.SWEEP_TAG in run.data.tags]
+    trained = [run for run in tracked if names.FINGERPRINT_TAG in run.data.tags]
+    by_age = sorted(parents, key=lambda run: (run.info.start_time, run.info.run_id))
+    commands = [run.data.tags[names.COMMAND_TAG] for run in by_age if names.COMMAND_TAG in run.data.tags]
+    finished = [run for run in trained if run.info.status == "FINISHED"]
+    if not finished:
+        under_way = f"its sweep may be running, or goes on with: {commands[-1]}" if commands else ""
+        raise ReportError(
+            f"--experiment: {experiment_name!r} has no finished run yet; {under_way or next_step(experiment_name)}"
+        )
+    notes = [*_unfinished_notes(client, parents, trained), *_foreign_notes(tracked)]
+    rows = _whole_rows(finished, notes)
+    params = {key for run in finished for key in run.data.params} & {*rows} - {*FACTS, "measures"}
+    runs = _newest_runs(rows, sorted(params), notes)
+    curves = _load_curves(client, parents, runs, notes)
+    newest = str(by_age[-1].info.run_id) if by_age else None
+    return Tables(
+        experiment_name=experiment_name,
+        experiment_id=str(experiment.experiment_id),
+        runs=runs,
+        curves=curves,
+        weights=lambda run_id: weights_of(client, run_id),
+        parent=newest,
+        question=_question(by_age),
+        commands=commands,
+        ui_address=names.ui_address(get_tracking_uri()),
+        ui_command=_ui_command(get_tracking_uri()),
+        views=_views(experiment, newest),
+        notes=notes,
+    )
+
+
+def _ui_command(address: str) -> str:
+    """What opens the UI in the folder of the project; the page may be published, so it names no more than it must."""
+    is_found = database_path(address) == Path("mlflow.db").absolute()
+    return "mlflow ui" if is_found else ui_command(address)
+
+
+def _whole_rows(finished: list[Run], notes: list[str]) -> pd.DataFrame:
+    """The table of those runs that are as this project tracks them.
+
+    Raises:
+        ReportError: there is none.
+    """
+    rows, faults = [], []
+    for run in finished:
+        try:
+            rows.append(row_of(run))
+        except ReportError as fault:
+            faults.append(f"{run.info.run_name} has {fault}")
+    if faults:
+        are = "is" if len(faults) == 1 else "are"
+        notes.append(f"{_runs(len(faults))} left out that {are} not as this project tracks them ({faults[0]})")
+    if not rows:
+        raise ReportError(f"--experiment: no run can be reported on; {notes[-1]}; {NEXT_STEP}")
+    return pd.DataFrame(rows)
+
+
+def _newest_runs(rows: pd.DataFrame, params: list[str], notes: list[str]) -> pd.DataFrame:
+    """The table of runs without those that a newer one repeats."""
+    rows = rows.sort_values(["start_time", "run_id"])
+    runs = rows.drop_duplicates("fingerprint", keep="last")
+    current = runs.drop_duplicates(params, keep="last")
+    if len(current) < len(runs):
+        notes.append(f"{_runs(len(runs) - len(current))} left out: newer ones have the same params")
+    return current.reset_index(drop=True)
+
+
+def _runs(number: int) -> str:
+    return f"{number} run{'' if number == 1 else 's'}"
+
+
+def _question(parents: list[Run]) -> Question | None:
+    """That of the newest sweep that has one; sweeps without one may add runs to it."""
+    for tags in (parent.data.tags for parent in reversed(parents)):
+        if tags.keys() >= set(QUESTION_TAGS):
+            return Question(*(tags[key] for key in QUESTION_TAGS))
+    return None
+
+
+def _views(experiment: Experiment, parent: str | None) -> dict[str, str]:
+    """Label -> link of those views that the sweep has prepared."""
+    if parent is None:
+        return {}
+    links = names.view_links(str(experiment.experiment_id), parent, names.ui_address(get_tracking_uri()))
+    return {
+        f"{view} of the newest sweep": link
+        for view, link in links.items()
+        if names.view_tag(parent, view) in experiment.tags
+    }
+
+
+def _foreign_notes(tracked: list[Run]) -> Iterator[str]:
+    foreign = [run for run in tracked if not {names.SWEEP_TAG, names.FINGERPRINT_TAG} & run.data.tags.keys()]
+    if foreign:
+        yield f"{_runs(len(foreign))} left out that this project has not tracked ({foreign[0].info.run_name})"
+
+
+def _unfinished_notes(client: MlflowClient, parents: list[Run], trained: list[Run]) -> Iterator[str]:
+    finished = {run.data.tags[names.FINGERPRINT_TAG] for run in trained if run.info.status == "FINISHED"}
+    for status, ended in (("FAILED", "failed"), ("KILLED", "killed"), ("RUNNING", "not ended")):
+        # What was trained again later, and then finished, is not missing.
+        runs = [
+            run for run in trained if run.info.status == status and run.data.tags[names.FINGERPRINT_TAG] not in finished
+        ]
+        if runs:
+            examples = ", ".join(sorted(run.info.run_name for run in runs)[:3])
+            cause = next((run.data.tags[names.ERROR_TAG] for run in runs if names.ERROR_TAG in run.data.tags), "")
+            yield f"{_runs(len(runs))} {ended}, left out ({examples}{', ...' if len(runs) > 3 else ''})" + (
+                f"; the first cause: {cause}" if cause else ""
+            )
+    for parent in parents:
+        try:
+            jobs = jobs_of(client, parent.info.run_id)
+        except Exception as error:  # Missing, torn, a server's refusal: each store raises its own types.
+            yield f"Whether the sweep {parent.info.run_name!r} is complete is unknown ({first_line(error)})"
+            continue
+        if not jobs <= finished:
+            yield (
+                f"The sweep {parent.info.run_name!r} is {parent.info.status} with {len(jobs & finished)} of {len(jobs)}"
+                " runs finished: this report is partial; the same command goes on with it"
+            )
+
+
+def _load_curves(client: MlflowClient, parents: list[Run], runs: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Curves from the sweeps' artifacts; those of runs without one are read one by one, which is slow."""
+    parts = []
+    trained_by = set(runs["parent"])
+    for parent in parents:
+        if parent.info.run_id not in trained_by:
+            continue
+        try:
+            parts.append(curves_artifact(client, parent.info.run_id))
+        except Exception as error:  # Missing, truncated, not Parquet, a server's refusal: all mean the slow way.
+            notes.append(
+                f"The curves of the sweep {parent.info.run_name!r} were read run by run, because its artifact"
+                f" {names.CURVES_FILE} cannot be read ({first_line(error)})"
+            )
+    covered = {str(run_id) for part in parts for run_id in part["run_id"].unique()}
+    metrics = [str(column) for column in runs if "/" in str(column)]
+    parts += [history_of(client, run_id, metrics) for run_id in runs["run_id"] if run_id not in covered]
+    curves = pd.concat(parts)
+    return curves[curves["run_id"].isin(runs["run_id"])].sort_values(CURVE_COLUMNS[:3], ignore_index=True)

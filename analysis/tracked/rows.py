@@ -1,0 +1,100 @@
+"""One tracked run as a row of the table of runs, if it is whole: anybody may add runs to a store, and change them."""
+
+import json
+from functools import cache
+from typing import Any
+
+from mlflow.entities import Run
+from pydantic import TypeAdapter, ValidationError
+
+from analysis.errors import ReportError
+from pipeline import names
+
+PARAMS: dict[str, Any] = {
+    "model": str,
+    "model.hidden_units": tuple[int, ...],
+    "model.activation": str | None,
+    "model.bias": bool,
+    "model.dropout": float,
+    "init": str,
+    "data": str,
+    "optimizer": str,
+    "optimizer.learning_rate": float,
+    "training.steps": int,
+    "training.batch_size": int | None,
+    "training.l2": float,
+    "training.loss": str | None,
+    "seed": int,
+    "arithmetic": str,
+    "dtype": str,
+}
+"""What every run has, and claims and figures ask for."""
+OPTIONAL_PARAMS: dict[str, Any] = {
+    "init.bias_scale": float | None,
+    "init.value": float | None,
+    "init.scale": float | None,
+    "init.gain": float | None,
+    "init.epsilon": float | None,
+    "init.copies": int | None,
+    "optimizer.weight_decay": float | None,
+    "optimizer.rate_factors": tuple[float, ...] | None,
+}
+
+
+def row_of(run: Run) -> dict[str, Any]:
+    """The run's facts, params and last metrics by column (``analysis.tracked.tables.Tables``).
+
+    Raises:
+        ReportError: a param, a metric or a tag is missing or not what this project tracks.
+    """
+    tags = run.data.tags
+    # Metrics have a slash in their keys and params have none; what was logged by hand may be called as it likes.
+    metrics = {key: value for key, value in run.data.metrics.items() if "/" in key}
+    params = {key: _typed(text) for key, text in run.data.params.items() if "/" not in key}
+    for key, kind in PARAMS.items():
+        _require(kind, key, params.get(key))
+    for key in OPTIONAL_PARAMS.keys() & params.keys():
+        _require(OPTIONAL_PARAMS[key], key, params[key])
+    if names.LOSS_TRAIN not in metrics:
+        raise ReportError(f"no {names.LOSS_TRAIN}")
+    diverged_step = _typed(tags.get(names.DIVERGED_STEP_TAG, "null"))
+    _require(int | None, names.DIVERGED_STEP_TAG, diverged_step)
+    return {
+        **metrics,
+        **params,
+        "run_id": run.info.run_id,
+        "name": run.info.run_name,
+        "start_time": run.info.start_time,
+        "parent": tags.get(names.PARENT_TAG),
+        "fingerprint": tags[names.FINGERPRINT_TAG],
+        "diverged": tags.get(names.DIVERGED_TAG) == "true",
+        "diverged_step": diverged_step,
+        "optimum": tags.get(names.OPTIMUM_TAG),
+        "environment": {key: value for key, value in tags.items() if key.startswith(("version.", "machine."))},
+        "commit": tags.get("mlflow.source.git.commit", "") + ("*" if tags.get("git.modified") == "true" else ""),
+    }
+
+
+def _require(kind: Any, key: str, value: Any) -> None:
+    try:
+        _adapter(kind).validate_python(value, strict=True)
+    except ValidationError as error:
+        raise ReportError(f"{key}: {error.errors()[0]['msg'].lower()}, got {value!r:.60}") from None
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _typed(text: str) -> Any:
+    """The value of a param; what is no number, list, true, false or null is a text."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return text if isinstance(value, dict) else _hashable(value)
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value

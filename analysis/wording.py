@@ -1,0 +1,48 @@
+"""The wording of numbers and counts that claims, figures and pages share."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def number(value: float, digits: int = 2) -> str:
+    """A number in few characters, with a true minus sign."""
+    return f"{value:.{digits}g}".replace("-", MINUS)
+
+
+def interval(low: float, high: float) -> str:
+    """The ends of an interval in brackets."""
+    return f"[{number(low)}, {number(high)}]"
+
+
+def counted(counts: Sequence[int]) -> str:
+    """``5``, or ``3 to 5`` where the counts differ."""
+    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+
+
+def fate(diverged: "pd.Series[bool]") -> str:
+    """How many runs are shown, and how many are not."""
+    if diverged.all():
+        return f"{amount(len(diverged), 'run')}, {'all ' if len(diverged) > 1 else ''}diverged"
+    lost = f", {diverged.sum()} more diverged" if diverged.any() else ""
+    return f"{amount(int((~diverged).sum()), 'run')}{lost}"
+
+
+def lost(diverged: int, consequence: str) -> str:
+    """What became of the runs that diverged, as a sentence of a caption.
+
+    >>> lost(0, "they are in no mean"), lost(3, "they are in no mean")
+    ('No run diverged.', '3 runs diverged: they are in no mean.')
+    """
+    return f"{amount(diverged, 'run')} diverged: {consequence}." if diverged else "No run diverged."
+
+
+def amount(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> amount(1, "unit"), amount(32, "unit")
+    ('1 unit', '32 units')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"

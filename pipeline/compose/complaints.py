@@ -1,0 +1,153 @@
+"""Mistakes on the command line, and Hydra's complaints, in one line: the key, what is allowed, what came."""
+
+import re
+import traceback
+from argparse import ArgumentError
+from collections.abc import Sequence
+from typing import Any
+
+from hydra import compose, initialize
+from hydra._internal.utils import get_args_parser
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import OverrideParseException
+from omegaconf import OmegaConf
+
+from pipeline.compose.repairs import decimal_point, explained, more_than_one, parsed
+from pipeline.config.known_keys import NAMING, did_you_mean, known_keys, nearest, options_by_group, unknown_key
+from pipeline.errors import InputError, shown
+
+HYDRA_PACKAGES = ("hydra", "omegaconf", "antlr4")
+OWN_PACKAGES = ("pipeline", "hydra_plugins")
+FILE_READER = "hydra._internal.core_plugins.file_config_source"
+LONGEST = 800
+"""Characters of a complaint."""
+UNKNOWN_KEY = re.compile(r"Could not (?:override|append value at|delete from config\.) '([^']+)'")
+UNKNOWN_OPTION = re.compile(r"Could not find '(.+)/([^/']*)'")
+RERUN = (
+    "--experimental-rerun: not offered, for it loads a pickle, which may run anything; the configuration of a job is in"
+    " its folder, in .hydra/overrides.yaml"
+)
+
+
+def overrides_among(arguments: Sequence[str]) -> list[str]:
+    """The overrides of a command line.
+
+    Raises:
+        InputError: there is a flag among the arguments that does not exist, which no abbreviation does, or a wrong one.
+    """
+    parser = get_args_parser()
+    parser.allow_abbrev = parser.exit_on_error = False
+    try:
+        known, unknown = parser.parse_known_args(arguments)
+    except ArgumentError as error:
+        raise InputError(str(error).removeprefix("argument ")) from None
+    if known.experimental_rerun is not None:
+        raise InputError(RERUN)
+    if unknown:
+        raise InputError(_unknown_flag(unknown[0], arguments, list(parser._option_string_actions)))
+    return list(known.overrides)
+
+
+def _unknown_flag(given: str, arguments: Sequence[str], flags: Sequence[str]) -> str:
+    if not given.startswith("-"):
+        return f"{shown(given)}: expected all keys side by side, before or after the flags"
+    flag, has_value, value = given.partition("=")
+    following = arguments[arguments.index(given) + 1 :][:1]
+    if not has_value:
+        value = following[0] if following and "=" not in following[0] and following[0][:1] != "-" else "VALUE"
+    name = flag.lstrip("-").replace("-", "_")
+    keys = [name] if name in known_keys() else nearest(name, known_keys())
+    if near := nearest(flag, flags) or [known for known in flags if len(flag) > 3 and known.startswith(flag)]:
+        return f"{flag}: no such flag (did you mean {' or '.join(near)}?)"
+    typed = " or ".join(f"{key}={value}" for key in keys)
+    return f"{flag}: no such flag; keys have no dashes: {typed or 'key=value'}"
+
+
+def comes_from_hydra(error: BaseException) -> bool:
+    """Whether Hydra or what it called raised the error: then it is a complaint about the command line or ``conf/``."""
+    modules = [str(frame.f_globals.get("__name__", "")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    packages = [module.partition(".")[0] for module in modules]
+    known = [package for package in packages if package in (*HYDRA_PACKAGES, *OWN_PACKAGES)]
+    return bool(known) and known[-1] in HYDRA_PACKAGES
+
+
+def complaint(error: BaseException, overrides: Sequence[str]) -> str:
+    """An error from Hydra as one line: the key, what is allowed, what came.
+
+    Args:
+        overrides: the command line's overrides.
+    """
+    line = " ".join(_complaint(error, overrides).split())
+    file = _file_behind(error)
+    named = line if file is None or file in line else f"{file}: {line}"
+    return named if len(named) <= LONGEST else f"{named[:LONGEST]}..."
+
+
+def with_hint(message: str, overrides: Sequence[str]) -> str:
+    """The line for a wrong value, and what to type where a decimal comma has made a sweep of one number."""
+    for override in overrides:
+        key, _, value = override.partition("=")
+        if message.startswith(f"{key}:"):
+            return message + decimal_point(key, value)
+    return message
+
+
+def _file_behind(error: BaseException) -> str | None:
+    """The file that Hydra was reading; errors of decoding, for instance, do not tell."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    files = [frame.f_locals.get("full_path") for frame in frames if frame.f_globals.get("__name__") == FILE_READER]
+    return files[-1] if files else None
+
+
+def _complaint(error: BaseException, overrides: Sequence[str]) -> str:
+    message = str(error)
+    if isinstance(error, OverrideParseException):
+        return explained(error.override, overrides)
+    swept = [override for override in overrides if (known := parsed(override)) and known.is_sweep_override()]
+    if "--multirun" in message and swept:
+        return more_than_one(swept[0], overrides)
+    for given in overrides:
+        group = given.lstrip("+").partition("=")[0]
+        if given.startswith("+") and group in options_by_group() and group in message:
+            return f"{given}: groups take no +; type {given.lstrip('+')}"
+    if match := UNKNOWN_KEY.search(message):
+        return _unknown_key(match[1], overrides)
+    if match := UNKNOWN_OPTION.search(message):
+        group, option = match.groups()
+        options = re.findall(r"^\t(\w+)$", message, re.MULTILINE)
+        listed = ", ".join(options) or "(there are none)"
+        return f"{group}: expected one of {listed}, got {option!r}{did_you_mean(option, options)}"
+    return message.partition("Config search path")[0]
+
+
+def _unknown_key(key: str, overrides: Sequence[str]) -> str:
+    """Names the keys that exist beside an unknown one, for the options that the other overrides choose."""
+    GlobalHydra.instance().clear()
+    with initialize(config_path="../../conf", version_base="1.3"):
+        try:
+            config = compose("config", _first_of_each(overrides, key), return_hydra_config=True)
+        except Exception:  # These are wrong too, but Hydra has complained of the key first.
+            config = compose("config", return_hydra_config=True)
+    choices = config.hydra.runtime.choices
+    composed: Any = OmegaConf.to_container(config)
+    group, _, name = key.rpartition(".")
+    for part in group.split(".") if group else []:
+        composed = composed.get(part)
+        if not isinstance(composed, dict):
+            return unknown_key(key, [])
+    if name in composed:
+        return f"{key}: expected no ~ before it, for it is null already"
+    owner = f"{group}={choices[group]}" if group in choices else ""
+    return unknown_key(key, [name for name in composed if name not in (*NAMING, "hydra")], owner)
+
+
+def _first_of_each(overrides: Sequence[str], key: str) -> list[str]:
+    """The overrides of a sweep's first job, but for those of one key."""
+    read = [override for override in map(parsed, overrides) if override is not None]
+    return [
+        f"{each.key_or_group}={next(iter(each.sweep_string_iterator()))}"
+        if each.is_discrete_sweep()
+        else f"{each.input_line}"
+        for each in read
+        if each.key_or_group != key
+    ]

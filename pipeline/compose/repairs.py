@@ -1,0 +1,196 @@
+"""What a user may have meant by arguments that Hydra cannot read, as something that can be pasted into a shell."""
+
+import re
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.errors import HydraException
+
+from pipeline.config.known_keys import did_you_mean, known_keys, options_by_group
+from pipeline.config.messages import annotation_at, basis
+from pipeline.config.options import option_types
+from pipeline.config.schema import FAMILIES, Config
+from pipeline.errors import shown
+
+COMMAND = "python -m pipeline.run"
+PARTS = re.compile(r"([+~]*)([\w./@-]+)\s*([:=][:=\s]*|\s)\s*(.*)", re.DOTALL)
+"""Prefix, key, what stands where the one ``=`` belongs, and value."""
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+UNKNOWN_FUNCTION = re.compile(r"Unknown function '(\w+)'\s+Available: (\S+)")
+OPENING = dict(zip("[({", "])}", strict=True))
+SQUARE = str.maketrans("(){}", "[][]")
+
+
+@cache
+def _parser() -> OverridesParser:
+    return OverridesParser.create()
+
+
+def parsed(argument: str) -> Override | None:
+    """An override, or None where Hydra cannot read it."""
+    try:
+        return _parser().parse_override(argument)
+    except (HydraException, ValueError, RecursionError):
+        return None
+
+
+def kind_of(key: str) -> Any:
+    """The type of a key's values, such as ``float`` or ``tuple``; None where only an executor knows it."""
+    group, _, name = key.rpartition(".")
+    for function in FAMILIES.get(group, {}).values():
+        if name in option_types(function):
+            return basis(option_types(function)[name])
+    try:
+        return basis(annotation_at(Config, key.split(".")))
+    except (KeyError, TypeError):
+        return None
+
+
+def explained(given: str, arguments: Sequence[str]) -> str:
+    """One line for an argument that Hydra cannot read: what is wrong with it, and what to type.
+
+    Args:
+        arguments: all overrides of the command line, as the shell has cut them.
+    """
+    for parts, joined in _joined(given, arguments):
+        return f"{shlex.join(parts)}: the shell cuts arguments at blanks; type {shlex.quote(joined)}"
+    several = re.split(r"[\s,;]+", given)
+    if len(several) > 1 and all("=" in each and parsed(each) is not None for each in several):
+        return f"{shown(given)}: expected one key in each argument; type {shlex.join(several)}"
+    for reason, repaired in _repaired(given):
+        if parsed(repaired) is not None:
+            return f"{shown(given)}: {reason}; type {shlex.quote(repaired)}"
+    if match := UNKNOWN_FUNCTION.search(str(_failure(given))):
+        name, functions = match.groups()
+        return f"{shown(given)}: expected one of {functions}, got {name}{did_you_mean(name, functions.split(','))}"
+    if "=" in given:
+        return f"{shown(given)}: cannot be read from {shown(_unread(given))} on; special characters need quotes"
+    if choices := options_by_group().get(given):
+        return f"{shown(given)}: expected {given}=OPTION, one of {', '.join(choices)}"
+    if given in known_keys():
+        return f"{shown(given)}: expected {given}=VALUE, got the key alone"
+    groups = [f"{group}={given}" for group, options in options_by_group().items() if given in options]
+    hint = f" (did you mean {' or '.join(groups)}?)" if groups else did_you_mean(given, known_keys())
+    return f"{shown(given)}: expected key=value{hint}"
+
+
+def more_than_one(argument: str, arguments: Sequence[str]) -> str:
+    """One line for several values where one run takes one: how to sweep over them, and what else they may mean."""
+    key, _, value = argument.partition("=")
+    command = shlex.join([*COMMAND.split(), "-m", *arguments])
+    return f"{argument}: several values are a sweep: {command}{_as_one(key, value)}"
+
+
+def _as_one(key: str, value: str) -> str:
+    kind = kind_of(key.lstrip("+"))
+    if kind is tuple:
+        return f" (as a list: {shlex.quote(f'{key}=[{value}]')})"
+    if kind is str:
+        return f" (as one text: {shlex.quote(f'{key}={_quoted(value)[0]}')})"
+    return decimal_point(key, value)
+
+
+def decimal_point(key: str, value: str) -> str:
+    """A hint for numbers with a decimal comma, or nothing."""
+    is_number = kind_of(key.lstrip("+")) is float and DECIMAL_COMMA.fullmatch(value)
+    return f" (with a decimal point: {key}={value.replace(',', '.')})" if is_number else ""
+
+
+def _joined(given: str, arguments: Sequence[str]) -> Iterator[tuple[Sequence[str], str]]:
+    """Arguments that make one override together, which blanks have cut: beside a comma, bracket or ``=``, or in a text.
+
+    What may stand together with blanks is a value that is a text.
+    """
+    if given in arguments:
+        parts = _run_around(arguments.index(given), arguments, _is_seam)
+        if parsed("".join(parts)) is not None:
+            yield parts, "".join(parts)
+        parts = _run_around(arguments.index(given), arguments, lambda left, right: "=" not in right)
+        if kind_of(parts[0].partition("=")[0]) is str and parsed(" ".join(parts)) is not None:
+            yield parts, " ".join(parts)
+
+
+def _run_around(position: int, arguments: Sequence[str], belongs: Callable[[str, str], bool]) -> Sequence[str]:
+    """The arguments around one of which each belongs to its neighbour."""
+    start, end = position, position + 1
+    while start > 0 and belongs(arguments[start - 1], arguments[start]):
+        start -= 1
+    while end < len(arguments) and belongs(arguments[end - 1], arguments[end]):
+        end += 1
+    return arguments[start:end]
+
+
+def _is_seam(left: str, right: str) -> bool:
+    return left.endswith((",", "=", "[", "(", "{", ":")) or right.startswith((",", "=", "]", ")", "}", ":"))
+
+
+def _repaired(given: str) -> Iterator[tuple[str, str]]:
+    """Reasons why an argument may be unreadable, and what would be readable then."""
+    match = PARTS.fullmatch(given)
+    if match is None:
+        return
+    prefix, key, separator, value = match.groups()
+    kind, assigned = kind_of(key), f"{prefix}{key}="
+    if separator.startswith("=") and kind is str:
+        value = given.partition("=")[2]  # A text may begin with any of them.
+    elif separator != "=" and key in known_keys():
+        yield "expected one = between key and value", assigned + value
+    elif not separator.startswith("="):
+        return
+    if "${" in value:
+        yield "expected } after ${", assigned + _closed(value)
+    if kind is str:
+        yield from (("special characters need quotes", f"{assigned}{quoted}") for quoted in _quoted(value))
+    elif kind is tuple:
+        yield "expected a list in square brackets", assigned + _closed(value.translate(SQUARE))
+    else:
+        yield "expected brackets and quotes in pairs", assigned + _closed(value)
+        yield "expected it without brackets", assigned + value.strip("[](){}'\" ")
+        if kind is None:
+            yield from (("special characters need quotes", f"{assigned}{quoted}") for quoted in _quoted(value))
+
+
+def _quoted(value: str) -> list[str]:
+    return [QuotedString(value, quote).with_quotes() for quote in (Quote.double, Quote.single)]
+
+
+def _closed(value: str) -> str:
+    """A value with each bracket or quote that stands open closed, and without superfluous ones at its end.
+
+    >>> _closed("[64,[32"), _closed("[8]]"), _closed("'a")
+    ('[64,[32]]', '[8]', "'a'")
+    """
+    open_brackets: list[str] = []
+    quote = ""
+    stripped = value.rstrip("])},")
+    for character in stripped:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "\"'":
+            quote = character
+        elif character in OPENING:
+            open_brackets.append(OPENING[character])
+        elif open_brackets and character == open_brackets[-1]:
+            open_brackets.pop()
+    return stripped + quote + "".join(reversed(open_brackets))
+
+
+def _failure(given: str) -> HydraException | None:
+    """Why Hydra cannot read an argument."""
+    try:
+        _parser().parse_override(given)
+    except HydraException as error:
+        return error
+    return None
+
+
+def _unread(given: str) -> str:
+    """The part of an argument that Hydra could not read."""
+    cause: Any = getattr(_failure(given), "__cause__", None)
+    token = getattr(cause, "offendingToken", None)
+    start = getattr(cause, "startIndex", None) if token is None else token.start
+    return given[start:] if isinstance(start, int) else given

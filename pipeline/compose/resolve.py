@@ -1,0 +1,114 @@
+"""Between Hydra's composed configurations and checked ones."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeperConf
+from hydra.conf import JobConf
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from pipeline.config.parse import parse_config
+from pipeline.config.schema import Config
+from pipeline.errors import InputError
+from pipeline.system.signals import raise_interruption_behind
+from pipeline.training.checks import check_against_data
+
+MISSING = "???"
+REFERS = object()
+ENVIRONMENT = re.compile(r"\$\{oc\.env:[^${}]*\}")
+
+
+def check_working_folder(job: DictConfig | JobConf) -> None:
+    """Refuses to work in the folders of the jobs: relative paths would lead elsewhere, also that of the tracking store.
+
+    Args:
+        job: the section ``hydra.job``.
+
+    Raises:
+        InputError: a job would change into its folder.
+    """
+    if job.chdir:
+        raise InputError(
+            "hydra.job.chdir: expected false, because each job would track into a store in its own folder, got true"
+        )
+
+
+def bound_basic_sweeper() -> None:
+    """Lets ``hydra/sweeper=basic`` name, in this process, a sweeper that refuses endless and giant grids."""
+    Plugins.instance()  # Hydra's own is registered then, and comes no more.
+    node = BasicSweeperConf(_target_="hydra_plugins.symmetry_sweeper.sweeper.BoundedSweeper")
+    ConfigStore.instance().store(group="hydra/sweeper", name="basic", node=node, provider="symmetry_lab")
+
+
+def checked_config(composed: DictConfig) -> Config:
+    """The typed configuration behind a composed one, checked against its data too.
+
+    Raises:
+        InputError: anything is wrong with it, in one line.
+    """
+    return checked_values(resolved_values(composed))
+
+
+def checked_values(values: Mapping[str, Any]) -> Config:
+    """The same, given the resolved values of the configuration without its ``hydra`` section."""
+    config = parse_config(_without_missing(values))
+    check_against_data(config)
+    return config
+
+
+def resolved_values(composed: DictConfig) -> dict[str, Any]:
+    """A composed configuration as plain values, interpolations resolved.
+
+    Hydra's own section is left out: it holds values that only the launcher fills in.
+
+    Raises:
+        InputError: an interpolation leads nowhere.
+    """
+    try:
+        return {str(key): _resolved(composed, str(key)) for key in composed if key != "hydra"}
+    except OmegaConfBaseException as error:
+        raise_interruption_behind(error)
+        raise InputError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
+
+
+def resolved_alone(key: str, values: Any) -> Any:
+    """One key of a configuration, interpolations resolved, or ``REFERS`` where they need other keys or lead nowhere."""
+    if "${" in ENVIRONMENT.sub("", repr(values)):
+        return REFERS
+    try:
+        return _resolved(OmegaConf.create({key: values}), key)
+    except OmegaConfBaseException as error:
+        raise_interruption_behind(error)
+        return REFERS
+
+
+def share_times(master: DictConfig) -> None:
+    """Resolves the values of a multirun once: a ``${now:...}`` in them is then the same time in all of its jobs.
+
+    Hydra composes each job with the times that the multirun knows, and else takes the time of each job.
+    """
+    for key in master:
+        try:
+            if key != "hydra":
+                _resolved(master, str(key))
+        except OmegaConfBaseException as error:  # The jobs may know what it refers to.
+            raise_interruption_behind(error)
+
+
+def _resolved(composed: DictConfig, key: str) -> Any:
+    if OmegaConf.is_missing(composed, key):
+        return MISSING
+    value = composed[key]
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
+def _without_missing(values: Mapping[Any, Any]) -> dict[str, Any]:
+    return {
+        key: _without_missing(value) if isinstance(value, dict) else value
+        for key, value in values.items()
+        if value != MISSING
+    }

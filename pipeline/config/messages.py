@@ -1,0 +1,101 @@
+"""Annotations and validation errors in the words of a user."""
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, Gt, Len, Lt
+from pydantic import GetCoreSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, core_schema
+
+from pipeline.config.known_keys import did_you_mean, unknown_key
+from pipeline.errors import shown
+
+WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
+PLURALS = {"a whole number": "whole numbers", "a number": "numbers"}
+
+
+class OneOf:
+    """Annotation of a text that must be a key of a table: ``Annotated[str, OneOf(table)]``."""
+
+    def __init__(self, table: Iterable[str]) -> None:
+        self.choices = list(table)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.literal_schema(self.choices)
+
+
+def described(annotation: Any) -> str:
+    """What an annotation allows, in words.
+
+    >>> from pipeline.ranges import Count
+    >>> described(Count | None)
+    'a whole number >= 1 or null'
+    """
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType):
+        return " or ".join(described(argument) for argument in arguments)
+    if origin is Annotated:
+        for choices in arguments[1:]:
+            if isinstance(choices, OneOf):
+                return "one of " + ", ".join(choices.choices)
+        signs = {Ge: ">= {0.ge}", Gt: "> {0.gt}", Lt: "< {0.lt}", Len: "of {0.min_length} to {0.max_length} characters"}
+        bounds = [signs[type(bound)].format(bound) for bound in arguments[1:] if type(bound) in signs]
+        return " ".join([described(arguments[0]), " and ".join(bounds)]).strip()
+    if origin is Literal:
+        return "one of " + ", ".join(str(choice) for choice in arguments)
+    if origin is tuple:
+        kind, _, bound = described(arguments[0]).partition(" >")
+        return f"a list of {PLURALS.get(kind, kind)}{' >' + bound if bound else ''}"
+    if is_dataclass(annotation) or origin is dict:
+        return "a group of keys"
+    return WORDS.get(annotation) or str(getattr(annotation, "__name__", annotation))
+
+
+def basis(annotation: Any) -> Any:
+    """What an annotation is without its ranges and without null: a type, ``tuple`` or ``Literal``.
+
+    >>> from pipeline.ranges import Count
+    >>> basis(Count | None), basis(tuple[Count, ...] | None)
+    (<class 'int'>, <class 'tuple'>)
+    """
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, UnionType, Annotated):
+        return basis(next(argument for argument in arguments if argument is not NoneType))
+    return origin or annotation
+
+
+def one_line(error: ValidationError, schema: Any, values: Mapping[str, Any]) -> str:
+    """The first validation error of a nested dataclass as one line: key, what is allowed, what came."""
+    first = error.errors()[0]
+    path = [part for part in first["loc"] if isinstance(part, str)]
+    key = ".".join(path)
+    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        return unknown_key(key, [field.name for field in fields(annotation_at(schema, path[:-1]))])
+    annotation = annotation_at(schema, path)
+    expected = described(annotation)
+    if first["type"] == "missing":
+        return f"{key}: expected {expected}, got nothing"
+    given: Any = values
+    for part in path:
+        given = given[part]
+    return f"{key.removesuffix('.name')}: expected {expected}, got {shown(given)}{_hint(key, annotation, given)}"
+
+
+def _hint(key: str, annotation: Any, given: Any) -> str:
+    if basis(annotation) is tuple and not isinstance(given, list | Mapping):
+        return f" (type {shlex.quote(f'{key}=[{given}]')})"
+    choices = re.split(", | or ", described(annotation).removeprefix("one of ").removesuffix(" or null"))
+    return did_you_mean(given, choices) if isinstance(given, str) else ""
+
+
+def annotation_at(schema: Any, path: Sequence[str]) -> Any:
+    """The annotation of a key, given as its parts, of a nested dataclass."""
+    for part in path:
+        # Of an optional group, the group.
+        group = next((option for option in get_args(schema) if is_dataclass(option)), schema)
+        schema = get_type_hints(group, include_extras=True)[part]
+    return schema

@@ -1,0 +1,78 @@
+"""Parses a composed configuration into the typed one; every mistake is one line that says what to type."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from functools import cache
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline.config.messages import one_line
+from pipeline.config.options import EXECUTOR_METHODS, as_json, checked_options, checked_target
+from pipeline.config.schema import FAMILIES, Config
+from pipeline.errors import InputError, shown
+from pipeline.nn.activations import ACTIVATIONS
+
+
+def parse_config(composed: Mapping[str, Any]) -> Config:
+    """The composed configuration (nested plain values) as a checked ``Config``.
+
+    Raises:
+        InputError: a key is missing, unknown or of the wrong type, or two keys contradict each other.
+    """
+    nested = {
+        key: _with_options(key, value) if key in FAMILIES and isinstance(value, Mapping) else value
+        for key, value in composed.items()
+    }
+    if isinstance(nested.get("executor"), Mapping):
+        nested["executor"] = checked_target("executor", nested["executor"], EXECUTOR_METHODS)
+    try:
+        config = _validator().validate_json(as_json("configuration", nested))
+    except ValidationError as error:
+        raise InputError(one_line(error, Config, nested)) from None
+    for contradiction in _contradictions(config):
+        raise InputError(contradiction)
+    return config
+
+
+def _with_options(group: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Moves the keys that belong to the chosen option's function into ``options``, checked against its signature."""
+    name, family = values.get("name"), FAMILIES[group]
+    if not isinstance(name, str) or name not in family:
+        given = shown(name) if "name" in values else "nothing"
+        raise InputError(f"{group}: expected one of {', '.join(family)}, got {given}")
+    common = [field.name for field in fields(get_type_hints(Config)[group])]
+    shared = {key: value for key, value in values.items() if key in common}
+    own = {key: value for key, value in values.items() if key not in common}
+    others = [key for key in common if key not in ("name", "options")]
+    return {"options": checked_options(group, f"{group}={name}", family[name], own, others)} | shared
+
+
+@cache
+def _validator() -> TypeAdapter[Config]:
+    return TypeAdapter(Config)
+
+
+def _contradictions(config: Config) -> Iterator[str]:
+    """One line for every pair of keys that cannot go together."""
+    model, init = config.model, config.init
+    if model.name == "logistic" and model.hidden_units:
+        given = shown(model.hidden_units)
+        yield f"model.hidden_units: expected [] for logistic regression (or model=mlp), got {given}"
+    if model.name == "logistic" and model.activation is not None:
+        yield f"model.activation: expected null for logistic regression (or model=mlp), got {model.activation}"
+    if model.name == "logistic" and model.dropout:
+        yield f"model.dropout: expected 0 for logistic regression, which has no hidden units, got {model.dropout}"
+    if model.name == "mlp" and not model.hidden_units:
+        yield "model.hidden_units: expected at least one width for model=mlp (or model=logistic), got []"
+    if model.name == "mlp" and model.activation is None:
+        yield f"model.activation: expected one of {', '.join(ACTIVATIONS)} for model=mlp, got null"
+    if config.dtype == "float32" and config.arithmetic == "exact":
+        yield "dtype: expected float64 with arithmetic=exact (or arithmetic=blas), got float32"
+    if init.bias_scale and not model.bias:
+        yield f"init.bias_scale: expected 0 with model.bias=false (there are no biases), got {init.bias_scale}"
+    if "separator" in config.measures and model.name != "logistic":
+        yield f"measures: expected no separator with model={model.name} (or logistic), got {list(config.measures)}"
+    factors, layers = config.optimizer.rate_factors, len(model.hidden_units) + 1
+    if factors is not None and len(factors) != layers:
+        yield f"optimizer.rate_factors: expected {layers} numbers, one for each layer (or null), got {shown(factors)}"

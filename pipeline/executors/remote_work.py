@@ -1,0 +1,73 @@
+"""Training where somebody else has set things up: with the driver's code, libraries and data, or not at all."""
+
+import hashlib
+import platform
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
+
+from threadpoolctl import threadpool_limits
+
+from pipeline.config.schema import Config
+from pipeline.errors import InputError
+from pipeline.executors.batch import Batch, Trained, train_batch
+
+PACKAGE = Path(__file__).resolve().parents[1]
+LIBRARIES = ("numpy", "scipy", "scikit-learn")
+"""Those whose version may change a result's bits."""
+
+_ONE_AT_A_TIME = Lock()
+"""A worker may run several threads, but the caches of a process are not made for them, and its BLAS has one limit."""
+
+
+class Work(NamedTuple):
+    """A batch on its way to another machine, and what its results depend on besides its configurations.
+
+    Attributes:
+        configs: those of the batch.
+        code: ``code_here`` of the driver.
+        data: digest of the driver's data set.
+    """
+
+    configs: tuple[Config, ...]
+    code: dict[str, str]
+    data: str
+
+
+def work_of(batch: Batch) -> Work:
+    """A batch as it travels."""
+    return Work(batch.configs, code_here(), batch.data)
+
+
+def train_elsewhere(work: Work) -> Trained:
+    """Trains a batch with one BLAS thread, as the driver would.
+
+    Raises:
+        InputError: code or libraries are not those of the driver; nothing is trained with others.
+    """
+    here = code_here()
+    different = [f"{name} {here[name]}, not {there}," for name, there in work.code.items() if here[name] != there]
+    if different:
+        raise InputError(
+            f"executor: expected workers with the driver's code, got {' '.join(different)} on {platform.node()}"
+        )
+    with _ONE_AT_A_TIME, threadpool_limits(limits=1, user_api="blas"):
+        trained = train_batch(work.configs, work.data)
+    return trained._replace(refusal=trained.refusal and f"{trained.refusal} on {platform.node()}")
+
+
+def without_code(error: Exception) -> InputError:
+    """What an error means that comes from elsewhere: what a job raises comes back as its Failure."""
+    cause = f"{type(error).__name__}: {error}".splitlines()[0]
+    return InputError(f"executor: expected workers (and a scheduler) with the driver's code, got {cause}")
+
+
+@cache
+def code_here() -> dict[str, str]:
+    """What a result depends on besides configuration and data: a digest of this package's source, and versions."""
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(f"{path.relative_to(PACKAGE).as_posix()}\n".encode() + path.read_bytes())
+    return {"symmetry-lab": digest.hexdigest()[:12]} | {name: version(name) for name in LIBRARIES}

@@ -1,0 +1,115 @@
+"""Losses of one example, their output deltas, and the classes they predict.
+
+All arrays hold one example a column: outputs (R, k, n); targets (k, n) when the runs share the examples, or
+(R, k, n). A problem with two classes has one output (k = 1) and targets 0 and 1; with more classes the targets
+are one-hot columns. Values and deltas belong to each example's own loss; the factor 1/n of the mean enters with
+the gradient.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.nn.activations import sigmoid
+from pipeline.nn.arithmetic import Array
+
+
+class Loss(NamedTuple):
+    """One loss.
+
+    Attributes:
+        value: (outputs, targets) -> (R, n), the loss of each example.
+        delta: (outputs, targets, out=None) -> (R, k, n), the derivative of that loss with respect to the outputs,
+            written into ``out`` if that is given.
+        predicted: outputs -> (R, n) integers, the class that the outputs name.
+    """
+
+    value: Callable[[Array, Array], Array]
+    delta: Callable[..., Array]
+    predicted: Callable[[Array], Array]
+
+
+def targets_of(labels: Array, classes: int) -> Array:
+    """The labels as target columns: one row of 0 and 1 for two classes, one-hot columns for more.
+
+    Args:
+        labels: (n,) integers in 0 .. classes - 1.
+
+    Returns:
+        (1, n) for two classes, else (classes, n); float64.
+    """
+    if classes == 2:
+        return labels[None, :].astype(np.float64)
+    return (labels[None, :] == np.arange(classes)[:, None]).astype(np.float64)
+
+
+def _shifted_exponentials(logits: Array, out: Array | None = None) -> tuple[Array, Array]:
+    # Subtracting the largest logit of each example keeps exp from overflowing and changes no probability.
+    largest = logits.max(axis=-2, keepdims=True)
+    shifted = np.subtract(logits, largest, out=out)
+    return np.exp(shifted, out=shifted), largest
+
+
+def softmax(logits: Array, out: Array | None = None) -> Array:
+    """exp(z_j) / sum_c exp(z_c) over the class axis; (R, k, n) -> (R, k, n)."""
+    exponentials, _ = _shifted_exponentials(logits, out)
+    exponentials /= exponentials.sum(axis=-2, keepdims=True)
+    return exponentials
+
+
+def _softmax_cross_entropy(logits: Array, targets: Array) -> Array:
+    exponentials, largest = _shifted_exponentials(logits)
+    log_normaliser = np.log(exponentials.sum(axis=-2)) + largest[..., 0, :]
+    value: Array = log_normaliser - (targets * logits).sum(axis=-2)
+    return value
+
+
+def _probability_minus_target(probability: Callable[..., Array]) -> Callable[..., Array]:
+    def delta(logits: Array, targets: Array, out: Array | None = None) -> Array:
+        result = probability(logits, out)
+        result -= targets
+        return result
+
+    return delta
+
+
+def _sigmoid_cross_entropy(logits: Array, targets: Array) -> Array:
+    # -y log s(z) - (1 - y) log(1 - s(z)) = log(1 + exp(z)) - y z, and logaddexp never overflows.
+    value: Array = (np.logaddexp(0.0, logits) - targets * logits)[..., 0, :]
+    return value
+
+
+def _squared_error(outputs: Array, targets: Array) -> Array:
+    value: Array = 0.5 * ((outputs - targets) ** 2).sum(axis=-2)
+    return value
+
+
+def _predicted(outputs: Array, threshold: float) -> Array:
+    if outputs.shape[-2] == 1:
+        return (outputs[..., 0, :] > threshold).astype(np.int64)
+    return outputs.argmax(axis=-2)
+
+
+# With softmax or sigmoid outputs and the cross-entropy the derivative of the activation cancels: what is left is
+# probability - target (Bishop 2006, section 5.3.2; theory: X^T (s - y)).
+SOFTMAX_CROSS_ENTROPY = Loss(
+    value=_softmax_cross_entropy,
+    delta=_probability_minus_target(softmax),
+    predicted=lambda logits: _predicted(logits, threshold=0.0),
+)
+SIGMOID_CROSS_ENTROPY = Loss(
+    value=_sigmoid_cross_entropy,
+    delta=_probability_minus_target(sigmoid),
+    predicted=lambda logits: _predicted(logits, threshold=0.0),
+)
+SQUARED_ERROR = Loss(
+    value=_squared_error,
+    delta=np.subtract,
+    predicted=lambda outputs: _predicted(outputs, threshold=0.5),
+)
+
+LOSSES: dict[str, Callable[[int], Loss]] = {
+    "cross_entropy": lambda outputs: SIGMOID_CROSS_ENTROPY if outputs == 1 else SOFTMAX_CROSS_ENTROPY,
+    "squared_error": lambda outputs: SQUARED_ERROR,
+}

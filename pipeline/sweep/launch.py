@@ -1,0 +1,170 @@
+"""Many jobs at once: workers train batches of them as stacks; this process does everything else.
+
+Jobs that share data, layer sizes and training differ only in numbers, so a stack of them costs little more than one.
+This process writes the job folders, calls the callbacks, and tracks finished runs meanwhile, as the only writer.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from hydra._internal.callbacks import Callbacks
+from hydra.core.utils import JobReturn, configure_log, setup_globals
+from hydra.types import HydraContext
+from omegaconf import DictConfig
+
+from pipeline.compose.cache import CachedComposition, current_hydra_kept
+from pipeline.compose.jobs import checked_configs
+from pipeline.config.schema import Config
+from pipeline.errors import DataChangedError, TrainingError
+from pipeline.executors.batch import Batch, Failure, Trained, require_driver_data
+from pipeline.executors.interface import Executor, opened_executor
+from pipeline.sweep.job import check_asked, objective, run, run_name, varying_keys, whereabouts
+from pipeline.sweep.job_folder import JobFolders, StackedJob
+from pipeline.sweep.progress import Progress, progress_of
+from pipeline.system.signals import Interrupted, last_words, uninterrupted
+from pipeline.tracking.delivery import with_room
+from pipeline.tracking.records import Times, one_line_of, record_of
+from pipeline.tracking.sweeps import current_sweep
+from pipeline.tracking.tracker import Tracker
+from pipeline.training.batching import batches_of, room_for
+from pipeline.training.stack import RunResult
+
+log = logging.getLogger(__name__)
+
+RUNS_PER_TRANSACTION = 100
+
+
+def launch_stacked(
+    hydra_context: HydraContext,
+    master: DictConfig,
+    job_overrides: Sequence[Sequence[str]],
+    numbers: Sequence[int],
+    configs: Sequence[Config] | None,
+) -> list[JobReturn]:
+    """Runs jobs of ``pipeline.sweep.job.run`` as stacks, and returns what each returned in their order.
+
+    Args:
+        master: the composed configuration of the multirun.
+        job_overrides: the overrides of each job.
+        numbers: the number of each job in the sweep.
+        configs: the checked configurations of the jobs, if somebody has them.
+    """
+    hydra = master.hydra
+    setup_globals()
+    configure_log(hydra.hydra_logging, hydra.verbose)
+    Path(str(hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+    composition = CachedComposition(hydra_context.config_loader, master)
+    folders = JobFolders(composition, str(hydra.sweep.dir))
+    jobs = [
+        StackedJob(folders, number, overrides, hydra.job.name)
+        for number, overrides in zip(numbers, job_overrides, strict=True)
+    ]
+    configs = configs or checked_configs(composition, job_overrides, numbers)
+    for config in configs:
+        check_asked(config, hydra)
+    with current_hydra_kept():
+        _Launch(jobs, configs, hydra_context.callbacks).run()
+    return [*jobs]
+
+
+class _Launch:
+    """One call of the launcher: from jobs and their configurations to tracked runs."""
+
+    def __init__(self, jobs: Sequence[StackedJob], configs: Sequence[Config], callbacks: Callbacks) -> None:
+        self._jobs = jobs
+        self._configs = configs
+        self._callbacks = callbacks
+        self._under_way: set[tuple[int, ...]] = set()
+        self._trackers = {name: Tracker(name) for name in sorted({config.experiment_name for config in configs})}
+        self._sweep = current_sweep()
+        overrides = [job.overrides or [] for job in jobs]
+        self._naming_keys = self._sweep.swept_keys if self._sweep else varying_keys(overrides)
+
+    def run(self) -> None:
+        """Trains and tracks all jobs; workers compute while this process tracks."""
+        with opened_executor(self._configs[0].executor, room_for(self._configs)) as executor:
+            batches = batches_of(self._configs, executor.slots)
+            log.info(f"Training {len(self._jobs)} jobs in {len(batches)} batches, {executor.slots} at once")
+            trained = [[self._configs[job] for job in batch] for batch in batches]
+            with progress_of(trained, executor.slots) as progress:
+                self._train(executor, batches, progress)
+
+    def _train(self, executor: Executor, batches: Iterable[Sequence[int]], progress: Progress) -> None:
+        remaining = iter(batches)
+        try:
+            while True:
+                while len(self._under_way) < executor.capacity and (batch := next(remaining, None)):
+                    self._submit(executor, batch)
+                    progress.begin()
+                if not executor.wait():
+                    return
+                with uninterrupted():
+                    self._finish(executor.done(), progress)
+        except Interrupted as interruption:
+            with last_words(interruption):
+                self._finish(executor.done(), progress)
+            raise
+
+    def _finish(self, done: Iterable[tuple[Batch, Trained]], progress: Progress) -> None:
+        """Tracks what is trained, and tells everybody.
+
+        Raises:
+            DataChangedError: some of it was not trained on this process's data; the rest is tracked.
+        """
+        outcomes, changed = [], None
+        for batch, trained in done:
+            # An executor that has lost sight of a batch may have it trained twice; both have the same bits.
+            if batch.jobs in self._under_way:
+                self._under_way.remove(batch.jobs)
+                progress.end(batch.configs)
+                try:
+                    require_driver_data(batch, trained)
+                except DataChangedError as error:
+                    changed = error
+                    continue
+                outcomes += [(job, outcome, trained) for job, outcome in zip(batch.jobs, trained.outcomes, strict=True)]
+        for first in range(0, len(outcomes), RUNS_PER_TRANSACTION):
+            self._track(outcomes[first : first + RUNS_PER_TRANSACTION])
+        for job, outcome, _ in outcomes:
+            self._end(self._jobs[job], outcome)
+            progress.count(outcome)
+        if changed is not None:
+            raise changed
+
+    def _submit(self, executor: Executor, batch: Sequence[int]) -> None:
+        for job in batch:
+            with_room(self._jobs[job].create_folder)
+            if self._callbacks.callbacks:
+                self._callbacks.on_job_start(config=self._jobs[job].compose(), task_function=run.__wrapped__)
+        self._under_way.add(tuple(batch))
+        executor.submit(Batch(tuple(batch), tuple(self._configs[job] for job in batch)))
+
+    def _track(self, done: Sequence[tuple[int, RunResult | Failure, Trained]]) -> None:
+        parent = self._sweep.parent if self._sweep else None
+        for experiment_name, tracker in self._trackers.items():
+            members = [each for each in done if self._configs[each[0]].experiment_name == experiment_name]
+            records = [
+                record_of(
+                    self._configs[job],
+                    outcome,
+                    run_name(self._configs[job], self._naming_keys),
+                    parent,
+                    Times(trained.start, trained.end),
+                )
+                for job, outcome, trained in members
+            ]
+            run_ids = tracker.log(records, self._sweep)
+            for position, ((job, outcome, _), record) in enumerate(zip(members, records, strict=True)):
+                line = f"{record.name}: {one_line_of(outcome)} ({whereabouts(run_ids, position)})"
+                level = logging.ERROR if isinstance(outcome, Failure) else logging.INFO
+                with suppress(OSError):  # A full disk; the line stands in the log of the sweep too.
+                    self._jobs[job].append_log(run.__module__, level, line)
+                if isinstance(outcome, Failure):
+                    log.error(f"#{self._jobs[job].number}: {line}")
+
+    def _end(self, job: StackedJob, outcome: RunResult | Failure) -> None:
+        job.complete(TrainingError(outcome.cause) if isinstance(outcome, Failure) else objective(outcome))
+        if self._callbacks.callbacks:
+            self._callbacks.on_job_end(config=job.compose(), job_return=job)

@@ -1,0 +1,59 @@
+"""How a command of this project begins and ends: at once, and in one line when it is stopped."""
+
+import atexit
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable
+from multiprocessing import active_children
+
+from pipeline.system.broken_pipe import outliving_readers
+from pipeline.system.signals import Interrupted, heard_signals, interruptible
+
+SETTINGS = ("MLFLOW_", "HYDRA_", "SYMMETRY_LAB_")
+"""Beginnings of environment variables that commands listen to."""
+
+
+def run_command(body: Callable[[], None]) -> None:
+    """Calls what a command does; Ctrl-C and SIGTERM end this process with one line and 130 or 143.
+
+    Before and after ``body`` they end it without a word.
+    """
+    for signum in heard_signals():
+        signal.signal(signum, signal.SIG_DFL)
+    check_encoding()
+    try:
+        with outliving_readers():
+            try:
+                with interruptible():
+                    body()
+            except Interrupted as interrupted:
+                _end(interrupted.message, interrupted.exit_code)
+    finally:
+        # At its end Python looks for garbage among all objects: those of MLflow and Hydra take it 2 s.
+        gc.freeze()
+
+
+def check_encoding() -> None:
+    """Ends this process with one line where arguments, folder or settings hold bytes that are no text.
+
+    File systems take any bytes; configurations, stores and pages take UTF-8 only.
+    """
+    settings = {name: value for name, value in os.environ.items() if name.startswith(SETTINGS)}
+    arguments = {f"argument {number}": argument for number, argument in enumerate(sys.argv[1:], 1)}
+    for name, given in {"the working folder": os.path.abspath("."), **arguments, **settings}.items():  # noqa: PTH100
+        try:
+            given.encode()
+        except UnicodeEncodeError:
+            sys.exit(f"{name}: expected text in UTF-8, got {os.fsencode(given)!r}")
+
+
+def _end(message: str, code: int) -> None:
+    """Ends this process without waiting for its threads or children: an interruption may have left them waiting."""
+    print(message, file=sys.stderr)
+    for child in active_children():
+        child.kill()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    os._exit(code)

@@ -1,0 +1,117 @@
+"""Puts records into MLflow by its public interface, for any tracking store: few calls a run."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, Protocol
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+from pipeline.addresses import database_path
+from pipeline.system.atomic_file import write_whole
+from pipeline.tracking.records import Record
+
+ENTITIES_PER_CALL = 1000
+RUNS_AT_ONCE = 4
+"""How many runs travel to a server at once; more gain nothing where it has one process, which is busy then."""
+
+
+class Writer(Protocol):
+    """Puts records into the tracking store."""
+
+    def write(self, records: Sequence[Record]) -> list[str]:
+        """Writes the records, each as a whole or not at all as a finished run, and returns their run ids.
+
+        A store that can be asked in the same transaction is not given a run that another process has finished since
+        this writer was made: its id is returned instead. A run that is trained again on purpose is written anyway.
+        """
+        ...
+
+    def end(self, run_id: str, status: str) -> None:
+        """Closes a run, now."""
+        ...
+
+
+class PublicCalls:
+    """Five calls a run (create, params with metrics, two artifacts, close), more for more than 1000 metrics."""
+
+    def __init__(self, client: MlflowClient, experiment_id: str) -> None:
+        self._client = client
+        self._experiment_id = experiment_id
+        # A SQLite file takes one writer at a time.
+        self._at_once = 1 if database_path(client.tracking_uri) is not None else RUNS_AT_ONCE
+        self._half_written: set[str] = set()
+        self._written: dict[tuple[str, int], str] = {}
+        self._refusal: Exception | None = None
+
+    def write(self, records: Sequence[Record]) -> list[str]:
+        # A call that broke off is repeated with the same records: what it had written then is not written twice.
+        for run_id in sorted(self._half_written):
+            self._client.delete_run(run_id)
+            self._half_written.remove(run_id)
+        self._refusal = None
+        new = {_moment(record): record for record in records if _moment(record) not in self._written}.values()
+        waiting: SimpleQueue[Record] = SimpleQueue()
+        for record in new:
+            waiting.put(record)
+        # They die with the process, so that Ctrl-C need not wait for a server that hangs. (A pool's would not, or it
+        # wants semaphores, which are refused where shared memory is read-only.)
+        threads = [Thread(target=self._write_waiting, args=(waiting,), daemon=True) for _ in range(self._at_once)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if self._refusal is not None:
+            raise self._refusal
+        run_ids = [self._written[_moment(record)] for record in records]
+        self._written.clear()
+        return run_ids
+
+    def end(self, run_id: str, status: str) -> None:
+        self._client.set_terminated(run_id, status)
+
+    def _write_waiting(self, waiting: SimpleQueue[Record]) -> None:
+        """Writes one record after the other, until the store refuses one: it would refuse the next hundred too."""
+        try:
+            while self._refusal is None:
+                self._write(waiting.get_nowait())
+        except Empty:
+            pass
+        except Exception as error:
+            self._refusal = error
+
+    def _write(self, record: Record) -> None:
+        run = self._client.create_run(
+            self._experiment_id, start_time=record.start_time, tags=record.tags, run_name=record.name
+        )
+        run_id = str(run.info.run_id)
+        self._half_written.add(run_id)
+        params = [Param(key, value) for key, value in record.params.items()]
+        metrics = [Metric(key, value, record.end_time, step) for key, value, step in record.metrics]
+        first = ENTITIES_PER_CALL - len(params)
+        self._client.log_batch(run_id, params=params, metrics=metrics[:first])
+        for start in range(first, len(metrics), ENTITIES_PER_CALL):
+            self._client.log_batch(run_id, metrics=metrics[start : start + ENTITIES_PER_CALL])
+        with tempfile.TemporaryDirectory() as folder:
+            write_artifacts(Path(folder), record)
+            # The client would ask the server where they belong, which it has just said.
+            artifacts: Any = get_artifact_repository(run.info.artifact_uri, self._client.tracking_uri)
+            artifacts.log_artifacts(folder)
+        # The status comes last, so a run counts as finished only when everything else is in place.
+        self._client.set_terminated(run_id, record.status, record.end_time)
+        self._written[_moment(record)] = run_id
+        self._half_written.remove(run_id)
+
+
+def _moment(record: Record) -> tuple[str, int]:
+    return record.fingerprint, record.start_time
+
+
+def write_artifacts(folder: Path, record: Record) -> None:
+    """Writes the artifacts of a record into a folder, each whole or not at all."""
+    for name, content in record.artifacts.items():
+        write_whole(folder / name, content)

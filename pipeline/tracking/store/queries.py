@@ -1,0 +1,209 @@
+"""What a tracking store holds already: finished runs by fingerprint, and the sweeps they belong to."""
+
+import json
+import math
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
+from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlParam, SqlRun, SqlTag
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from sqlalchemy import select
+from sqlalchemy.orm import aliased
+
+from pipeline import names
+from pipeline.system.process_identity import is_gone
+from pipeline.tracking.store.opening import local_store
+from pipeline.tracking.sweeps import TrackedRun, TrackedSweep
+
+PAGE = 1000
+OBJECTIVES = (names.LOSS_TEST, names.LOSS_TRAIN)
+"""What a sweeper minimises: the first of these that a run has."""
+
+
+def finished_runs(
+    client: MlflowClient, experiment_id: str, *, parent: str | None = None, fingerprint: str | None = None
+) -> list[TrackedRun]:
+    """The finished runs of an experiment, oldest first: 2 s for 1000, 0.02 s in a local database.
+
+    Args:
+        parent: if given, only those of this sweep.
+        fingerprint: if given, only those with this one.
+    """
+    tags = {names.PARENT_TAG: parent, names.FINGERPRINT_TAG: fingerprint}
+    wanted = {key: value for key, value in tags.items() if value is not None}
+    store = local_store(client, experiment_id)
+    return sorted(
+        _from_database(store, experiment_id, wanted) if store else _from_search(client, experiment_id, wanted)
+    )
+
+
+def _from_search(client: MlflowClient, experiment_id: str, wanted: Mapping[str, str]) -> Iterator[TrackedRun]:
+    conditions = ["attributes.status = 'FINISHED'", *(f"tags.`{key}` = '{value}'" for key, value in wanted.items())]
+    for run in searched_runs(client, experiment_id, " AND ".join(conditions)):
+        tags, metrics = run.data.tags, run.data.metrics
+        objectives = [metrics[key] for key in OBJECTIVES if key in metrics]
+        if names.FINGERPRINT_TAG in tags and objectives:
+            yield TrackedRun(
+                run.info.start_time,
+                run.info.run_id,
+                tags[names.FINGERPRINT_TAG],
+                tags.get(names.PARENT_TAG),
+                names.RERUN_TAG in tags,
+                objectives[0],
+            )
+
+
+def _from_database(store: SqlAlchemyStore, experiment_id: str, wanted: Mapping[str, str]) -> Iterator[TrackedRun]:
+    """The same by one query that reads nothing else of a run."""
+    fingerprint, parent, rerun = (aliased(SqlTag) for _ in range(3))
+    losses = [aliased(SqlLatestMetric) for _ in OBJECTIVES]
+    query: Any = (
+        select(
+            SqlRun.start_time,
+            SqlRun.run_uuid,
+            fingerprint.value,
+            parent.value,
+            rerun.value,
+            *(getattr(loss, column) for loss in losses for column in ("value", "is_nan")),
+        )
+        .join(fingerprint, (fingerprint.run_uuid == SqlRun.run_uuid) & (fingerprint.key == names.FINGERPRINT_TAG))
+        .outerjoin(parent, (parent.run_uuid == SqlRun.run_uuid) & (parent.key == names.PARENT_TAG))
+        .outerjoin(rerun, (rerun.run_uuid == SqlRun.run_uuid) & (rerun.key == names.RERUN_TAG))
+        .where(_finished(experiment_id))
+    )
+    for tag, key in ((fingerprint, names.FINGERPRINT_TAG), (parent, names.PARENT_TAG)):
+        if key in wanted:
+            query = query.where(tag.value == wanted[key])
+    for loss, key in zip(losses, OBJECTIVES, strict=True):
+        query = query.outerjoin(loss, (loss.run_uuid == SqlRun.run_uuid) & (loss.key == key))
+    with store.ManagedSessionMaker() as session:
+        for start, run_id, value, parent_id, was_rerun, *numbers in session.execute(query):
+            known = [pair for pair in zip(numbers[::2], numbers[1::2], strict=True) if pair[0] is not None]
+            if known:
+                number, is_nan = known[0]
+                objective = math.nan if is_nan else float(number)
+                yield TrackedRun(start, run_id, value, parent_id, was_rerun is not None, objective)
+
+
+def searched_runs(client: MlflowClient, experiment_id: str, filter_string: str) -> Iterator[Run]:
+    """All runs of an experiment that a filter of MLflow's finds, each once."""
+    token, seen = None, set()
+    while True:
+        page = client.search_runs([experiment_id], filter_string, max_results=PAGE, page_token=token)
+        # Pages are counted from the newest run, so what others track between two pages shifts runs into the next.
+        yield from (run for run in page if run.info.run_id not in seen)
+        seen |= {run.info.run_id for run in page}
+        token = page.token
+        if not token:
+            return
+
+
+def runs_with(client: MlflowClient, experiment_id: str, fingerprints: Sequence[str]) -> list[Run]:
+    """The finished runs with these fingerprints, whichever sweep they belong to, oldest first.
+
+    Of several runs with one fingerprint it is the newest.
+    """
+    wanted, store = set(fingerprints), local_store(client, experiment_id)
+    if store:
+        newest = {run.fingerprint: run for run in finished_runs(client, experiment_id) if run.fingerprint in wanted}
+        return _whole_runs(store, sorted(newest.values()), experiment_id)
+    found: dict[str, Run] = {}
+    # One page at a time: an experiment may hold many more runs than are wanted.
+    for run in searched_runs(client, experiment_id, "attributes.status = 'FINISHED'"):
+        fingerprint = run.data.tags.get(names.FINGERPRINT_TAG, "")
+        if fingerprint in wanted:
+            found[fingerprint] = max(found.get(fingerprint, run), run, key=_age)
+    return sorted(found.values(), key=_age)
+
+
+def _age(run: Run) -> tuple[int, str]:
+    return run.info.start_time, run.info.run_id
+
+
+def _whole_runs(store: SqlAlchemyStore, tracked: Sequence[TrackedRun], experiment_id: str) -> list[Run]:
+    """Finished runs as MLflow's search gives them (their inputs left out), without an object for every row."""
+    finished = _finished(experiment_id)
+    data: dict[str, tuple[list[Metric], list[Param], list[RunTag]]] = {run.run_id: ([], [], []) for run in tracked}
+    with store.ManagedSessionMaker() as session:
+
+        def rows_of(table: Any, *columns: str) -> Iterator[Any]:
+            selected = (getattr(table, column) for column in ("run_uuid", *columns))
+            query = select(*selected).join(SqlRun, SqlRun.run_uuid == table.run_uuid).where(finished)
+            return (row for row in session.execute(query) if row[0] in data)
+
+        for run_id, key, value, is_nan, timestamp, step in rows_of(
+            SqlLatestMetric, "key", "value", "is_nan", "timestamp", "step"
+        ):
+            data[run_id][0].append(Metric(key, math.nan if is_nan else value, timestamp, step))
+        for run_id, key, value in rows_of(SqlParam, "key", "value"):
+            data[run_id][1].append(Param(key, value))
+        for run_id, key, value in rows_of(SqlTag, "key", "value"):
+            data[run_id][2].append(RunTag(key, value))
+        columns = (SqlRun.run_uuid, SqlRun.user_id, SqlRun.end_time, SqlRun.artifact_uri, SqlRun.name)
+        infos = {run_id: rest for run_id, *rest in session.execute(select(*columns).where(finished)) if run_id in data}
+    return [
+        Run(
+            RunInfo(run.run_id, experiment_id, user, "FINISHED", run.start_time, end, "active", uri, name),
+            RunData(*data[run.run_id]),
+        )
+        for run in tracked
+        if run.run_id in infos  # Another process may have deleted one meanwhile.
+        for user, end, uri, name in (infos[run.run_id],)
+    ]
+
+
+def _finished(experiment_id: str) -> Any:
+    return (
+        (SqlRun.experiment_id == int(experiment_id))
+        & (SqlRun.status == "FINISHED")
+        & (SqlRun.lifecycle_stage == "active")
+    )
+
+
+def begun_sweep(
+    client: MlflowClient, experiment_id: str, fingerprints: Sequence[str], *, rerun: bool
+) -> TrackedSweep | None:
+    """The sweep that goes on where these jobs are asked for: the same one, in any order, or one that is extended now.
+
+    Of several sweeps all of whose jobs are among these it is the one with the most, and of those the newest.
+
+    Args:
+        rerun: whether all are to be trained again: then only an interrupted sweep that did so goes on, else no such.
+    """
+    wanted = set(fingerprints)
+    parents = searched_runs(client, experiment_id, f"tags.`{names.SWEEP_TAG}` != ''")
+    for parent in sorted(parents, key=lambda run: (_size(run), _age(run)), reverse=True):
+        if _size(parent) > len(wanted) or not _may_go_on(parent, rerun=rerun):
+            continue
+        jobs = _jobs_of(client, parent.info.run_id)
+        if jobs and wanted.issuperset(jobs):
+            folder = parent.data.tags.get(names.FOLDER_TAG, "")
+            return TrackedSweep(parent.info.run_id, jobs, folder, parent.info.status == "FINISHED")
+    return None
+
+
+def _size(parent: Run) -> int:
+    return int(parent.data.tags[names.SWEEP_TAG])
+
+
+def _may_go_on(parent: Run, *, rerun: bool) -> bool:
+    """One that trains all again goes on only as such, and only when its driver is gone; a finished one is as others."""
+    tags, status = parent.data.tags, parent.info.status
+    is_unfinished_rerun = names.RERUN_TAG in tags and status != "FINISHED"
+    if not rerun:
+        return not is_unfinished_rerun
+    return is_unfinished_rerun and (status != "RUNNING" or is_gone(tags.get(names.DRIVER_TAG)))
+
+
+def _jobs_of(client: MlflowClient, parent: str) -> tuple[str, ...]:
+    """Fingerprints of a sweep's jobs; none where the list is missing or was torn by a kill."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            content = Path(client.download_artifacts(parent, names.JOBS_FILE, folder)).read_text(encoding="utf-8")
+        return tuple(map(str, json.loads(content)["fingerprints"]))
+    except Exception:  # A sweep that cannot be continued is not an error: its finished runs count all the same.
+        return ()

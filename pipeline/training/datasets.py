@@ -1,0 +1,87 @@
+"""Data sets that were checked against the driver's digest: loaded once, kept in a cache bounded by bytes (LRU)."""
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Generic, TypeVar
+
+from pipeline.config.schema import DataConfig
+from pipeline.data.dataset import Dataset, load_dataset
+from pipeline.errors import DataChangedError, InputError
+from pipeline.system.memory import KEPT_SHARE, machine_memory
+
+Value = TypeVar("Value")
+
+
+class SizedCache(Generic[Value]):
+    """A function whose last values are kept as long as they fit into a share of the memory.
+
+    Args:
+        function: key -> value.
+        size: value -> its bytes.
+    """
+
+    def __init__(self, function: Callable[[str], Value], size: Callable[[Value], int]) -> None:
+        self._function = function
+        self._size = size
+        self._kept: OrderedDict[str, Value] = OrderedDict()
+
+    def __call__(self, key: str) -> Value:
+        if key not in self._kept:
+            self._kept[key] = self._function(key)
+            while len(self._kept) > 1 and sum(map(self._size, self._kept.values())) > machine_memory() // KEPT_SHARE:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+
+_digests: dict[str, str] = {}
+"""Data configuration -> digest at the first time; kept for ever, unlike the data sets themselves."""
+
+
+def dataset_of(config: DataConfig, digest: str | None = None) -> Dataset:
+    """The data set of a configuration, loaded anew where this process keeps it no more, but never another one.
+
+    Args:
+        digest: that it must have; None for the one that it had when this process first loaded it.
+
+    Raises:
+        DataChangedError: what is there now has another digest, or cannot be read.
+        InputError: it cannot be read, and nobody could before.
+    """
+    key = json.dumps(asdict(config))
+    return _dataset(json.dumps([key, None if digest == _digests.get(key) else digest]))
+
+
+def digest_of(config: DataConfig) -> str:
+    """The digest of a configuration's data set as this process first loaded it, whatever has become of its files."""
+    return _digests.get(json.dumps(asdict(config))) or dataset_of(config).digest
+
+
+def _loaded(key: str) -> Dataset:
+    config, digest = json.loads(key)
+    expected = digest or _digests.get(config)
+    try:
+        dataset = load_dataset(**json.loads(config))
+    except InputError as error:
+        if expected is None:
+            raise
+        raise DataChangedError(f"{error} (it has changed: at the start it could be read, digest {expected})") from error
+    if expected not in (None, dataset.digest):
+        raise data_changed(DataConfig(**json.loads(config)), expected, dataset.digest)
+    if digest is None:
+        _digests[config] = dataset.digest
+    return dataset
+
+
+_dataset = SizedCache(_loaded, size=lambda dataset: dataset.size)
+
+
+def data_changed(config: DataConfig, expected: str, got: str) -> DataChangedError:
+    """That a data set has another digest than the driver's, in one line that names its file."""
+    path = config.options.get("path")
+    place, data = ("data", config.name) if path is None else (f"data.path: {path}", "the file")
+    return DataChangedError(
+        f"{place}: expected {data} as it was at the start (digest {expected}), got a changed one (digest {got})"
+    )

@@ -1,0 +1,19 @@
+"""The fingerprint of a run: a hash of everything that determines its bits, by which a sweep is resumed."""
+
+import hashlib
+import json
+
+from pipeline.config.schema import Config
+from pipeline.training.datasets import digest_of
+
+RESULT_VERSION = 2
+"""Raised by every change of the code that changes a result's bits."""
+
+
+def fingerprint(config: Config) -> str:
+    """Hash of everything that determines a run's bits on one kind of machine.
+
+    That is the scientific configuration, the data itself and ``RESULT_VERSION``.
+    """
+    determined_by = [config.scientific(), digest_of(config.data), RESULT_VERSION]
+    return hashlib.sha256(json.dumps(determined_by, sort_keys=True).encode()).hexdigest()[:32]

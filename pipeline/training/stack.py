@@ -1,0 +1,180 @@
+"""From checked configurations to stacks: which runs can train together, and what their training gives."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from pipeline import names
+from pipeline.config.schema import Config, DataConfig, InitConfig
+from pipeline.data.dataset import Dataset
+from pipeline.measures import Moment, optional_measurements
+from pipeline.measures.reference_optimum import Optimum, reference_optimum
+from pipeline.nn.arithmetic import ARITHMETICS, Array
+from pipeline.nn.initializers import INITIALIZERS
+from pipeline.nn.losses import LOSSES, targets_of
+from pipeline.nn.network import Architecture
+from pipeline.nn.optimizers import Optimizer
+from pipeline.nn.problem import Split, Task, split_of
+from pipeline.training.datasets import SizedCache, dataset_of
+from pipeline.training.loop import RunGenerators, log_spaced_steps, train
+
+Curve = list[tuple[int, float]]
+
+
+@dataclass
+class RunResult:
+    """What the training of one run gives.
+
+    Attributes:
+        architecture: its shape.
+        data: digest of the data set it was trained on.
+        initial: (P,), the parameters before the first step.
+        final: (P,), the parameters at the end, or when the run diverged.
+        curves: metric key -> measured (step, value) pairs, steps ascending.
+        diverged_at: the step at which weights or training loss stopped being finite, or None.
+        optimum: for logistic regression, whether a reference optimum exists; else None.
+    """
+
+    architecture: Architecture
+    data: str
+    initial: Array
+    final: Array
+    curves: dict[str, Curve] = field(default_factory=dict)
+    diverged_at: int | None = None
+    optimum: str | None = None
+
+    @property
+    def last(self) -> dict[str, float]:
+        """The last measured value of every metric."""
+        return {key: curve[-1][1] for key, curve in self.curves.items()}
+
+
+def architecture_of(config: Config, dataset: Dataset) -> Architecture:
+    """The layer widths follow from the data: features in, one output for two classes, else one per class."""
+    outputs = 1 if len(dataset.classes) == 2 else len(dataset.classes)
+    widths = (dataset.train_inputs.shape[1], *config.model.hidden_units, outputs)
+    return Architecture(widths, config.model.activation, config.model.bias, config.model.dropout)
+
+
+def stack_key(config: Config) -> str:
+    """Equal for runs that can train as one stack.
+
+    They may differ in seed, initialisation, and the numbers of the optimiser.
+    """
+    shared = config.scientific()
+    del shared["seed"], shared["init"]
+    optimizer = config.optimizer
+    shared["optimizer"] = [optimizer.name, optimizer.weight_decay > 0.0, optimizer.rate_factors is not None]
+    return json.dumps(shared, sort_keys=True)
+
+
+def train_stack(configs: Sequence[Config], digest: str | None = None) -> list[RunResult]:
+    """Trains runs that share a ``stack_key`` together; every run gets the bits that it would get alone.
+
+    Args:
+        configs: R checked configurations.
+        digest: that their data set must have, as for ``dataset_of``.
+
+    Returns:
+        R results in the same order.
+    """
+    shared = configs[0]
+    dataset = dataset_of(shared.data, digest)
+    architecture = architecture_of(shared, dataset)
+    task = _task(shared, dataset, architecture)
+    optimum = _reference_optimum(shared, digest)
+    generators = [RunGenerators.from_seed(config.seed) for config in configs]
+    parameters = np.stack(
+        [
+            initial_parameters(architecture, config.init, generator)
+            for config, generator in zip(configs, generators, strict=True)
+        ]
+    ).astype(shared.dtype)
+    start = parameters.copy()
+    results = [
+        RunResult(architecture, dataset.digest, initial, initial, optimum=None if optimum is None else optimum.status)
+        for initial in start
+    ]
+    for snapshot in train(task, parameters, _optimizer(configs, architecture, parameters), generators):
+        metrics = snapshot.metrics
+        if optimum is not None and optimum.exists:
+            gap, distance = optimum.measures(architecture.blocks(snapshot.parameters)[0])
+            metrics |= {names.OPTIMUM_GAP: gap, names.OPTIMUM_DISTANCE: distance}
+        metrics |= optional_measurements(shared.measures, Moment(task, snapshot.parameters, start))
+        for run in np.flatnonzero(snapshot.recorded):
+            results[run].final = snapshot.parameters[run].copy()
+            results[run].diverged_at = snapshot.step if snapshot.diverged[run] else None
+            for key, values in metrics.items():
+                results[run].curves.setdefault(key, []).append((snapshot.step, float(values[run])))
+    return results
+
+
+def _task(config: Config, dataset: Dataset, architecture: Architecture) -> Task:
+    training, arithmetic = config.training, ARITHMETICS[config.arithmetic]
+
+    def split(inputs: Array, labels: Array) -> Split:
+        targets = targets_of(labels, len(dataset.classes)).T
+        return split_of(inputs.astype(config.dtype), targets.astype(config.dtype), labels, architecture, arithmetic)
+
+    return Task(
+        architecture=architecture,
+        arithmetic=arithmetic,
+        loss=LOSSES[training.loss or "cross_entropy"](architecture.widths[-1]),
+        l2=training.l2,
+        steps=training.steps,
+        batch_size=training.batch_size,
+        measured_steps=log_spaced_steps(training.steps, training.measure_at),
+        train=split(dataset.train_inputs, dataset.train_labels),
+        test=split(dataset.test_inputs, dataset.test_labels),
+    )
+
+
+def initial_parameters(architecture: Architecture, init: InitConfig, generators: RunGenerators) -> Array:
+    """(P,), drawn for one run alone, layer by layer."""
+    parameters = np.zeros((1, architecture.parameter_count))
+    for weights, layer in zip(architecture.weights(parameters), architecture.layers, strict=True):
+        weights[0] = INITIALIZERS[init.name](generators.initial, layer, **init.options)
+    if init.bias_scale:
+        for biases in architecture.biases(parameters):
+            biases[0] = init.bias_scale * generators.biases.standard_normal(biases.shape[1])
+    return parameters[0]
+
+
+def _optimizer(configs: Sequence[Config], architecture: Architecture, parameters: Array) -> Optimizer:
+    def column(numbers: Sequence[float]) -> Array:
+        return np.array(numbers, parameters.dtype)[:, None]
+
+    first = configs[0].optimizer
+    hyperparameters = {key: column([config.optimizer.options[key] for config in configs]) for key in first.options}
+    if first.rate_factors is not None:
+        factors = np.array([config.optimizer.rate_factors for config in configs], parameters.dtype)
+        parameters_per_layer = [rows * columns for rows, columns in architecture.block_shapes]
+        hyperparameters["learning_rate"] = hyperparameters["learning_rate"] * factors.repeat(
+            parameters_per_layer, axis=1
+        )
+    return Optimizer(
+        first.name,
+        parameters,
+        hyperparameters,
+        weight_decay=column([config.optimizer.weight_decay for config in configs]),
+        weight_mask=architecture.weight_mask.astype(parameters.dtype),
+    )
+
+
+def _reference_optimum(config: Config, digest: str | None) -> Optimum | None:
+    """The optimum of logistic regression with the cross-entropy; None for every other objective."""
+    if config.model.name != "logistic" or config.training.loss == "squared_error":
+        return None
+    return _optimum(json.dumps([asdict(config.data), digest, config.training.l2, config.model.bias]))
+
+
+def _computed_optimum(key: str) -> Optimum:
+    data, digest, l2, bias = json.loads(key)
+    dataset = dataset_of(DataConfig(**data), digest)
+    targets = targets_of(dataset.train_labels, len(dataset.classes))
+    return reference_optimum(dataset.train_inputs, targets, l2=l2, bias=bias)
+
+
+_optimum = SizedCache(_computed_optimum, size=lambda optimum: optimum.objective.examples.nbytes)

@@ -1,0 +1,119 @@
+"""Figure 7: every network is a point where its numbers say, and the correlations are those of SciPy."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.lines import Line2D
+from scipy.stats import bootstrap, spearmanr
+
+from analysis.figures.kit.drawing import Drawing, NotShownError
+from analysis.figures.kit.style import PALETTE
+from analysis.figures.kit.words import RATE
+from analysis.figures.scatter import distance_and_loss
+from analysis.statistics.intervals import CONFIDENCE, RESAMPLES, rank_correlation
+from analysis.tracked.tables import Tables
+from analysis.wording import MINUS
+from pipeline import names
+from tests.support.drawings import texts_of
+from tests.support.tracked import DIVERGING, default_grid, trained_tables, with_entries
+
+
+@pytest.fixture(scope="module")
+def tables() -> Tables:
+    return trained_tables(default_grid(seeds=3))
+
+
+def networks(tables: Tables) -> pd.DataFrame:
+    return tables.runs[tables.runs["model"] == "mlp"]
+
+
+def scipy_words(distance: np.ndarray, loss: np.ndarray) -> str:
+    """Spearman's correlation and its percentile bootstrap interval over the pairs, both by SciPy, as text."""
+    order = np.lexsort((loss, distance))
+    interval = bootstrap(
+        (distance[order], loss[order]), lambda one, other: spearmanr(one, other).statistic, paired=True,
+        vectorized=False, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval  # fmt: skip
+    value = spearmanr(distance, loss).statistic
+    np.testing.assert_allclose(rank_correlation(distance, loss), (value, *interval), rtol=1e-12)
+    return f"{value:.2f} [{interval.low:.2f}, {interval.high:.2f}]".replace("-", MINUS)
+
+
+def points_of(drawing: Drawing) -> list[Line2D]:
+    """The groups of points; the line at 0 has no marker."""
+    return [line for line in drawing.figure.axes[0].lines if line.get_marker() != "None"]
+
+
+def test_every_network_is_a_point_at_its_distance_and_loss(tables: Tables) -> None:
+    drawing = distance_and_loss(tables)
+    runs = networks(tables).set_index("run_id")
+    columns = {"init": "init", RATE: "learning_rate", names.DISTANCE: "distance", names.LOSS_TEST: "loss"}
+    wanted = runs[list(columns)].rename(columns=columns).sort_index()
+    pd.testing.assert_frame_equal(drawing.data.set_index("run_id").sort_index()[list(wanted)], wanted)
+    marker, drawn = {0.1: "o", 1.0: "s"}, []
+    for line in points_of(drawing):
+        drawn += [(to_hex(line.get_color()), line.get_marker(), x, y) for x, y in line.get_xydata()]
+    points = wanted.itertuples(index=False, name=None)
+    assert sorted(drawn) == sorted((PALETTE[init], marker[rate], x, y) for init, rate, x, y in points)
+
+
+def test_the_correlations_are_those_of_scipy_with_and_without_the_symmetric_networks(tables: Tables) -> None:
+    drawing = distance_and_loss(tables)
+    runs = networks(tables)
+    broken = runs[runs["init"].isin(("normal", "he_normal"))]
+    assert (len(runs), len(broken)) == (24, 12)
+    all_of, without = (scipy_words(*part[[names.DISTANCE, names.LOSS_TEST]].to_numpy().T) for part in (runs, broken))
+    assert all_of != without
+    assert drawing.numbers["correlation"] == all_of
+    assert drawing.numbers["correlation_without_symmetric"] == without
+    assert (drawing.numbers["runs"], drawing.numbers["symmetric"]) == (24, 12)
+    (heading,) = (text for text in texts_of(drawing) if "rank correlation" in text)
+    assert f"[95 % interval over runs]: {all_of}" in heading
+    assert f"without the 12 exactly symmetric networks: {without}" in heading
+
+
+def test_one_doctored_run_changes_the_correlation(tables: Tables) -> None:
+    best = networks(tables).nsmallest(1, names.LOSS_TEST)["run_id"].item()
+    doctored = with_entries(tables, best, {names.LOSS_TEST: 9.0})
+    before, after = (distance_and_loss(each).numbers["correlation"] for each in (tables, doctored))
+    value = spearmanr(*networks(doctored)[[names.DISTANCE, names.LOSS_TEST]].to_numpy().T).statistic
+    assert after.startswith(f"{value:.2f} [".replace("-", MINUS))
+    assert after != before
+
+
+def test_a_diverged_network_is_no_point_but_is_counted(tables: Tables) -> None:
+    assert "24 networks, one point each\n" in "\n".join(texts_of(distance_and_loss(tables)))
+    run_id = networks(tables)["run_id"].iloc[-1]
+    # Also a run whose test loss alone has overflowed.
+    for changes in ({"diverged": True, names.LOSS_TEST: np.nan, names.DISTANCE: np.nan}, {names.LOSS_TEST: np.inf}):
+        drawing = distance_and_loss(with_entries(tables, run_id, changes))
+        assert run_id not in set(drawing.data["run_id"])
+        assert (drawing.numbers["runs"], drawing.numbers["diverged"]) == (23, 1)
+        assert "23 networks, one point each; 1 more diverged" in "\n".join(texts_of(drawing))
+
+
+def test_exact_zeros_have_a_place_on_the_axis_the_schemes_side_by_side(tables: Tables) -> None:
+    drawing = distance_and_loss(tables)
+    (axes,) = drawing.figure.axes
+    places = {}
+    for line in points_of(drawing):
+        places[line] = line.get_transform().transform(line.get_xydata())[:, 0]
+        assert ((places[line] > axes.bbox.x0) & (places[line] < axes.bbox.x1)).all()
+    at_zero = {to_hex(line.get_color()): set(places[line]) for line in places if (line.get_xdata() == 0.0).all()}
+    assert at_zero.keys() == {PALETTE["zeros"], PALETTE["constant"]}
+    assert at_zero[PALETTE["zeros"]].isdisjoint(at_zero[PALETTE["constant"]])
+
+
+def test_too_few_runs_have_no_correlation() -> None:
+    for count in (2, 3):
+        numbers = distance_and_loss(trained_tables({"init": "normal", "seed": seed} for seed in range(count))).numbers
+        assert numbers["correlation"].startswith("not defined (fewer than three runs") == (count == 2)
+
+
+def test_what_cannot_be_shown_is_a_reason_with_a_command() -> None:
+    one_unit: dict[str, object] = {"model.hidden_units": [1]}
+    for changes, reason in ((one_unit, "distance was measured"), (DIVERGING, r"every network diverged \(1 run\)")):
+        with pytest.raises(NotShownError, match=rf"{reason}.*python -m pipeline\.run -m model=mlp"):
+            distance_and_loss(trained_tables([changes]))

@@ -1,0 +1,54 @@
+"""The same sweep under every executor, chosen by configuration: the same numbers, each run exactly once."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from analysis.audit import Audit, differences
+from tests.support.command_line import PROJECT
+from tests.support.slurm_cluster import missing_programs, slurm_cluster
+from tests.support.sweeps import SWEEP, audited, completed
+
+pytestmark = pytest.mark.usefixtures("with_database")
+
+FORGETFUL = """
+from pipeline.executors.inline import InlineExecutor
+class Forgetful(InlineExecutor):
+    def __init__(self, room: int, *, times: int) -> None:
+        super().__init__(room)
+        self._times = times
+    slots = 3
+    def submit(self, batch):
+        for _ in range(self._times):
+            super().submit(batch)
+"""
+
+
+def test_a_class_of_the_users_own_trains_and_what_it_gives_back_twice_counts_once(
+    tmp_path: Path, undisturbed: Audit
+) -> None:
+    (tmp_path / "mine.py").write_text(FORGETFUL, encoding="utf-8")
+    chosen = ("executor=inline", "executor._target_=mine.Forgetful", "+executor.times=2")
+    output = completed(tmp_path, *SWEEP, *chosen, PYTHONPATH=f"{tmp_path}:{PROJECT}")
+    assert "3 at once" in output
+    audited(tmp_path, like=undisturbed)
+
+
+@pytest.mark.slow
+def test_the_default_sweep_has_the_same_bits_under_all_four_executors(tmp_path: Path, empty_database: Path) -> None:
+    pytest.importorskip("distributed", reason="needs: pip install distributed")
+    pytest.importorskip("submitit", reason="needs: pip install submitit")
+    if missing := missing_programs():
+        pytest.skip(f"needs Slurm (slurm-wlm, munge), found no {', '.join(missing)}")
+    audits = {}
+    with tempfile.TemporaryDirectory(prefix="slurm-") as nodes, slurm_cluster(Path(nodes)) as cluster:
+        for executor in ("processes", "inline", "dask", "slurm"):
+            folder = tmp_path / executor
+            folder.mkdir()
+            shutil.copy(empty_database, folder / "mlflow.db")
+            completed(folder, "-m", f"executor={executor}", **cluster.environment)
+            audits[executor] = audited(folder, jobs=180)
+    for executor, audit in audits.items():
+        assert differences(audit, audits["processes"]) == [], executor

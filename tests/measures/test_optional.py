@@ -1,0 +1,154 @@
+"""Optional measurements: numbers computed by hand, and runs that do not influence each other."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.measures import MEASURES, Moment, optional_measurements
+from pipeline.nn.arithmetic import ARITHMETICS, Array
+from pipeline.nn.losses import LOSSES
+from pipeline.nn.network import Architecture
+from pipeline.nn.problem import Task, split_of
+from pipeline.training.stack import stack_key, train_stack
+from tests.support.configurations import configuration
+
+OF_NETWORKS = [name for name in MEASURES if name != "separator"]
+# Sums of a dozen squares: each rounding moves them by 2**-53 of themselves.
+ROUNDING = {"rtol": 1e-14}
+INPUTS = np.array([[1.0, 2.0], [-1.0, 0.5], [3.0, -2.0]])
+TARGETS = np.array([[1.0], [0.0], [2.0]])
+
+
+def moment_of(architecture: Architecture, now: Sequence[Array], start: Sequence[Array] | None = None) -> Moment:
+    """A stack of one whose layers have the given blocks (fan_out, fan_in + 1), biases last."""
+    parameters, initial = (np.concatenate([block.ravel() for block in blocks])[None] for blocks in (now, start or now))
+    arithmetic = ARITHMETICS["blas"]
+    targets = TARGETS.repeat(architecture.widths[-1], axis=1)
+    split = split_of(INPUTS, targets, None, architecture, arithmetic)
+    loss = LOSSES["squared_error"](1)
+    return Moment(Task(architecture, arithmetic, loss, 0.0, 0, None, (0,), split, split), parameters, initial)
+
+
+RELU = Architecture((2, 2, 1), "relu", bias=True)
+FIRST = np.array([[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]])
+SECOND = np.array([[2.0, -1.0, 0.25]])
+
+
+def test_the_norm_counts_weights_and_no_biases() -> None:
+    measured = optional_measurements(["weight_norm"], moment_of(RELU, [FIRST, SECOND]))
+    assert measured.keys() == {"weights/norm"}
+    np.testing.assert_allclose(measured["weights/norm"], np.sqrt(1.0 + 4.0 + 9.0 + 4.0 + 1.0), **ROUNDING)
+
+
+def test_movement_is_the_largest_change_of_each_layer() -> None:
+    later = FIRST + np.array([[0.0, -0.5, 0.125], [0.25, 0.0, 0.0]])
+    measured = optional_measurements(["movement"], moment_of(RELU, [later, SECOND], [FIRST, SECOND]))
+    assert {key: values.item() for key, values in measured.items()} == {
+        "movement/weights1": 0.5, "movement/biases1": 0.125, "movement/weights2": 0.0, "movement/biases2": 0.0,
+    }  # fmt: skip
+
+
+def test_without_biases_only_weights_move() -> None:
+    logistic = Architecture((2, 1), None, bias=False)
+    measured = optional_measurements(["movement"], moment_of(logistic, [np.array([[1.0, 2.0]])], [np.zeros((1, 2))]))
+    assert {key: values.item() for key, values in measured.items()} == {"movement/weights1": 2.0}
+
+
+def test_balance_compares_incoming_and_outgoing_norms_with_those_of_the_start() -> None:
+    # Unit 1: 1 + 4 + 0.25 - 4 = 1.25, unit 2: 9 + 1 - 1 = 9. Later 2.25 and 9 + 1 - 9 = 1.
+    measured = optional_measurements(
+        ["balance"],
+        moment_of(RELU, [np.array([[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]]), np.array([[3.0**0.5, -3.0, 0.25]])],
+                  [FIRST, SECOND]),
+    )  # fmt: skip
+    assert measured.keys() == {"layer1/balance_drift"}
+    np.testing.assert_allclose(measured["layer1/balance_drift"], 8.0, **ROUNDING)
+
+
+def test_balance_covers_every_hidden_layer() -> None:
+    deep = Architecture((2, 2, 1, 1), "identity", bias=False)
+    start = [np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[1.0, 1.0]]), np.array([[1.0]])]
+    later = [start[0], start[1], np.array([[3.0]])]
+    measured = optional_measurements(["balance"], moment_of(deep, later, start))
+    assert {key: values.item() for key, values in measured.items()} == {
+        "layer1/balance_drift": 0.0, "layer2/balance_drift": 8.0,
+    }  # fmt: skip
+
+
+def test_mode_strengths_are_the_singular_values_from_end_to_end() -> None:
+    linear = Architecture((2, 3, 2), "identity", bias=False)
+    # From end to end [[0, 6], [-4, 0]]: each feature reaches one output, through one unit.
+    first, second = np.array([[2.0, 0.0], [0.0, 1.0], [0.0, 0.0]]), np.array([[0.0, -4.0, 9.0], [3.0, 0.0, 9.0]])
+    measured = optional_measurements(["mode_strengths"], moment_of(linear, [first, second]))
+    assert measured.keys() == {"modes/strength1", "modes/strength2"}
+    np.testing.assert_allclose(np.concatenate(list(measured.values())), [6.0, 4.0], **ROUNDING)
+
+
+def test_the_mirror_distance_is_that_of_the_loneliest_unit() -> None:
+    # Units (incoming, bias, outgoing): (1, 2, 1, 3), its mirror image, and (0, 0, 2, 0), nearest to the first.
+    units = np.array([[1.0, 2.0, 1.0], [-1.0, -2.0, -1.0], [0.0, 0.0, 2.0]])
+    architecture = Architecture((2, 3, 1), "tanh", bias=True)
+    lonely = moment_of(architecture, [units, np.array([[3.0, -3.0, 0.0, 9.0]])])
+    key = "symmetry/mirror_distance"
+    np.testing.assert_allclose(optional_measurements(["mirror_distance"], lonely)[key], np.sqrt(15.0))
+    pairs = moment_of(Architecture((2, 2, 1), "tanh", bias=True), [units[:2], np.array([[3.0, -3.0, 9.0]])])
+    assert optional_measurements(["mirror_distance"], pairs)[key].tolist() == [0.0]
+
+
+def test_layer_moments_are_mean_squares_over_units_and_examples() -> None:
+    measured = optional_measurements(["layer_moments"], moment_of(RELU, [FIRST, SECOND]))
+    pre_activation = INPUTS @ FIRST[:, :2].T + FIRST[:, 2]
+    activation = np.maximum(pre_activation, 0.0)
+    output = activation @ SECOND[:, :2].T + SECOND[:, 2]
+    output_delta = output - TARGETS  # of the squared error, half the square
+    delta = output_delta @ SECOND[:, :2] * (pre_activation > 0.0)
+    expected = {
+        "layer1/pre_activation_mean_square": pre_activation,
+        "layer1/activation_mean_square": activation,
+        "layer1/delta_mean_square": delta,
+        "layer2/pre_activation_mean_square": output,
+        "layer2/delta_mean_square": output_delta,
+    }
+    assert measured.keys() == expected.keys()
+    for key, values in expected.items():
+        np.testing.assert_allclose(measured[key], [(values**2).mean()], err_msg=key, **ROUNDING)
+
+
+def test_the_frequency_gap_is_the_largest_difference_between_a_probability_and_a_class_frequency() -> None:
+    labels = np.array([0, 1, 1])
+    logits = np.array([0.5, -0.25]) @ INPUTS.T + 0.125
+    arithmetic, architecture = ARITHMETICS["blas"], Architecture((2, 1), None, bias=True)
+    targets = labels[:, None].astype(float)
+    split = split_of(INPUTS, targets, labels, architecture, arithmetic)
+    parameters = np.array([[0.5, -0.25, 0.125], [0.0, 0.0, np.log(2.0)]])
+    task = Task(architecture, arithmetic, LOSSES["cross_entropy"](1), 0.0, 0, None, (0,), split, split)
+    measured = optional_measurements(["frequency_gap"], Moment(task, parameters, parameters))
+    probabilities = 1.0 / (1.0 + np.exp(-logits))
+    expected = [np.abs(probabilities - 2.0 / 3.0).max(), 0.0]
+    # The second run predicts 2/3 for every example.
+    np.testing.assert_allclose(measured["predictions/frequency_gap"], expected, rtol=1e-14, atol=1e-15)
+
+
+def test_a_run_measures_alike_alone_and_in_a_stack() -> None:
+    shared = {"measures": OF_NETWORKS, "training.steps": 30, "training.measure_at": 5, "data.limit": 200,
+              "model.hidden_units": [6, 5], "model.activation": "relu"}  # fmt: skip
+    stack = [configuration(shared | {"init": init, "seed": seed, "optimizer.learning_rate": rate})
+             for seed, (init, rate) in enumerate([("he_normal", 0.1), ("constant", 0.5), ("normal", 1e6)])]  # fmt: skip
+    assert len({stack_key(config) for config in stack}) == 1
+    for config, in_stack in zip(stack, train_stack(stack), strict=True):
+        (alone,) = train_stack([config])
+        assert alone.curves.keys() == in_stack.curves.keys()
+        for key, curve in alone.curves.items():
+            np.testing.assert_array_equal(curve, in_stack.curves[key], err_msg=key)
+
+
+def test_measuring_changes_no_bit_of_the_run() -> None:
+    short = {"training.steps": 30, "training.measure_at": 5, "data.limit": 200, "model.hidden_units": [6, 5]}
+    plain, measured = (train_stack([configuration(short | {"measures": names})])[0] for names in ([], OF_NETWORKS))
+    np.testing.assert_array_equal(plain.final, measured.final)
+    assert all(measured.curves[key] == curve for key, curve in plain.curves.items())
+    assert {"weights/norm", "movement/biases3"} < measured.curves.keys() - plain.curves.keys()
+
+
+def test_runs_with_other_measures_train_apart() -> None:
+    assert stack_key(configuration({"measures": ["balance"]})) != stack_key(configuration())

@@ -1,0 +1,145 @@
+"""Activation functions against SciPy's special functions, their derivatives against central differences."""
+
+from math import pi, sqrt
+
+import numpy as np
+import pytest
+from scipy import special, stats
+
+from pipeline.nn.activations import ACTIVATIONS, LEAKY_RELU_SLOPE, sigmoid
+from pipeline.nn.arithmetic import Array
+
+REFERENCES = {
+    "tanh": lambda s: (np.exp(s) - np.exp(-s)) / (np.exp(s) + np.exp(-s)),
+    "sigmoid": special.expit,
+    "relu": lambda s: np.where(s > 0.0, s, 0.0),
+    "leaky_relu": lambda s: np.where(s > 0.0, s, LEAKY_RELU_SLOPE * s),
+    "softplus": lambda s: np.log1p(np.exp(s)),
+    "gelu": lambda s: s * stats.norm.cdf(s),
+    "identity": lambda s: s,
+}
+KINKED = ("relu", "leaky_relu")
+# (g, g') as S tends to -infinity and to +infinity; g as a factor of S where it grows.
+LIMITS = {
+    "tanh": ((-1.0, 0.0), (1.0, 0.0)),
+    "sigmoid": ((0.0, 0.0), (1.0, 0.0)),
+    "relu": ((0.0, 0.0), (1000.0, 1.0)),
+    "leaky_relu": ((-1000.0 * LEAKY_RELU_SLOPE, LEAKY_RELU_SLOPE), (1000.0, 1.0)),
+    "softplus": ((0.0, 0.0), (1000.0, 1.0)),
+    "gelu": ((0.0, 0.0), (1000.0, 1.0)),
+    "identity": ((-1000.0, 1.0), (1000.0, 1.0)),
+}
+
+
+def applied(name: str, pre_activation: Array) -> Array:
+    out = np.full_like(pre_activation, np.nan)
+    ACTIVATIONS[name].function(pre_activation, out)
+    return out
+
+
+def derivative(name: str, pre_activation: Array) -> Array:
+    slope = np.full_like(pre_activation, np.nan)
+    ACTIVATIONS[name].derivative(pre_activation, applied(name, pre_activation), slope)
+    return slope
+
+
+def pre_activations() -> Array:
+    """(R, units, n) values in -8 ... 8, none within 1e-3 of the kink of the rectifiers."""
+    values = np.random.default_rng(0).uniform(1e-3, 8.0, (3, 5, 40))
+    return values * np.where(np.arange(40) % 2, 1.0, -1.0)
+
+
+def test_every_activation_has_a_reference() -> None:
+    assert set(REFERENCES) == set(LIMITS) == set(ACTIVATIONS)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_values_equal_the_closed_form(name: str) -> None:
+    values = pre_activations()
+    before = values.copy()
+    # Both sides round a handful of operations; at S = -8 the closed forms lose digits to cancellation, not units.
+    np.testing.assert_allclose(applied(name, values), REFERENCES[name](values), rtol=1e-13, atol=1e-15)
+    np.testing.assert_array_equal(values, before)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_derivative_equals_central_differences(name: str) -> None:
+    values, half_step = pre_activations(), 1e-5
+    differences = (applied(name, values + half_step) - applied(name, values - half_step)) / (2.0 * half_step)
+    # Truncation is half_step**2 / 6 * g''' < 2e-11; rounding is 2**-53 * 8 / half_step < 1e-10.
+    np.testing.assert_allclose(derivative(name, values), differences, rtol=0.0, atol=2e-10)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_the_derivative_may_take_the_place_of_the_pre_activation(name: str) -> None:
+    values = pre_activations()
+    in_place = values.copy()
+    ACTIVATIONS[name].derivative(in_place, applied(name, values), in_place)
+    assert in_place.tobytes() == derivative(name, values).tobytes()
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_boundedness_is_declared_truly(name: str) -> None:
+    values = np.concatenate([pre_activations().ravel(), [-1000.0, 1000.0]]).reshape(1, 1, -1)
+    assert bool((np.abs(applied(name, values)) <= 1.0).all()) == ACTIVATIONS[name].bounded
+
+
+@pytest.mark.parametrize("name", KINKED)
+def test_derivative_at_the_kink_is_that_from_the_left(name: str) -> None:
+    zero = np.zeros((1, 1, 1))
+    assert applied(name, zero).item() == 0.0
+    # PyTorch's choice; the theory's dead units at S = 0 rest on it.
+    assert derivative(name, zero).item() == {"relu": 0.0, "leaky_relu": LEAKY_RELU_SLOPE}[name]
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_extreme_inputs_reach_the_limits_without_overflow(name: str) -> None:
+    extremes = np.array([[[-1000.0, 1000.0]]])
+    values, slopes = applied(name, extremes), derivative(name, extremes)
+    for place, (value, slope) in enumerate(LIMITS[name]):
+        # Beyond S = 1000 what is missing to the limit is below exp(-1000), far below the smallest float.
+        assert values[0, 0, place] == value
+        assert slopes[0, 0, place] == slope
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_oddness_is_declared_truly_and_exact(name: str) -> None:
+    values = pre_activations()
+    # Bit for bit: mirrored units must stay mirrored for ever.
+    assert np.array_equal(applied(name, -values), -applied(name, values)) == ACTIVATIONS[name].odd
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_equal_units_stay_equal_wherever_they_stand(name: str) -> None:
+    # With 599 examples each of the 37 units starts in another lane of a vector register, and some end in its rest.
+    units = np.tile(pre_activations().reshape(1, 1, -1)[:, :, 1:], (1, 37, 1))
+    for result in (applied(name, units), derivative(name, units)):
+        assert (result == result[:, :1]).all()
+
+
+def test_sigmoid_is_accurate_near_zero_and_bounded_far_away() -> None:
+    values = np.concatenate([np.linspace(-30.0, 30.0, 601), [-1000.0, 1000.0]])
+    # (1 + tanh) / 2 has an absolute, not a relative error of a unit of 2**-53 in the lower tail.
+    np.testing.assert_allclose(sigmoid(values), special.expit(values), rtol=0.0, atol=2.0**-52)
+    assert ((sigmoid(values) >= 0.0) & (sigmoid(values) <= 1.0)).all()
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu"])
+def test_gains_of_the_rectifiers_keep_the_second_moment(name: str) -> None:
+    # gain**2 * E[g(z)**2] = 1 for a standard normal z, by Gauss-Hermite quadrature of the half-lines' symmetric sum.
+    nodes, weights = np.polynomial.hermite_e.hermegauss(20)
+    both_signs = applied(name, nodes) ** 2 + applied(name, -nodes) ** 2
+    second_moment = float(weights @ both_signs) / 2.0 / sqrt(2.0 * pi)
+    gain = ACTIVATIONS[name].gain
+    assert gain is not None
+    # The integrand is a polynomial of degree 2, which the quadrature integrates exactly up to rounding.
+    assert gain**2 * second_moment == pytest.approx(1.0, rel=1e-12)
+
+
+def test_gains_equal_those_of_pytorch() -> None:
+    init = pytest.importorskip("torch.nn.init", reason="PyTorch is not installed (extra: reference)")
+    names = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "relu", "leaky_relu": "leaky_relu", "identity": "linear"}
+    for name, pytorch_name in names.items():
+        # Both are one square root or one quotient of the same numbers.
+        assert ACTIVATIONS[name].gain == pytest.approx(init.calculate_gain(pytorch_name), rel=1e-15)
+    assert {name for name, activation in ACTIVATIONS.items() if activation.gain is not None} == set(names)

@@ -1,0 +1,98 @@
+"""How command lines end, run in this process up to the point where the tracking store is opened."""
+
+import io
+import logging
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck
+
+from pipeline.executors import processes
+from pipeline.run import main
+from pipeline.tracking.sweeps import launch as _launch
+from pipeline.tracking.tracker import tracker as tracking
+
+CHEAP: dict[str, Any] = {
+    "deadline": None, "database": None, "derandomize": True, "suppress_health_check": list(HealthCheck),
+}  # fmt: skip
+LONGEST = 60.0
+"""Seconds after which a command counts as hanging, on a busy machine too."""
+
+
+class Checked(BaseException):
+    """All checks are passed: here the tracking store would be opened."""
+
+
+class HangError(BaseException):
+    """A command takes too long."""
+
+
+@contextmanager
+def limited_time() -> Iterator[None]:
+    def stop(signum: int, frame: FrameType | None) -> None:
+        raise HangError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, LONGEST)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def logging_put_back() -> Iterator[None]:
+    """Hydra sets up logging anew in every command."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        for handler in root.handlers:
+            if handler not in handlers:
+                handler.close()
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        for logger in logging.Logger.manager.loggerDict.values():
+            if isinstance(logger, logging.Logger):
+                logger.disabled = False
+
+
+class NoTracker:
+    """Stands where the tracking store is opened."""
+
+    def __init__(self, experiment_name: str) -> None:
+        raise Checked
+
+
+def ending_of(folder: Path, arguments: list[str], *, tracks: bool = False) -> tuple[str, str]:
+    """How a command line ends: "checked", "done" or "refused", and what it says on standard error."""
+    errors, output = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, logging_put_back(), warnings.catch_warnings(), limited_time():
+        warnings.simplefilter("ignore")
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["run.py", *arguments])
+        patch.setenv("HYDRA_FULL_ERROR", "0")
+        patch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
+        patch.setattr(processes, "cores", lambda: 1)
+        if not tracks:
+            for module in (tracking, _launch):
+                patch.setattr(module, "Tracker", NoTracker)
+        with redirect_stderr(errors), redirect_stdout(output):
+            try:
+                main()
+            except Checked:
+                return "checked", errors.getvalue()
+            except SystemExit as end:
+                if isinstance(end.code, str):
+                    errors.write(end.code)
+                return ("refused" if end.code else "done"), errors.getvalue()
+    return "done", errors.getvalue()

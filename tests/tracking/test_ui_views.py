@@ -1,0 +1,305 @@
+"""The prepared views of a sweep: what the tags of the experiment hold, decoded as the MLflow UI does it."""
+
+import argparse
+import base64
+import json
+import logging
+import re
+import shlex
+import shutil
+import zlib
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+from mlflow.utils.search_utils import SearchUtils
+from mlflow.utils.validation import MAX_EXPERIMENT_TAG_KEY_LENGTH, MAX_EXPERIMENT_TAG_VAL_LENGTH
+
+from analysis.claims.source_text import claims_of
+from analysis.page.page import rendered_page
+from analysis.tracked.load import load_tables
+from pipeline import names
+from pipeline.addresses import ui_command
+from pipeline.sweep.summary import next_steps
+from pipeline.tracking.tracker import Tracker
+from pipeline.tracking.tracker import tracker as tracking
+from pipeline.tracking.ui_views import LISTED_SWEEPS, Child, shared_views, unlisted_views
+
+PARENT = "0123456789abcdef0123456789abcdef"
+SWEPT = ("model", "init", "optimizer.learning_rate", "seed")
+COMMON = {names.LOSS_TRAIN, names.LOSS_TEST, names.ACCURACY_TEST}
+METRICS = {"mlp": COMMON | {names.DISTANCE, names.DISTINCT_UNITS}, "logistic": COMMON | {names.OPTIMUM_GAP}}
+
+
+def child(metrics: set[str] | None = None, **params: str) -> Child:
+    """A run; a double underscore in a key stands for a dot."""
+    known = METRICS[params.get("model", "mlp")] if metrics is None else metrics
+    return Child({key.replace("__", "."): value for key, value in params.items()}, known)
+
+
+def grid(*models: str) -> list[Child]:
+    """Runs of all combinations; the first one is the best."""
+    combinations = product(models, ("normal", "constant"), ("1.0", "0.1"), ("0", "1", "2"))
+    return [
+        child(model=model, init=init, optimizer__learning_rate=rate, seed=seed)
+        for model, init, rate, seed in combinations
+    ]
+
+
+def decoded(value: str) -> Any:
+    """The state behind ``deflate;``."""
+    assert value.startswith("deflate;")
+    return json.loads(zlib.decompress(base64.b64decode(value.removeprefix("deflate;"), validate=True)))
+
+
+def states(tags: dict[str, str]) -> dict[str, Any]:
+    """View -> decoded state."""
+    return {key.rpartition("-")[2]: decoded(json.loads(value)["state"]) for key, value in tags.items()}
+
+
+def conditions(state: dict[str, Any]) -> list[tuple[str, str]]:
+    """The filter as (key, value), read by MLflow's own parser."""
+    parsed = SearchUtils.parse_search_filter(state["searchFilter"])
+    assert {condition["comparator"] for condition in parsed} == {"="}
+    return [(condition["key"], condition["value"]) for condition in parsed]
+
+
+def test_the_tags_are_what_the_links_ask_for() -> None:
+    tags = shared_views(PARENT, SWEPT, grid("mlp"), created_ms=7)
+    assert list(tags) == ["mlflow.sharedViewState.sweep-01234567-runs", "mlflow.sharedViewState.sweep-01234567-curves"]
+    held = {"runs": "all 12 runs", "curves": "6 of 12 runs, mlp, learning_rate 1.0"}
+    for (key, value), view in zip(tags.items(), ("runs", "curves"), strict=True):
+        envelope = json.loads(value)
+        assert envelope.keys() == {"name", "createdAt", "state"}
+        assert (envelope["name"], envelope["createdAt"]) == (f"{view}: {held[view]} (sweep 01234567)", 7)
+        shared = f"viewStateShareKey={key.removeprefix('mlflow.sharedViewState.')}&workflowType=machine_learning"
+        link = names.view_links("3", PARENT, "http://host:1")[view]
+        assert link.startswith(f"http://host:1/#/experiments/3/runs?{shared}")
+        assert link.endswith("&compareRunsMode=CHART") == (view == "curves")
+
+
+def test_the_table_holds_all_runs_of_the_sweep_lowest_test_loss_first() -> None:
+    runs = states(shared_views(PARENT, SWEPT, grid("mlp", "logistic")))["runs"]
+    assert conditions(runs) == [(names.PARENT_TAG, PARENT)]
+    assert (runs["orderByKey"], runs["orderByAsc"]) == ("metrics.`loss/test`", True)
+    assert runs["selectedColumns"] == [
+        "params.`model`", "params.`init`", "params.`optimizer.learning_rate`", "params.`seed`",
+        "metrics.`loss/test`", "metrics.`accuracy/test`", "metrics.`symmetry/distance`",
+        "metrics.`symmetry/distinct_units`", "metrics.`optimum/gap`", "tags.`diverged`",
+    ]  # fmt: skip
+    assert runs["columnOrder"][2:] == runs["selectedColumns"]
+    assert list(runs["columnWidths"]) == runs["columnOrder"]
+    assert "groupBy" not in runs
+
+
+def test_without_a_test_part_the_training_loss_ranks_and_what_is_swept_is_shown() -> None:
+    children = [
+        child({names.LOSS_TRAIN, names.DISTANCE}, arithmetic=arithmetic, model__hidden_units=units)
+        for arithmetic in ("exact", "blas")
+        for units in ("[8]", "[10]")
+    ]
+    views = states(shared_views(PARENT, ("arithmetic", "model.hidden_units"), children))
+    assert views["runs"]["orderByKey"] == "metrics.`loss/train`"
+    assert views["runs"]["selectedColumns"] == [
+        "params.`arithmetic`", "params.`model.hidden_units`", "metrics.`loss/train`", "metrics.`symmetry/distance`",
+        "tags.`diverged`",
+    ]  # fmt: skip
+    assert charted(views["curves"]) == ["loss/train", "symmetry/distance"]
+    assert grouped_by(views["curves"]) == ["arithmetic", "model.hidden_units"]
+    assert conditions(views["curves"]) == [(names.PARENT_TAG, PARENT)]
+
+
+def charted(state: dict[str, Any]) -> list[str]:
+    assert {chart["lineSmoothness"] for chart in state["compareRunCharts"]} == {0}
+    return [chart["metricKey"] for chart in state["compareRunCharts"]]
+
+
+def grouped_by(state: dict[str, Any]) -> list[str]:
+    assert {key["mode"] for key in state["groupBy"]["groupByKeys"]} == {"param"}
+    return [key["groupByData"] for key in state["groupBy"]["groupByKeys"]]
+
+
+@pytest.mark.parametrize(("best", "own"), [("mlp", names.DISTANCE), ("logistic", names.OPTIMUM_GAP)])
+def test_the_curves_compare_initialisations_at_the_model_and_rate_of_the_best_run(best: str, own: str) -> None:
+    other = {"mlp": "logistic", "logistic": "mlp"}[best]
+    curves = states(shared_views(PARENT, SWEPT, grid(best, other)))["curves"]
+    assert conditions(curves) == [(names.PARENT_TAG, PARENT), ("model", best), ("optimizer.learning_rate", "1.0")]
+    assert grouped_by(curves) == ["init", "model"]
+    assert curves["groupsExpanded"] == {
+        f"param.init.constant,param.model.{best}": False, f"param.init.normal,param.model.{best}": False
+    }  # fmt: skip
+    assert charted(curves) == [names.LOSS_TRAIN, names.LOSS_TEST, own, names.ACCURACY_TEST]
+    assert curves["orderByKey"] == "params.`seed`"
+
+
+@pytest.mark.parametrize("path", ["o'clock.csv", 'say "a".csv', "a and b = c.csv", "`back`.csv", "ä %.csv"])
+def test_a_filter_carries_quotes_and_other_signs(path: str) -> None:
+    children = [child(data__path=path, init="zeros"), child(data__path="other.csv", init="zeros")]
+    curves = states(shared_views(PARENT, ("data.path", "init"), children))["curves"]
+    assert conditions(curves) == [(names.PARENT_TAG, PARENT), ("data.path", path)]
+
+
+def test_a_value_that_no_filter_can_hold_is_left_out() -> None:
+    children = [child(data__path="a'b\".csv", init="zeros")]
+    curves = states(shared_views(PARENT, ("data.path", "init"), children))["curves"]
+    assert conditions(curves) == [(names.PARENT_TAG, PARENT)]
+
+
+def test_keys_that_are_not_tracked_change_nothing() -> None:
+    with_hydras_own = shared_views(PARENT, ("hydra.verbose", *SWEPT), grid("mlp"))
+    assert with_hydras_own == shared_views(PARENT, SWEPT, grid("mlp"))
+
+
+def test_the_names_say_how_many_runs_a_view_leaves_out() -> None:
+    """Those at another rate or of another model, and those that another sweep had tracked before."""
+    children = [*grid("mlp", "logistic"), *(run._replace(is_own=False) for run in grid("mlp"))]
+    tags = shared_views(PARENT, SWEPT, children)
+    names_of_views = [json.loads(value)["name"].partition(" (sweep")[0] for value in tags.values()]
+    assert names_of_views == ["runs: 24 of 36 runs", "curves: 6 of 36 runs, mlp, learning_rate 1.0"]
+    (section,) = states(tags)["curves"]["compareRunSections"]
+    assert section["name"] == "6 of 36 runs, mlp, learning_rate 1.0"
+
+
+def test_without_a_swept_key_the_usual_columns_tell_the_runs_apart() -> None:
+    views = states(shared_views(PARENT, (), grid("mlp")[:1]))
+    assert views["runs"]["selectedColumns"][:4] == [f"params.`{key}`" for key in SWEPT]
+    assert grouped_by(views["curves"]) == ["init", "model"]
+
+
+def test_the_same_runs_give_the_same_bytes() -> None:
+    metrics = sorted(METRICS["mlp"])
+    first, second = (
+        shared_views(PARENT, SWEPT, [Child(dict(run.params), keys) for run in grid("mlp")], created_ms=1)
+        for keys in (metrics, metrics[::-1])
+    )
+    assert first == second
+
+
+def test_a_large_sweep_fits_into_a_tag() -> None:
+    """As many groups as the UI loads runs, with long names that share little."""
+    schemes = [f"scheme_{number * 7919 % 100_003}" for number in range(100)]
+    tags = shared_views(PARENT, ("init",), [child(model="mlp", init=scheme) for scheme in schemes])
+    assert len(states(tags)["curves"]["groupsExpanded"]) == 100
+    for key, value in tags.items():
+        assert len(key) <= MAX_EXPERIMENT_TAG_KEY_LENGTH
+        assert len(value) <= MAX_EXPERIMENT_TAG_VAL_LENGTH
+
+
+def sweeps(count: int) -> dict[str, str]:
+    """Tags of several sweeps, the oldest first; a sweep's id does not tell its age."""
+    return {
+        key: value
+        for number in range(count)
+        for key, value in shared_views(f"{97 * number % 100:08d}", SWEPT, grid("mlp"), created_ms=number).items()
+    }
+
+
+def test_ten_sweeps_stay_in_the_menu() -> None:
+    assert unlisted_views(sweeps(LISTED_SWEEPS)) == {}
+
+
+def test_older_sweeps_leave_the_menu_and_keep_their_links() -> None:
+    own = {"mlflow.sharedViewState.mine": json.dumps({"name": "mine", "createdAt": 0, "state": "deflate;"})}
+    tags = sweeps(LISTED_SWEEPS + 2) | own | {names.NOTE_TAG: "not JSON"}
+    unlisted = unlisted_views(tags)
+    oldest = [key for number in (0, 97) for key in tags if key.startswith(f"mlflow.sharedViewState.sweep-{number:08d}")]
+    assert sorted(unlisted) == sorted(oldest)
+    assert len(unlisted) == 4
+    for key, value in unlisted.items():
+        assert value == json.loads(tags[key])["state"]
+        assert decoded(value)["orderByAsc"]
+    assert unlisted_views(tags | unlisted) == {}
+
+
+def test_a_sweep_with_an_overridden_view_is_as_new_as_that_view() -> None:
+    tags = sweeps(LISTED_SWEEPS + 1)
+    oldest = next(iter(tags))
+    tags[oldest] = json.dumps(json.loads(tags[oldest]) | {"createdAt": 1000})
+    assert {key[-13:-5] for key in unlisted_views(tags) if key.endswith("-runs")} == {f"{97:08d}"}
+
+
+@pytest.fixture
+def tracker(tmp_path: Path, tracking_to: None) -> Tracker:
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    return Tracker("tests")
+
+
+def test_a_store_that_refuses_the_views_costs_a_warning(
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("read-only\nsecond line")
+
+    client = MlflowClient()
+    experiment = client.get_experiment_by_name("tests")
+    assert experiment is not None
+    parent = client.create_run(experiment.experiment_id).info.run_id
+    links = tracker.share_views(parent, SWEPT, [])
+    assert links == names.view_links(experiment.experiment_id, parent)
+    tags = client.get_experiment(experiment.experiment_id).tags
+    assert {names.view_tag(parent, view) for view in links} <= set(tags)
+
+    monkeypatch.setattr(MlflowClient, "set_experiment_tag", refuse)
+    monkeypatch.setattr(tracking, "get_tracking_uri", lambda: "https://runs.example.org")
+    with caplog.at_level(logging.WARNING):
+        links = tracker.share_views(parent, SWEPT, [])
+    # A server's runs are not where a bare ``mlflow ui`` shows them.
+    assert links == {"runs": f"https://runs.example.org/#/experiments/{experiment.experiment_id}/runs"}
+    assert [record.getMessage() for record in caplog.records] == [
+        "The views in the MLflow UI are missing (read-only); the sweep's next start prepares them"
+    ]
+
+
+def test_a_sweep_prints_its_links_and_the_report_repeats_them(
+    swept: tuple[Path, str], tmp_path: Path, tracking_to: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(swept[0] / "mlflow.db", tmp_path)
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    printed = dict(re.findall(r"^  (\w+) +(http\S+)$", swept[1], flags=re.MULTILINE))
+    tables = load_tables("symmetry")
+    assert tables.parent is not None
+    assert printed == names.view_links(tables.experiment_id, tables.parent)
+    assert tables.views == {f"{view} of the newest sweep": link for view, link in printed.items()}
+    page = rendered_page(tables, claims_of(tables), [])
+    for link in printed.values():
+        assert f'href="{link.replace("&", "&amp;")}"' in page
+    # Only what is in the folder of the page's reader is found without its name.
+    assert f"(<code>{ui_command(mlflow.get_tracking_uri())}</code>, in the same folder)" in page
+    monkeypatch.chdir(tmp_path)
+    assert load_tables("symmetry").ui_command == "mlflow ui"
+
+    MlflowClient().delete_experiment_tag(tables.experiment_id, names.view_tag(tables.parent, names.CURVES_VIEW))
+    assert list(load_tables("symmetry").views) == ["runs of the newest sweep"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "secret", "command"),
+    [
+        ("sqlite:///mlflow.db", "", "mlflow ui --backend-store-uri {folder}/mlflow.db"),
+        ("sqlite:////srv/my lab/it's.db", "", """mlflow ui --backend-store-uri 'sqlite:////srv/my lab/it'"'"'s.db'"""),
+        ("postgresql://host/lab", "", "mlflow ui --backend-store-uri postgresql://host/lab"),
+        ("postgresql://me:secret@host/lab", "", "mlflow ui --backend-store-uri postgresql://host/lab"),
+        ("postgresql://me:secret@host/lab", "set", 'mlflow ui --backend-store-uri "$MLFLOW_TRACKING_URI"'),
+        ("http://runs.example.org", "", None),
+    ],
+)
+def test_the_command_opens_this_store_from_any_folder_and_tells_no_password(
+    uri: str, secret: str, command: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri if secret else "")
+    folder = f"sqlite:///{tmp_path}"
+    assert ui_command(uri) == (command and command.format(folder=folder))
+
+
+@pytest.mark.parametrize("name", ["symmetry", "my lab", "it's", "-x", "a;b", "$HOME", "ä/ö"])
+def test_the_printed_command_of_the_report_survives_the_shell(name: str) -> None:
+    printed = next_steps(name, "https://runs.example.org", {"runs": "LINK"}).splitlines()
+    assert printed[1:-1] == ["  runs  LINK"]
+    report, *arguments = shlex.split(printed[-1].partition(": ")[2].partition(" -m ")[2])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--experiment")
+    assert (report, parser.parse_args(arguments).experiment) == ("analysis.report", name)
