@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from pipeline.errors import StoreLostError
-from pipeline.system.signals import Interrupted, uninterrupted
+from pipeline.system.signals import Interrupted, pause
 from pipeline.tracking.journal import Journal
 from pipeline.tracking.records import Record
 from pipeline.tracking.store.opening import first_line
@@ -36,16 +36,16 @@ def with_room(write: Callable[[], Result]) -> Result:
     Raises:
         OSError: anything else went wrong, or it is still full after ``patience`` seconds.
     """
-    deadline, pause = time.monotonic() + patience(), FIRST_PAUSE
+    deadline, seconds = time.monotonic() + patience(), FIRST_PAUSE
     while True:
         try:
             return write()
         except OSError as error:
             if error.errno not in NO_ROOM or time.monotonic() >= deadline:
                 raise
-            log.warning(f"{error.filename}: {error.strerror}; the sweep pauses for {pause:g} s")
-        time.sleep(pause)
-        pause = min(2.0 * pause, LONGEST_PAUSE)
+            log.warning(f"{error.filename}: {error.strerror}; the sweep pauses for {seconds:g} s")
+        pause(seconds)
+        seconds = min(2.0 * seconds, LONGEST_PAUSE)
 
 
 class Delivery:
@@ -71,8 +71,7 @@ class Delivery:
         if journal is not None and not self._brought(journal):
             return self._kept(records, journal)
         try:
-            with uninterrupted():
-                return self._write(records)
+            return self._write(records)
         except Interrupted:
             # Whether the store has taken them is unknown; what it has twice is found at the end.
             if journal is not None:
@@ -113,9 +112,8 @@ class Delivery:
     def _write_waiting(self, journal: Journal) -> None:
         brought = 0
         for path, records in journal.entries():
-            with uninterrupted():
-                self._write(records)
-                journal.remove(path)
+            self._write(records)
+            journal.remove(path)
             brought += len(records)
         self._is_back(f"; {brought} waiting results are tracked")
 
@@ -135,7 +133,7 @@ class Delivery:
                 if time.monotonic() >= deadline:
                     raise StoreLostError(f"the tracking store does not answer: {first_line(error)}") from error
                 self._is_lost(error)
-                time.sleep(max(0.0, min(self._next_try, deadline) - time.monotonic()))
+                pause(max(0.0, min(self._next_try, deadline) - time.monotonic()))
 
     def _is_back(self, news: str = "") -> None:
         if self._next_try:
