@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 from threadpoolctl import threadpool_limits
 
 from analysis.audit import Audit
-from pipeline.system.signals import Interrupted, interruptible
+from pipeline.system.signals import Interrupted, handle_signals
 from tests.support.command_line import command
 from tests.support.sweeps import audited, completed
 
@@ -77,7 +77,7 @@ def handlers() -> Iterator[None]:
     def end(interrupted: Interrupted) -> NoReturn:
         raise interrupted
 
-    with interruptible(end):
+    with handle_signals(end):
         yield
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.base import Container, Node
 
-from pipeline.compose.cache import CachedComposition, current_hydra_kept
+from pipeline.compose.cache import CachedComposition, keep_current_hydra
 from pipeline.compose.jobs import checked_configs
 from pipeline.compose.resolve import resolved_values
 from pipeline.errors import InputError
@@ -117,7 +117,7 @@ def compared(composition: CachedComposition, loader: ConfigLoaderImpl, master: D
     if (sections := composition.sections(overrides)) is not None:
         task = OmegaConf.masked_copy(expected, [str(key) for key in expected if key != "hydra"])
         assert "".join(section.text for section in sections) == OmegaConf.to_yaml(task)
-    with current_hydra_kept():
+    with keep_current_hydra():
         expected_values, complaint = attempt(resolved_values, running(expected, 3))
     assert attempt(composition.values, 3, overrides) == (expected_values, complaint)
     return "composed" if sections is None else "composed in sections"

@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.executors import processes
 from pipeline.executors.batch import Batch, Failure
-from pipeline.executors.interface import TRIES, opened_executor
+from pipeline.executors.interface import TRIES, open_executor
 from pipeline.executors.processes import ProcessExecutor
 from pipeline.system.signals import Interrupted, stoppable
 from pipeline.training.stack import RunResult, train_stack
@@ -84,7 +84,7 @@ def test_a_worker_that_is_only_starting_hears_no_signal(signum: signal.Signals) 
 
 
 @pytest.mark.usefixtures("handlers")
-@pytest.mark.parametrize("place", ["deaf_children", "wait", "_Worker.done", "_Worker.close"])
+@pytest.mark.parametrize("place", ["block_signals", "wait", "_Worker.done", "_Worker.close"])
 def test_an_interruption_loses_no_result_and_forgets_no_worker(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     """Wherever it comes: while a worker starts, while results are waited for or collected, while workers are ended."""
     monkeypatch.setattr("pipeline.system.signals.PATIENCE", 300.0)
@@ -100,7 +100,7 @@ def test_an_interruption_loses_no_result_and_forgets_no_worker(monkeypatch: pyte
     returned: list[Batch] = []
 
     def trained_and_closed() -> None:
-        with opened_executor(configuration({"executor": "processes", "executor.workers": 2}).executor, 2) as executor:
+        with open_executor(configuration({"executor": "processes", "executor.workers": 2}).executor, 2) as executor:
             for job, config in enumerate(jobs(2)):
                 executor.submit(Batch((job,), (config,)))
             workers.extend(each for one in executor._workers for each in one._pool._processes.values())  # type: ignore[attr-defined]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import InputError
+from pipeline.sweep import grid
 from pipeline.system import memory
-from pipeline.tracking.sweeps import grid as _grid
 from pipeline.training.checks import check_against_data
 from pipeline.training.loop import batching as cache_fit
 from pipeline.training.loop import footprint
@@ -133,7 +133,7 @@ def test_a_sweep_of_more_jobs_than_memory_can_list_is_refused(monkeypatch: pytes
     footprint.check_jobs({"seed": 1000, "init": 100})
     with pytest.raises(InputError, match=r"^seed: .* got 10000 values, in a sweep of 1000000 jobs, .* about 5.35 GB$"):
         footprint.check_jobs({"seed": 10_000, "init": 100})
-    assert _grid.check_jobs is footprint.check_jobs
+    assert grid.check_jobs is footprint.check_jobs
 
 
 def test_workers_and_stacks_are_as_many_as_memory_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
