@@ -51,7 +51,7 @@ class _Outliving:
 
 
 @contextmanager
-def outliving_readers() -> Iterator[None]:
+def ignore_broken_pipes() -> Iterator[None]:
     """A context in which nothing that happens to standard output or standard error stops the work.
 
     Raises:

@@ -1,6 +1,5 @@
 """Tags of runs and of parent runs: versions, machine and code that decide the bits; what a sweep asks."""
 
-import json
 import platform
 import subprocess
 from collections.abc import Sequence
@@ -9,15 +8,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from mlflow.data.numpy_dataset import from_numpy
-from mlflow.entities import DatasetInput
 from threadpoolctl import threadpool_info
 
 import pipeline
 from pipeline import names
 from pipeline.config.schema import Config
 from pipeline.system.process_identity import this_driver
-from pipeline.training.datasets import dataset_of
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -85,17 +81,3 @@ def parent_tags(configs: Sequence[Config], swept_keys: Sequence[str], command: s
             names.PREDICTS_TAG: question.predicts,
         }
     return tags
-
-
-def dataset_inputs(configs: Sequence[Config]) -> list[DatasetInput]:
-    """Each data set of the jobs once."""
-    distinct = {json.dumps(config.composed()["data"]): config.data for config in configs}.values()
-    return [
-        DatasetInput(
-            from_numpy(
-                dataset.train_inputs, targets=dataset.train_labels, name=dataset.name, digest=dataset.digest
-            )._to_mlflow_entity(),
-            tags=[],
-        )
-        for dataset in map(dataset_of, distinct)
-    ]

@@ -19,7 +19,7 @@ from pipeline.system.process_identity import driver_of, is_another, is_gone, thi
 from pipeline.tracking.records import Record
 from pipeline.tracking.store import queries as tracked_runs
 from pipeline.tracking.store.api_writer import PublicCalls
-from pipeline.tracking.store.cleanup import close_leftovers, close_unended, remove_repeated
+from pipeline.tracking.store.cleanup import close_leftovers, close_unended, delete_repeated_runs
 from pipeline.tracking.store.queries import begun_sweep
 from pipeline.tracking.tracker import Tracker
 from tests.support.configurations import configuration
@@ -132,10 +132,10 @@ def test_of_repeated_runs_the_oldest_stays_and_what_was_trained_again_on_purpose
         finished(8, "a", "more", rerun=True), finished(9, "b"), finished(10, "b"),
     ]  # fmt: skip
     run_ids = PublicCalls(client, experiment).write(records)
-    kept = remove_repeated(client, experiment, "a")
+    kept = delete_repeated_runs(client, experiment, "a")
     assert [run.run_id for run in kept] == [run_ids[number] for number in (1, 3, 4, 5, 7)]
     assert statuses(store).keys() == {run_ids[number] for number in (1, 3, 4, 5, 7, 8, 9)}
-    assert [run.run_id for run in remove_repeated(client, experiment)][-1] == run_ids[8]
+    assert [run.run_id for run in delete_repeated_runs(client, experiment)][-1] == run_ids[8]
     assert statuses(store).keys() == {run_ids[number] for number in (1, 3, 4, 5, 7, 8)}
 
 
@@ -156,7 +156,7 @@ def test_a_run_that_comes_on_two_pages_because_others_track_is_not_taken_for_two
         return page
 
     monkeypatch.setattr(client, "search_runs", with_newer)
-    remove_repeated(client, experiment)
+    delete_repeated_runs(client, experiment)
     assert statuses(store).keys() == set(run_ids)
 
 

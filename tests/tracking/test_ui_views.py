@@ -21,11 +21,11 @@ from mlflow.utils.validation import MAX_EXPERIMENT_TAG_KEY_LENGTH, MAX_EXPERIMEN
 from analysis.claims.source_text import claims_of
 from analysis.page.page import rendered_page
 from analysis.tracked.load import load_tables
-from pipeline import names
+from pipeline import addresses, names
 from pipeline.addresses import ui_command
 from pipeline.sweep.summary import next_steps
+from pipeline.tracking import tracker as tracking
 from pipeline.tracking.tracker import Tracker
-from pipeline.tracking.tracker import tracker as tracking
 from pipeline.tracking.ui_views import LISTED_SWEEPS, Child, shared_views, unlisted_views
 
 PARENT = "0123456789abcdef0123456789abcdef"
@@ -76,7 +76,7 @@ def test_the_tags_are_what_the_links_ask_for() -> None:
         assert envelope.keys() == {"name", "createdAt", "state"}
         assert (envelope["name"], envelope["createdAt"]) == (f"{view}: {held[view]} (sweep 01234567)", 7)
         shared = f"viewStateShareKey={key.removeprefix('mlflow.sharedViewState.')}&workflowType=machine_learning"
-        link = names.view_links("3", PARENT, "http://host:1")[view]
+        link = addresses.view_links("3", PARENT, "http://host:1")[view]
         assert link.startswith(f"http://host:1/#/experiments/3/runs?{shared}")
         assert link.endswith("&compareRunsMode=CHART") == (view == "curves")
 
@@ -238,7 +238,7 @@ def test_a_store_that_refuses_the_views_costs_a_warning(
     assert experiment is not None
     parent = client.create_run(experiment.experiment_id).info.run_id
     links = tracker.share_views(parent, SWEPT, [])
-    assert links == names.view_links(experiment.experiment_id, parent)
+    assert links == addresses.view_links(experiment.experiment_id, parent)
     tags = client.get_experiment(experiment.experiment_id).tags
     assert {names.view_tag(parent, view) for view in links} <= set(tags)
 
@@ -261,7 +261,7 @@ def test_a_sweep_prints_its_links_and_the_report_repeats_them(
     printed = dict(re.findall(r"^  (\w+) +(http\S+)$", swept[1], flags=re.MULTILINE))
     tables = load_tables("symmetry")
     assert tables.parent is not None
-    assert printed == names.view_links(tables.experiment_id, tables.parent)
+    assert printed == addresses.view_links(tables.experiment_id, tables.parent)
     assert tables.views == {f"{view} of the newest sweep": link for view, link in printed.items()}
     page = rendered_page(tables, claims_of(tables), [])
     for link in printed.values():

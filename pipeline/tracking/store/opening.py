@@ -39,7 +39,7 @@ def first_line(error: BaseException) -> str:
 
 
 @contextmanager
-def store_complaints() -> Iterator[None]:
+def translate_store_errors() -> Iterator[None]:
     """Turns whatever a store raises, each its own types, into an ``InputError`` that names the store."""
     try:
         yield
@@ -50,7 +50,7 @@ def store_complaints() -> Iterator[None]:
         raise InputError(f"MLFLOW_TRACKING_URI: cannot track to {address}: {first_line(error)}") from None
 
 
-def beside_others(write: Callable[[], None]) -> None:
+def retry_once(write: Callable[[], None]) -> None:
     """Writes rows that another process may be writing at the same time.
 
     MLflow looks whether a row is there and then inserts it, which fails where another process was faster. The second
@@ -63,7 +63,7 @@ def beside_others(write: Callable[[], None]) -> None:
 
 
 @contextmanager
-def opened_store(experiment_name: str) -> Iterator[tuple[MlflowClient, str]]:
+def open_store(experiment_name: str) -> Iterator[tuple[MlflowClient, str]]:
     """The client and the id of the experiment, which is created if it does not exist.
 
     Within the context no other process of this project opens the same local database, because MLflow's own setting up
@@ -72,7 +72,7 @@ def opened_store(experiment_name: str) -> Iterator[tuple[MlflowClient, str]]:
     Raises:
         InputError: the store does not answer, is of another MLflow, takes no artifacts, or the experiment is deleted.
     """
-    with store_complaints():
+    with translate_store_errors():
         path = database_path(get_tracking_uri())
         _require_plain(str(path or ""), "database")
         with _alone(path):
@@ -90,7 +90,7 @@ def experiment_to_read(experiment_name: str) -> tuple[MlflowClient, str] | None:
     Raises:
         InputError: the store does not answer, or is of another MLflow.
     """
-    with store_complaints():
+    with translate_store_errors():
         client = _client_to_read()
         experiment = client.get_experiment_by_name(experiment_name) if client else None
         return None if client is None or experiment is None else (client, str(experiment.experiment_id))
@@ -102,7 +102,7 @@ def name_of_experiment(experiment_id: str) -> str:
     Raises:
         InputError: it does not, or the store does not answer.
     """
-    with store_complaints():
+    with translate_store_errors():
         client = _client_to_read()
         try:
             if client is not None:
