@@ -1,4 +1,4 @@
-"""Addresses of tracking stores: what they name, how they are opened, and how they are shown without their secrets."""
+"""URIs of tracking stores and links into the MLflow UI: parsed, checked, and shown without their passwords."""
 
 import os
 import re

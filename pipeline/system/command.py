@@ -1,4 +1,4 @@
-"""How a command of this project begins and ends: at once, and in one line when it is stopped."""
+"""Run a command's ``main``: signals, exit codes and encodings; one line when it is stopped."""
 
 import atexit
 import gc

@@ -1,4 +1,4 @@
-"""Results that the tracking store would not take, kept on disk until it does."""
+"""A journal on disk of results that the tracking store would not take, replayed when it does."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""A sweep and its tracked runs, as values that sweeper, jobs and tracker share."""
+"""Value objects of sweeps and tracked runs, and the environment variable by which jobs learn of their sweep."""
 
 import json
 import os

@@ -1,11 +1,10 @@
-"""Tags of runs and of parent runs: versions, machine and code that decide the bits; what a sweep asks."""
+"""Tags of runs and of parent runs: versions, CPU, BLAS and commit, which decide the bits; what a sweep asks."""
 
 import platform
 import subprocess
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_info
@@ -14,8 +13,6 @@ import pipeline
 from pipeline import names
 from pipeline.config.schema import Config
 from pipeline.system.process_identity import this_driver
-
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 @cache
@@ -50,7 +47,7 @@ def environment_tags() -> dict[str, str]:
 def _git(*arguments: str) -> str:
     try:
         completed = subprocess.run(
-            ["git", "-C", str(PROJECT), *arguments], capture_output=True, text=True, check=True, timeout=10
+            ["git", "-C", str(pipeline.PROJECT), *arguments], capture_output=True, text=True, check=True, timeout=10
         )
     except (OSError, subprocess.SubprocessError):
         return ""

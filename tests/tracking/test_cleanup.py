@@ -1,7 +1,6 @@
 """What drivers that work at once, or die, leave behind: closed or deleted, and nothing else is."""
 
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline import names
-from pipeline.system.process_identity import driver_of, is_another, is_gone, this_driver
+from pipeline.system.process_identity import driver_of, this_driver
 from pipeline.tracking.records import Record
 from pipeline.tracking.store import queries as tracked_runs
 from pipeline.tracking.store.api_writer import PublicCalls
@@ -59,20 +58,6 @@ def finished(number: int, fingerprint: str, parent: str | None = None, *, rerun:
 def statuses(store: Store) -> dict[str, str]:
     client, experiment = store
     return {run.info.run_id: run.info.status for run in client.search_runs([experiment])}
-
-
-def test_a_process_that_has_ended_is_gone_though_nobody_has_asked_for_its_end() -> None:
-    process = subprocess.Popen(["sleep", "600"])
-    driver = driver_of(process.pid)
-    assert (is_gone(driver), is_another(driver)) == (False, True)
-    process.kill()
-    # Waits for the end, but leaves it to be asked for.
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    assert (is_gone(driver), is_another(driver)) == (True, False)
-    process.wait()
-    for unknown in (None, "", ELSEWHERE, "a person", "5", json.dumps([platform.node(), [], ""])):
-        assert (is_gone(unknown), is_another(unknown)) == (False, False)
-    assert (is_gone(this_driver()), is_another(this_driver())) == (False, False)
 
 
 def test_only_what_dead_processes_of_this_host_left_open_is_closed_at_a_start(store: Store, other_driver: str) -> None:

@@ -275,26 +275,6 @@ def test_a_sweep_prints_its_links_and_the_report_repeats_them(
     assert list(load_tables("symmetry").views) == ["runs of the newest sweep"]
 
 
-@pytest.mark.parametrize(
-    ("uri", "secret", "command"),
-    [
-        ("sqlite:///mlflow.db", "", "mlflow ui --backend-store-uri {folder}/mlflow.db"),
-        ("sqlite:////srv/my lab/it's.db", "", """mlflow ui --backend-store-uri 'sqlite:////srv/my lab/it'"'"'s.db'"""),
-        ("postgresql://host/lab", "", "mlflow ui --backend-store-uri postgresql://host/lab"),
-        ("postgresql://me:secret@host/lab", "", "mlflow ui --backend-store-uri postgresql://host/lab"),
-        ("postgresql://me:secret@host/lab", "set", 'mlflow ui --backend-store-uri "$MLFLOW_TRACKING_URI"'),
-        ("http://runs.example.org", "", None),
-    ],
-)
-def test_the_command_opens_this_store_from_any_folder_and_tells_no_password(
-    uri: str, secret: str, command: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri if secret else "")
-    folder = f"sqlite:///{tmp_path}"
-    assert ui_command(uri) == (command and command.format(folder=folder))
-
-
 @pytest.mark.parametrize("name", ["symmetry", "my lab", "it's", "-x", "a;b", "$HOME", "ä/ö"])
 def test_the_printed_command_of_the_report_survives_the_shell(name: str) -> None:
     printed = next_steps(name, "https://runs.example.org", {"runs": "LINK"}).splitlines()

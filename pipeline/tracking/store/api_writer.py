@@ -1,4 +1,4 @@
-"""Puts records into MLflow by its public interface, for any tracking store: few calls a run."""
+"""Write records by MLflow's public interface, to any tracking store: few calls a run, repeatable after a failure."""
 
 import json
 import tempfile

@@ -1,4 +1,4 @@
-"""Runs that shall not stay as they are: open ones of processes that are gone, and those that were tracked twice."""
+"""Clean up a store: mark runs of dead processes KILLED, delete runs tracked twice."""
 
 from mlflow import MlflowClient
 
