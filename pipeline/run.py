@@ -36,7 +36,6 @@ def _run() -> None:
     from pipeline.configuration_files import bound_files
     from pipeline.errors import ExecutorLostError, FailedJobsError, InputError, StoreLostError
     from pipeline.sweep.job import run
-    from pipeline.system.signals import raise_interruption_behind
 
     try:
         overrides = overrides_among(sys.argv[1:])
@@ -58,7 +57,6 @@ def _run() -> None:
     except (FailedJobsError, StoreLostError, ExecutorLostError) as error:
         sys.exit(str(error))
     except Exception as error:
-        raise_interruption_behind(error)
         if wants_traceback:
             raise
         if comes_from_hydra(error):

@@ -26,7 +26,6 @@ from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 from pipeline.compose.config_loader import describe_overrides
 from pipeline.compose.dump import dumped, plain
 from pipeline.compose.resolve import REFERS, resolved_alone, resolved_values, share_times
-from pipeline.system.signals import raise_interruption_behind
 
 KEPT_CHOICES = 256
 KEPT_VALUES = 2**15
@@ -111,8 +110,7 @@ class CachedComposition:
             config: DictConfig = pickle.loads(self._chosen(self._choices(parsed)))  # noqa: S301 - from this process
             ConfigLoaderImpl._apply_overrides_to_config(self._values(parsed), config)
             self._describe_overrides(config, parsed)
-        except Exception as error:
-            raise_interruption_behind(error)
+        except Exception:
             return self._composed_by_hydra(overrides)
         return config
 
@@ -129,8 +127,7 @@ class CachedComposition:
                 changes.setdefault(override.key_or_group.partition(".")[0], []).append(str(override.input_line))
             changed = {key: self._changed(choices, key, tuple(lines)) for key, lines in changes.items()}
             return list((self._chosen_sections(choices) | changed).values())
-        except Exception as error:
-            raise_interruption_behind(error)
+        except Exception:
             return None
 
     def prepare(self, number: int, overrides: Sequence[str]) -> DictConfig:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeperConf
@@ -14,7 +15,6 @@ from omegaconf.errors import OmegaConfBaseException
 from pipeline.config.parse import parse_config
 from pipeline.config.schema import Config
 from pipeline.errors import InputError
-from pipeline.system.signals import raise_interruption_behind
 from pipeline.training.checks import check_against_data
 
 MISSING = "???"
@@ -71,7 +71,6 @@ def resolved_values(composed: DictConfig) -> dict[str, Any]:
     try:
         return {str(key): _resolved(composed, str(key)) for key in composed if key != "hydra"}
     except OmegaConfBaseException as error:
-        raise_interruption_behind(error)
         raise InputError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
 
 
@@ -81,8 +80,7 @@ def resolved_alone(key: str, values: Any) -> Any:
         return REFERS
     try:
         return _resolved(OmegaConf.create({key: values}), key)
-    except OmegaConfBaseException as error:
-        raise_interruption_behind(error)
+    except OmegaConfBaseException:
         return REFERS
 
 
@@ -92,11 +90,9 @@ def share_times(master: DictConfig) -> None:
     Hydra composes each job with the times that the multirun knows, and else takes the time of each job.
     """
     for key in master:
-        try:
+        with suppress(OmegaConfBaseException):  # The jobs may know what it refers to.
             if key != "hydra":
                 _resolved(master, str(key))
-        except OmegaConfBaseException as error:  # The jobs may know what it refers to.
-            raise_interruption_behind(error)
 
 
 def _resolved(composed: DictConfig, key: str) -> Any:

@@ -16,7 +16,7 @@ from pipeline.executors.batch import Batch, Failure, Trained, given_up
 from pipeline.executors.interface import PER_SLOT, TRIES
 from pipeline.executors.remote_work import train_elsewhere, without_code, work_of
 from pipeline.ranges import Count
-from pipeline.system.signals import leave_to_driver
+from pipeline.system.signals import leave_to_driver, pause
 from pipeline.training.batching import cores
 
 try:
@@ -94,7 +94,7 @@ class DaskExecutor:
         while not self._ready and self._under_way:
             self._collect()
             if not self._ready:
-                time.sleep(PAUSE)
+                pause(PAUSE)
         return bool(self._ready)
 
     def done(self) -> list[tuple[Batch, Trained]]:

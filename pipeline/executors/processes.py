@@ -11,7 +11,7 @@ from pipeline.executors.inline import InlineExecutor
 from pipeline.executors.interface import PER_SLOT, TRIES, Executor
 from pipeline.executors.worker import prepare_worker
 from pipeline.ranges import Count
-from pipeline.system.signals import deaf_children, uninterrupted
+from pipeline.system.signals import deaf_children, raise_if_stopped
 from pipeline.training.batching import cores
 
 INTERVAL = 0.1
@@ -61,10 +61,9 @@ class ProcessExecutor:
     def wait(self) -> bool:
         # Where a worker died its batch is under way again, and there may be nothing to give back yet.
         while not self._ready and (futures := [future for worker in self._workers for future in worker.under_way]):
-            # Interrupted in there, it would leave a future locked for ever, or a result in nobody's hands.
-            with uninterrupted():
-                wait(futures, timeout=INTERVAL, return_when=FIRST_COMPLETED)
-                self._collect()
+            raise_if_stopped()
+            wait(futures, timeout=INTERVAL, return_when=FIRST_COMPLETED)
+            self._collect()
         return bool(self._ready)
 
     def done(self) -> list[tuple[Batch, Trained]]:
@@ -93,8 +92,7 @@ class _Worker:
         return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=prepare_worker)
 
     def submit(self, batch: Batch, deaths: int = 0) -> None:
-        with uninterrupted():
-            self.under_way[self._submitted(batch)] = (batch, deaths)
+        self.under_way[self._submitted(batch)] = (batch, deaths)
 
     def _submitted(self, batch: Batch) -> Future[Trained]:
         try:

@@ -23,7 +23,7 @@ from pipeline.executors.interface import TRIES
 from pipeline.executors.remote_work import work_of
 from pipeline.executors.slurm_queue import GONE, JobState, cancel, states_of
 from pipeline.ranges import Count
-from pipeline.system.signals import uninterrupted
+from pipeline.system.signals import pause
 from pipeline.training.batching import worker_bytes
 
 try:
@@ -108,14 +108,13 @@ class SlurmExecutor:
 
     def wait(self) -> bool:
         while True:
-            with uninterrupted():  # An answer is read once.
-                self._collect()
+            self._collect()
             if self._exchange is not None and clock.monotonic() > self._asked_at + ASKING_INTERVAL:
                 self._asked_at = clock.monotonic()
                 self._look_after_jobs(self._exchange)
             if self._ready or not self._under_way:
                 return bool(self._ready)
-            clock.sleep(PAUSE)
+            pause(PAUSE)
 
     def done(self) -> list[tuple[Batch, Trained]]:
         self._collect()

@@ -20,6 +20,7 @@ from pipeline.config.schema import Config
 from pipeline.errors import InputError, TrainingError
 from pipeline.executors.batch import Batch, Failure, require_driver_data
 from pipeline.executors.interface import opened_executor
+from pipeline.system.signals import stoppable
 from pipeline.tracking.records import Times, one_line_of, record_of
 from pipeline.tracking.sweeps import current_sweep
 from pipeline.training.fingerprint import fingerprint
@@ -151,14 +152,15 @@ def _train_and_track(config: Config) -> float:
             run_id, loss = kept[-1].run_id, kept[-1].objective
             log.info(f"{name}: already tracked as run {run_id}, loss {loss:.4g}; rerun=true trains again")
             return loss
-    with opened_executor(config.executor) as executor:
-        executor.submit(Batch((0,), (config,)))
-        executor.wait()
-        (batch, trained), *_ = executor.done()
-    require_driver_data(batch, trained)
-    (outcome,) = trained.outcomes
-    record = record_of(config, outcome, name, sweep.parent if sweep else None, Times(trained.start, trained.end))
-    run_ids = tracker.log([record], sweep)
+    with stoppable():
+        with opened_executor(config.executor) as executor:
+            executor.submit(Batch((0,), (config,)))
+            executor.wait()
+            (batch, trained), *_ = executor.done()
+        require_driver_data(batch, trained)
+        (outcome,) = trained.outcomes
+        record = record_of(config, outcome, name, sweep.parent if sweep else None, Times(trained.start, trained.end))
+        run_ids = tracker.log([record], sweep)
     line = f"{name}: {one_line_of(outcome)} ({trained.end - trained.start:.1f} s, {whereabouts(run_ids, 0)})"
     if isinstance(outcome, Failure):
         log.error(line)

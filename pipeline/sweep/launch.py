@@ -23,7 +23,7 @@ from pipeline.executors.interface import Executor, opened_executor
 from pipeline.sweep.job import check_asked, objective, run, run_name, varying_keys, whereabouts
 from pipeline.sweep.job_folder import JobFolders, StackedJob
 from pipeline.sweep.progress import Progress, progress_of
-from pipeline.system.signals import Interrupted, last_words, uninterrupted
+from pipeline.system.signals import Interrupted, raise_if_stopped
 from pipeline.tracking.delivery import retry_while_disk_full
 from pipeline.tracking.records import Times, one_line_of, record_of
 from pipeline.tracking.sweeps import current_sweep
@@ -95,17 +95,18 @@ class _Launch:
         remaining = iter(batches)
         try:
             while True:
+                raise_if_stopped()
                 while len(self._under_way) < executor.capacity and (batch := next(remaining, None)):
                     self._submit(executor, batch)
                     progress.begin()
                 if not executor.wait():
                     return
-                with uninterrupted():
-                    self._finish(executor.done(), progress)
-        except Interrupted as interruption:
-            with last_words(interruption):
                 self._finish(executor.done(), progress)
-            raise
+        except Interrupted as interruption:
+            try:
+                self._finish(executor.done(), progress)
+            finally:
+                raise interruption
 
     def _finish(self, done: Iterable[tuple[Batch, Trained]], progress: Progress) -> None:
         """Tracks what is trained, and tells everybody.

@@ -8,7 +8,6 @@ opens and closes.
 import logging
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import Protocol, runtime_checkable
@@ -36,7 +35,7 @@ from pipeline.sweep.grid import check_batch_size
 from pipeline.sweep.job import varying_keys
 from pipeline.sweep.resume import batches, consecutive, fingerprints_of, plan_of, sweep_folder
 from pipeline.system.atomic_file import write_atomically
-from pipeline.system.signals import Interrupted, uninterrupted
+from pipeline.system.signals import Interrupted, stoppable
 from pipeline.tracking.sweeps import Sweep
 
 log = logging.getLogger(__name__)
@@ -129,17 +128,16 @@ def run_sweep(
         use_folder(master, folder)
         remaining = settled(CachedComposition(hydra_context.config_loader, master), plan.remaining)
         try:
-            with ExitStack() as stack:
-                with uninterrupted():  # What is open is closed.
-                    parent = tracker.open_sweep(begun, plan.fingerprints, configs, swept_keys, command, str(folder))
-                    sweep = Sweep(parent, len(plan.jobs), swept_keys, str(folder.absolute()))
-                    stack.enter_context(tracker.closing_sweep(sweep))
-                with sweep.announce():
-                    returns = list(_launched(launcher, remaining, max_batch_size))
-                tracker.finish_sweep(sweep)
-                found = tell()
-                tracker.describe_sweep(parent, found.conclusion(), found.table(), found.metrics())
-                _require_success(returns)
+            with stoppable():
+                parent = tracker.open_sweep(begun, plan.fingerprints, configs, swept_keys, command, str(folder))
+                sweep = Sweep(parent, len(plan.jobs), swept_keys, str(folder.absolute()))
+                with tracker.closing_sweep(sweep):
+                    with sweep.announce():
+                        returns = list(_launched(launcher, remaining, max_batch_size))
+                    tracker.finish_sweep(sweep)
+                    found = tell()
+                    tracker.describe_sweep(parent, found.conclusion(), found.table(), found.metrics())
+                    _require_success(returns)
         except Interrupted as interrupted:
             raise Interrupted(
                 interrupted.signum, f"{interrupted}. What was trained is tracked; to go on, say again: {command}"

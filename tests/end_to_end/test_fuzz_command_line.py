@@ -13,7 +13,7 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from mlflow import MlflowClient
 
-from pipeline.tracking.tracker import tracker as tracking
+from pipeline.tracking import tracker as tracking
 from tests.support.configurations import CONF
 from tests.support.endings import CHEAP, ending_of
 

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck
 
 from pipeline.executors import processes
 from pipeline.run import main
+from pipeline.tracking import tracker as tracking
 from pipeline.tracking.sweeps import launch as _launch
-from pipeline.tracking.tracker import tracker as tracking
 
 CHEAP: dict[str, Any] = {
     "deadline": None, "database": None, "derandomize": True, "suppress_health_check": list(HealthCheck),
