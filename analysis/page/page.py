@@ -14,7 +14,7 @@ from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, WITHIN, Claim
 from analysis.statistics.intervals import RESAMPLES
 from analysis.theory.gradient_check import gradient_check
 from analysis.tracked.tables import FACTS, Tables
-from pipeline import names
+from pipeline import addresses
 
 VERDICT_CLASS = {EXACTLY: "exact", WITHIN: "within", FAILS: "fails", NOT_TESTED: "untested"}
 NOT_PARAMS = {*FACTS} - {"optimum"}
@@ -79,7 +79,7 @@ def rendered_page(
         resamples=RESAMPLES,
         commands=commands_of(tables),
         tracking_link=f"{tables.ui_address}/#/experiments/{tables.experiment_id}",
-        ui_command=tables.ui_command if tables.ui_address == names.UI_ADDRESS else "",
+        ui_command=tables.ui_command if tables.ui_address == addresses.UI_ADDRESS else "",
         views=list(tables.views.items()),
     )
 

@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from pipeline import names
+from pipeline import PROJECT, names
 from pipeline.compose.dump import plain
 from pipeline.compose.resolve import check_working_folder, checked_config
 from pipeline.config.schema import Config
@@ -23,7 +23,6 @@ from pipeline.executors.interface import open_executor
 from pipeline.system.signals import stoppable
 from pipeline.tracking.records import Times, one_line_of, record_of
 from pipeline.tracking.sweeps import current_sweep
-from pipeline.tracking.tags import PROJECT
 from pipeline.training.fingerprint import fingerprint
 from pipeline.training.stack import RunResult
 
@@ -89,9 +88,6 @@ def _cut(words: str, letters: int) -> str:
 
 log = logging.getLogger(__name__)
 
-NAMING_KEYS = ("model", "init", "optimizer.learning_rate", "seed")
-"""What names a run that belongs to no sweep."""
-
 
 @hydra.main(version_base="1.3", config_path=str(PROJECT / "conf"), config_name="config")
 def run(composed: DictConfig) -> float:
@@ -148,10 +144,10 @@ def _train_and_track(config: Config) -> float:
 
     sweep = current_sweep()
     tracker = Tracker(config.experiment_name)
-    name = run_name(config, sweep.swept_keys if sweep else NAMING_KEYS)
+    name = run_name(config, sweep.swept_keys if sweep else names.NAMING_KEYS)
     if sweep is None:
         tracker.close_leftovers()
-        kept = tracker.without_repeated(fingerprint(config))
+        kept = tracker.delete_repeated_runs(fingerprint(config))
         if kept and not config.rerun:
             run_id, loss = kept[-1].run_id, kept[-1].objective
             log.info(f"{name}: already tracked as run {run_id}, loss {loss:.4g}; rerun=true trains again")
@@ -171,7 +167,7 @@ def _train_and_track(config: Config) -> float:
         raise TrainingError(outcome.cause)
     log.info(line)
     if sweep is None:
-        tracker.without_repeated(fingerprint(config))  # Another process may have tracked the same meanwhile.
+        tracker.delete_repeated_runs(fingerprint(config))  # Another process may have tracked the same meanwhile.
     return objective(outcome)
 
 

@@ -1,4 +1,4 @@
-"""How a command of this project begins and ends: at once, and in one line when it is stopped."""
+"""Run a command's ``main``: signals, exit codes and encodings; one line when it is stopped."""
 
 import atexit
 import gc
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from multiprocessing import active_children
 from typing import NoReturn
 
-from pipeline.system.broken_pipe import outliving_readers
+from pipeline.system.broken_pipe import ignore_broken_pipes
 from pipeline.system.signals import Interrupted, handle_signals, heard_signals
 
 SETTINGS = ("MLFLOW_", "HYDRA_", "SYMMETRY_LAB_")
@@ -25,7 +25,7 @@ def run_command(body: Callable[[], None]) -> None:
         signal.signal(signum, signal.SIG_DFL)
     check_encoding()
     try:
-        with outliving_readers():
+        with ignore_broken_pipes():
             try:
                 with handle_signals(_end):
                     body()

@@ -1,25 +1,18 @@
-"""Tags of runs and of parent runs: versions, machine and code that decide the bits; what a sweep asks."""
+"""Tags of runs and of parent runs: versions, CPU, BLAS and commit, which decide the bits; what a sweep asks."""
 
-import json
 import platform
 import subprocess
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
-from mlflow.data.numpy_dataset import from_numpy
-from mlflow.entities import DatasetInput
 from threadpoolctl import threadpool_info
 
 import pipeline
 from pipeline import names
 from pipeline.config.schema import Config
 from pipeline.system.process_identity import this_driver
-from pipeline.training.datasets import dataset_of
-
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 @cache
@@ -54,7 +47,7 @@ def environment_tags() -> dict[str, str]:
 def _git(*arguments: str) -> str:
     try:
         completed = subprocess.run(
-            ["git", "-C", str(PROJECT), *arguments], capture_output=True, text=True, check=True, timeout=10
+            ["git", "-C", str(pipeline.PROJECT), *arguments], capture_output=True, text=True, check=True, timeout=10
         )
     except (OSError, subprocess.SubprocessError):
         return ""
@@ -85,17 +78,3 @@ def parent_tags(configs: Sequence[Config], swept_keys: Sequence[str], command: s
             names.PREDICTS_TAG: question.predicts,
         }
     return tags
-
-
-def dataset_inputs(configs: Sequence[Config]) -> list[DatasetInput]:
-    """Each data set of the jobs once."""
-    distinct = {json.dumps(config.composed()["data"]): config.data for config in configs}.values()
-    return [
-        DatasetInput(
-            from_numpy(
-                dataset.train_inputs, targets=dataset.train_labels, name=dataset.name, digest=dataset.digest
-            )._to_mlflow_entity(),
-            tags=[],
-        )
-        for dataset in map(dataset_of, distinct)
-    ]
