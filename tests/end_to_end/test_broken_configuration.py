@@ -69,7 +69,7 @@ def test_a_broken_file_gives_a_result_or_one_line(folder: Path, file: str, seed:
     event(checked_ending(folder, file, seed))
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @settings(**CHEAP, max_examples=1500)
 @given(st.sampled_from(FILES), st.integers(0, 10**6))
 def test_many_broken_files_do_so(folder: Path, file: str, seed: int) -> None:

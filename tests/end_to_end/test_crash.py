@@ -70,7 +70,7 @@ def test_a_handful_of_kills_costs_nothing(tmp_path: Path, undisturbed: Audit) ->
     survived(tmp_path, kills=4, seed=1, undisturbed=undisturbed)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_fifty_kills_cost_nothing(tmp_path: Path, undisturbed: Audit) -> None:
     counts = survived(tmp_path, kills=50, seed=2, undisturbed=undisturbed)
     print(counts)
@@ -115,7 +115,7 @@ def test_two_sweeps_on_a_fresh_database_complete_though_one_is_killed(tmp_path: 
         assert set(curves_artifact(client, parent)["run_id"]) == own
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_drivers_that_share_jobs_and_stop_at_random_moments_leave_each_job_once(
     tmp_path: Path, undisturbed: Audit
 ) -> None:

@@ -13,7 +13,7 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from mlflow import MlflowClient
 
-from pipeline.tracking.tracker import tracker as tracking
+from pipeline.tracking import tracker as tracking
 from tests.support.configurations import CONF
 from tests.support.endings import CHEAP, ending_of
 
@@ -146,7 +146,7 @@ def test_any_command_line_ends_in_a_checked_plan_or_in_one_line(folder: Path, ar
     event(checked_ending(folder, arguments))
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @settings(**CHEAP, max_examples=2000)
 @given(commands)
 def test_many_command_lines_end_so(folder: Path, arguments: list[str]) -> None:

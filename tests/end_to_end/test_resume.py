@@ -58,7 +58,7 @@ def test_the_same_command_again_trains_nothing_and_says_so(tmp_path: Path) -> No
     assert len(parents(tmp_path)) == 1
 
 
-@pytest.mark.parametrize("launcher", ["stacked", pytest.param("basic", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("launcher", ["stacked", pytest.param("basic", marks=pytest.mark.soak)])
 def test_an_extended_and_reordered_sweep_trains_only_what_is_new_in_the_same_place(
     tmp_path: Path, launcher: str
 ) -> None:
@@ -75,7 +75,7 @@ def test_an_extended_and_reordered_sweep_trains_only_what_is_new_in_the_same_pla
     assert (parent["status"], parent[names.SWEEP_TAG]) == ("FINISHED", "6")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_part_of_a_sweep_is_known_and_needs_no_parent_of_its_own(tmp_path: Path) -> None:
     completed(tmp_path, *FEW, "seed=0,1")
     assert "1 jobs: 1 already tracked, 0 to train" in completed(tmp_path, *FEW, "seed=1", "init=zeros")
@@ -85,7 +85,7 @@ def test_a_part_of_a_sweep_is_known_and_needs_no_parent_of_its_own(tmp_path: Pat
     audited(tmp_path, jobs=5)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_rerun_trains_all_again_and_both_results_are_the_same(tmp_path: Path) -> None:
     completed(tmp_path, *FEW, "seed=0")
     for _ in range(2):
@@ -99,7 +99,7 @@ def test_rerun_trains_all_again_and_both_results_are_the_same(tmp_path: Path) ->
     assert [len(each) for each in digests.values()] == [1, 1]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_rerun_that_is_killed_goes_on_when_asked_again(tmp_path: Path, undisturbed: Audit) -> None:
     """What was tracked before the rerun does not count, what it has trained itself does."""
     again = (*SWEEP, "rerun=true")
@@ -173,7 +173,7 @@ def test_a_single_run_is_not_trained_twice_either(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("signum", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)]
+    ("signum", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.soak), (signal.SIGTERM, 143)]
 )
 def test_a_sweep_that_is_stopped_tracks_what_is_finished_and_goes_on_when_asked_again(
     tmp_path: Path, undisturbed: Audit, signum: signal.Signals, code: int
@@ -202,7 +202,7 @@ def test_a_sweep_that_is_stopped_tracks_what_is_finished_and_goes_on_when_asked_
     assert sorted(map(int, job_folders(tmp_path))) == list(range(JOBS))
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_basic_launcher_stops_and_goes_on_too(tmp_path: Path, undisturbed: Audit) -> None:
     with started(tmp_path, *SWEEP, "hydra/launcher=basic") as process:
         assert wait_for(tmp_path, "distinct_units", process, times=3)
@@ -213,7 +213,7 @@ def test_the_basic_launcher_stops_and_goes_on_too(tmp_path: Path, undisturbed: A
     audited(tmp_path, like=undisturbed)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_what_others_finished_in_one_folder_at_the_same_time_is_tracked_once(
     tmp_path: Path, undisturbed: Audit
 ) -> None:
@@ -226,7 +226,7 @@ def test_what_others_finished_in_one_folder_at_the_same_time_is_tracked_once(
     audited(tmp_path, like=undisturbed)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_torn_list_of_jobs_costs_the_parent_but_no_run(tmp_path: Path) -> None:
     completed(tmp_path, *FEW, "seed=0,1")
     (parent,) = parents(tmp_path)

@@ -14,10 +14,10 @@ import pytest
 
 from pipeline.errors import StoreLostError
 from pipeline.system.signals import Interrupted, interruptible, uninterrupted
+from pipeline.tracking import delivery
 from pipeline.tracking.delivery import Delivery, with_room
 from pipeline.tracking.journal import Journal
 from pipeline.tracking.records import Record
-from pipeline.tracking.tracker import delivery
 
 RECORD = Record(
     name="ä 'quoted'",

@@ -22,9 +22,10 @@ from analysis.tracked.store import curves_artifact
 from pipeline import names
 from pipeline.system import signals as interrupts
 from pipeline.system.signals import Interrupted
+from pipeline.tracking import delivery
+from pipeline.tracking import tracker as tracking
 from pipeline.tracking.sweeps import Sweep
-from pipeline.tracking.tracker import Tracker, delivery
-from pipeline.tracking.tracker import tracker as tracking
+from pipeline.tracking.tracker import Tracker
 from tests.support.configurations import configuration
 from tests.tracking.test_cleanup import GONE
 from tests.tracking.test_writers import RECORDS

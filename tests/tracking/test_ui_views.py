@@ -24,8 +24,8 @@ from analysis.tracked.load import load_tables
 from pipeline import names
 from pipeline.addresses import ui_command
 from pipeline.sweep.summary import next_steps
+from pipeline.tracking import tracker as tracking
 from pipeline.tracking.tracker import Tracker
-from pipeline.tracking.tracker import tracker as tracking
 from pipeline.tracking.ui_views import LISTED_SWEEPS, Child, shared_views, unlisted_views
 
 PARENT = "0123456789abcdef0123456789abcdef"

@@ -16,10 +16,10 @@ from pipeline.errors import DataChangedError, InputError
 from pipeline.executors.batch import Batch, Trained, require_driver_data, train_batch
 from pipeline.executors.processes import ProcessExecutor
 from pipeline.executors.remote_work import train_elsewhere, work_of
+from pipeline.training import datasets
+from pipeline.training import stack as stacking
 from pipeline.training.datasets import dataset_of, digest_of
 from pipeline.training.fingerprint import fingerprint
-from pipeline.training.loop import datasets
-from pipeline.training.loop import stack as stacking
 from pipeline.training.stack import RunResult
 from tests.data.test_files import idx_bytes
 from tests.support.command_line import PROJECT, command

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from pipeline.errors import InputError
+from pipeline.sweep import grid as _grid
 from pipeline.system import memory
-from pipeline.tracking.sweeps import grid as _grid
+from pipeline.training import batching as cache_fit
+from pipeline.training import footprint
 from pipeline.training.checks import check_against_data
-from pipeline.training.loop import batching as cache_fit
-from pipeline.training.loop import footprint
 from tests.support.command_line import PROJECT, command
 from tests.support.configurations import configuration
 
@@ -62,7 +62,7 @@ MORE_SHAPES: list[tuple[dict[str, Any], int]] = [
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 @pytest.mark.parametrize(
     ("changes", "runs"),
-    [*SHAPES, *(pytest.param(*shape, marks=pytest.mark.slow) for shape in MORE_SHAPES)],
+    [*SHAPES, *(pytest.param(*shape, marks=pytest.mark.soak) for shape in MORE_SHAPES)],
     ids=[json.dumps(changes) for changes, _ in (*SHAPES, *MORE_SHAPES)],
 )
 def test_the_estimate_lies_up_to_a_third_above_the_real_peak(changes: dict[str, Any], runs: int) -> None:

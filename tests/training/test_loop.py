@@ -10,8 +10,8 @@ from pipeline import names
 from pipeline.config.schema import Config
 from pipeline.nn.arithmetic import Array
 from pipeline.nn.optimizers import OPTIMIZERS
+from pipeline.training import stack as stacking
 from pipeline.training.loop import RunGenerators, _batches, log_spaced_steps, train
-from pipeline.training.loop import stack as stacking
 from pipeline.training.stack import RunResult, stack_key, train_stack
 from tests.support.configurations import configuration
 
