@@ -20,7 +20,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-
 def pytest_configure(config: pytest.Config) -> None:
     """``-m slow`` leaves out the long ones among the tests of a module that is marked as slow."""
     if config.option.markexpr == "slow":

@@ -10,9 +10,9 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from pipeline.configuration_files import FileConfigSource, bound_files
-from tests.support.command_line import command
 from tests.support.configurations import CONF
 from tests.support.endings import CHEAP, ending_of
+from tests.support.in_process import call
 
 FILES = sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml"))
 
@@ -92,10 +92,10 @@ BOMB = [b"a0: &a0 [x]\n", *(b"a%d: &a%d [%s]\n" % (n, n, b", ".join([b"*a%d" % (
     ],
     ids=["no text", "torn", "holds itself", "aliases", "deep", "large"],
 )
-def test_a_real_command_names_the_file(tmp_path: Path, content: bytes, complaint: str) -> None:
+def test_a_command_names_the_file(tmp_path: Path, content: bytes, complaint: str) -> None:
     (tmp_path / "own" / "model").mkdir(parents=True)
     (tmp_path / "own" / "model" / "broken.yaml").write_bytes(content)
-    completed = command("pipeline.run", "--config-dir=own", "model=broken", folder=tmp_path)
+    completed = call("pipeline.run", "--config-dir=own", "model=broken", folder=tmp_path)
     assert completed.returncode == 1
     assert len(completed.stderr.splitlines()) == 1, completed.stderr
     assert "own/model/broken.yaml" in completed.stderr

@@ -66,6 +66,7 @@ def survived(folder: Path, kills: int, seed: int, undisturbed: Audit) -> dict[st
     return counts
 
 
+@pytest.mark.slow
 def test_a_handful_of_kills_costs_nothing(tmp_path: Path, undisturbed: Audit) -> None:
     survived(tmp_path, kills=4, seed=1, undisturbed=undisturbed)
 
@@ -96,6 +97,7 @@ def test_a_driver_killed_while_it_tracks_leaves_no_half_of_a_run(tmp_path: Path,
     audited(tmp_path, like=undisturbed)
 
 
+@pytest.mark.slow
 def test_two_sweeps_on_a_fresh_database_complete_though_one_is_killed(tmp_path: Path, undisturbed: Audit) -> None:
     (tmp_path / "mlflow.db").unlink()
     with started(tmp_path) as first, started(tmp_path, *SWEEP, "hydra.sweep.dir=second") as second:

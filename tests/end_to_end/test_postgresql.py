@@ -22,6 +22,7 @@ from tests.support.sweeps import JOBS, SWEEP, HaltedTraining, completed_apart, s
 from tests.support.tracking_server import PostgreSQL, TrackingServer, free_port, postgresql, tracking_server
 from tests.tracking.test_writers import RECORDS
 
+pytestmark = pytest.mark.slow
 PART = (*SWEEP, "seed=range(3)")
 """48 of the jobs of ``SWEEP``."""
 PROGRESS = "jobs: best loss"

@@ -35,7 +35,7 @@ from tests.support.sweeps import (
     workers_of,
 )
 
-pytestmark = pytest.mark.usefixtures("with_database")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("with_database")]
 PROGRESS = "jobs: best loss"
 
 pytest.importorskip("distributed", reason="needs: pip install distributed")

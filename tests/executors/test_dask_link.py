@@ -15,7 +15,7 @@ from analysis.audit import Audit
 from tests.support.dask_processes import Cluster
 from tests.support.sweeps import JOBS, SWEEP, HaltedTraining, audited, completed_apart, started, wait_for
 
-pytestmark = pytest.mark.usefixtures("with_database")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("with_database")]
 SILENCE = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "12s"}
 """After how long without an answer a link counts as cut; 30 s if nobody says so."""
 

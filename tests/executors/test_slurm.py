@@ -25,7 +25,7 @@ from tests.support.configurations import configuration
 from tests.support.slurm_cluster import SlurmCluster, missing_programs, slurm_cluster, wait_until
 from tests.support.sweeps import SWEEP, audited, completed, completed_apart, started, wait_for
 
-pytestmark = pytest.mark.usefixtures("with_database")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("with_database")]
 pytest.importorskip("submitit", reason="needs: pip install submitit")
 if missing := missing_programs():
     pytest.skip(

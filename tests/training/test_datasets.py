@@ -22,8 +22,8 @@ from pipeline.training.datasets import dataset_of, digest_of
 from pipeline.training.fingerprint import fingerprint
 from pipeline.training.stack import RunResult
 from tests.data.test_files import idx_bytes
-from tests.support.command_line import PROJECT, command
 from tests.support.configurations import configuration
+from tests.support.in_process import call
 
 SHORT = {"training.steps": 3, "training.batch_size": None}
 CHANGED = r"^data.path: {}: expected the file as it was at the start \(digest {}\), got a changed one \(digest \w+\)"
@@ -204,13 +204,16 @@ class Careless(InlineExecutor):
 
 
 @pytest.mark.usefixtures("with_database")
-def test_a_change_stops_the_sweep_with_one_line_and_what_was_right_is_tracked(tmp_path: Path, table: Path) -> None:
+def test_a_change_stops_the_sweep_with_one_line_and_what_was_right_is_tracked(
+    tmp_path: Path, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "mine.py").write_text(CARELESS, encoding="utf-8")
     sweep = ("-m", "data=csv", "data.path=d.csv", "data.target=kind", "model=mlp", "init=normal", "seed=0,1,2,3",
              "optimizer.learning_rate=0.1", "training.steps=3", "training.batch_size=null")  # fmt: skip
     own = ("executor=inline", "executor._target_=mine.Careless")
     digest = digest_of(config_of(table).data)
-    stopped = command("pipeline.run", *sweep, *own, folder=tmp_path, PYTHONPATH=f"{tmp_path}:{PROJECT}")
+    stopped = call("pipeline.run", *sweep, *own, folder=tmp_path)
     assert stopped.returncode == 1, stopped.stdout
     (line,) = stopped.stderr.splitlines()
     assert line.startswith(f"data.path: d.csv: expected the file as it was at the start (digest {digest}), got a ch")
@@ -225,7 +228,7 @@ def test_a_change_stops_the_sweep_with_one_line_and_what_was_right_is_tracked(tm
 
     assert tracked() == [("FINISHED", digest)] * 2
     # The same command again trains on the file as it is now, and what was tracked before stays.
-    again = command("pipeline.run", *sweep, "executor=inline", folder=tmp_path)
+    again = call("pipeline.run", *sweep, "executor=inline", folder=tmp_path)
     assert "4 jobs: 0 already tracked, 4 to train" in again.stdout
     forget(digests=True)
     new = digest_of(config_of(table).data)

@@ -14,8 +14,9 @@ from pipeline.system import memory
 from pipeline.training import batching as cache_fit
 from pipeline.training import footprint
 from pipeline.training.checks import check_against_data
-from tests.support.command_line import PROJECT, command
+from tests.support.command_line import PROJECT
 from tests.support.configurations import configuration
+from tests.support.in_process import call
 
 # The libraries are loaded before the first measurement, so that only arrays lie between the two. Not from getrusage:
 # its peak of a new process starts at that of the process which started it.
@@ -40,12 +41,14 @@ print(used, max(loading(config, shape).total(), prepared(config, shape).total() 
 """
 WIDE = {"model.hidden_units": [1200, 1200], "training.steps": 1}
 SHAPES: list[tuple[dict[str, Any], int]] = [
-    (WIDE, 1),
     ({"data": "moons", "model.hidden_units": [6000], "training.steps": 0}, 1),
-    ({"data": "moons", "data.examples": 2_000_000, "model.hidden_units": [4], "training.steps": 1}, 8),
     ({"data": "moons", "data.examples": 200_000, "model": "logistic", "training.l2": 0.0, "training.steps": 1}, 1),
     ({"data": "moons", "data.examples": 9000, "model.hidden_units": [300], "model.activation": "gelu",
       "model.dropout": 0.3, "training.batch_size": None, "training.steps": 1}, 10),
+]  # fmt: skip
+SLOW_SHAPES: list[tuple[dict[str, Any], int]] = [
+    (WIDE, 1),
+    ({"data": "moons", "data.examples": 2_000_000, "model.hidden_units": [4], "training.steps": 1}, 8),
 ]  # fmt: skip
 MORE_SHAPES: list[tuple[dict[str, Any], int]] = [
     (WIDE | {"optimizer": "adam", "training.l2": 0.1}, 1),
@@ -62,8 +65,12 @@ MORE_SHAPES: list[tuple[dict[str, Any], int]] = [
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 @pytest.mark.parametrize(
     ("changes", "runs"),
-    [*SHAPES, *(pytest.param(*shape, marks=pytest.mark.soak) for shape in MORE_SHAPES)],
-    ids=[json.dumps(changes) for changes, _ in (*SHAPES, *MORE_SHAPES)],
+    [
+        *SHAPES,
+        *(pytest.param(*shape, marks=pytest.mark.slow) for shape in SLOW_SHAPES),
+        *(pytest.param(*shape, marks=pytest.mark.soak) for shape in MORE_SHAPES),
+    ],
+    ids=[json.dumps(changes) for changes, _ in (*SHAPES, *SLOW_SHAPES, *MORE_SHAPES)],
 )
 def test_the_estimate_lies_up_to_a_third_above_the_real_peak(changes: dict[str, Any], runs: int) -> None:
     completed = subprocess.run(
@@ -120,7 +127,7 @@ def test_many_steps_take_no_memory(changes: dict[str, Any]) -> None:
     ids=" ".join,
 )
 def test_the_command_line_refuses_in_one_line_and_tracks_nothing(tmp_path: Path, arguments: list[str]) -> None:
-    completed = command("pipeline.run", *arguments, folder=tmp_path)
+    completed = call("pipeline.run", *arguments, folder=tmp_path)
     assert completed.returncode == 1
     assert len(completed.stderr.splitlines()) == 1, completed.stderr
     assert "memory here" in completed.stderr
