@@ -1,10 +1,20 @@
-"""The wording of numbers and counts that claims, figures and pages share."""
+"""Wording shared by claims, figures and pages: numbers, counts and the commands that make runs."""
 
 from collections.abc import Sequence
 
 import pandas as pd
 
 MINUS = "\N{MINUS SIGN}"
+SWEEP = "python -m pipeline.run -m"
+
+
+def sweep_of(question: str) -> str:
+    """The command that trains a prepared question's sweep.
+
+    >>> sweep_of("rounding")
+    'python -m pipeline.run -m experiment=rounding'
+    """
+    return f"{SWEEP} experiment={question}"
 
 
 def number(value: float, digits: int = 2) -> str:

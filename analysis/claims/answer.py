@@ -1,10 +1,12 @@
-"""What a prepared question's runs say: verdicts and a conclusion, computed by a function of the tables."""
+"""The registry of prepared questions: the answer of each, a function from the tables to verdicts and a conclusion."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from functools import wraps
+from typing import Any, NamedTuple
 
-from analysis.claims.claim import Claim
+from analysis.claims.claim import NOT_TESTED, Claim
 from analysis.tracked.tables import Tables
+from analysis.wording import sweep_of
 
 
 class Answer(NamedTuple):
@@ -32,20 +34,35 @@ class Answering(NamedTuple):
 
 
 ANSWERS: dict[str, Answering] = {}
+"""Question -> how it is answered."""
+
+
+def question_of(function: Callable[..., Any]) -> str:
+    """The question in whose folder ``analysis/questions/NAME`` a function stands; empty for other functions."""
+    package, _, name = function.__module__.rpartition(".")[0].rpartition(".")
+    return name if package == "analysis.questions" else ""
 
 
 def question(
-    name: str, figures: Sequence[str] | None = None
+    figures: Sequence[str] | None = None,
 ) -> Callable[[Callable[[Tables], Answer]], Callable[[Tables], Answer]]:
-    """Registers the function that answers a prepared question.
+    """Register the function that answers the question of its folder; untested claims get the question's command.
 
     Args:
-        name: the question's.
         figures: the general figures that its page shows after its own; None for all that its runs can make.
     """
 
     def register(function: Callable[[Tables], Answer]) -> Callable[[Tables], Answer]:
-        ANSWERS[name] = Answering(function, figures)
-        return function
+        name = question_of(function)
+
+        @wraps(function)
+        def answer(tables: Tables) -> Answer:
+            found = function(tables)
+            commands = {NOT_TESTED: sweep_of(name)}
+            claims = [claim._replace(command=commands.get(claim.verdict, "")) for claim in found.claims]
+            return found._replace(claims=claims)
+
+        ANSWERS[name] = Answering(answer, figures)
+        return answer
 
     return register

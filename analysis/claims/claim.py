@@ -7,8 +7,6 @@ import pandas as pd
 
 EXACTLY, WITHIN, FAILS, NOT_TESTED = "holds exactly", "holds within tolerance", "fails", "not tested by these runs"
 MOST_WIDTHS = 12
-DEFAULT_SWEEP = "python -m pipeline.run -m"
-LOGISTIC_SWEEP = "python -m pipeline.run -m experiment=logistic"
 
 
 class Claim(NamedTuple):

@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from analysis.claims.claim import DEFAULT_SWEEP, FAILS, WITHIN, Claim
+from analysis.claims.claim import FAILS, WITHIN, Claim
 from analysis.claims.learning import optimum_claim, width_claim
 from analysis.claims.verdicts import POSITIVE, ZERO, Prediction, decided
 from analysis.theory.gradient_check import gradient_check
 from analysis.tracked.tables import Tables
+from analysis.wording import SWEEP
 from pipeline import names
 
 SYMMETRIC = ("zeros", "constant")
@@ -82,7 +83,7 @@ def _hidden_layer_claims(tables: Tables, arithmetic: str) -> Iterator[Claim]:
         metrics: Sequence[str],
         step: int | None = None,
     ) -> Claim:
-        claim = Claim(identity, arithmetic, statement, prediction.text, command=DEFAULT_SWEEP)
+        claim = Claim(identity, arithmetic, statement, prediction.text, command=SWEEP)
         values = tables.values(chosen, metrics)
         measures = dict.fromkeys("spread" if metric.endswith("spread") else "distance" for metric in metrics)
         at_step = values if step is None else values[values["step"] == step]

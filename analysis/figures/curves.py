@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.style import SYMMETRIC, legend_above, start_styles, step_axis, value_axis
 from analysis.figures.kit.words import (
-    RATE,
     distinguishing,
     labelled,
     literal,
@@ -22,7 +21,7 @@ from analysis.figures.kit.words import (
 )
 from analysis.statistics.intervals import aggregated
 from analysis.tracked.tables import Tables
-from analysis.wording import amount, counted, fate, lost
+from analysis.wording import SWEEP, amount, counted, fate, lost
 from pipeline import names
 
 MOST_PANELS, MANY_PANELS, MOST_COLUMNS = 24, 12, 4
@@ -32,7 +31,7 @@ HIGHEST = 1e3
 """How far above the other lines one that diverges is shown; it would flatten them."""
 PLACE = ["setting", "learning_rate"]
 LINE = ["start", "init", "metric"]
-COMMAND = "python -m pipeline.run -m model=mlp init=zeros,constant,xavier_uniform"
+COMMAND = f"{SWEEP} model=mlp init=zeros,constant,xavier_uniform"
 
 
 class Lines(NamedTuple):
@@ -123,13 +122,13 @@ def _lines(tables: Tables, runs: pd.DataFrame, metrics: dict[str, str]) -> Lines
     """Means and intervals of metrics over all runs that share start, learning rate and setting."""
     texts = param_texts(runs)
     _, shared = own_and_shared(texts)
-    varying = distinguishing(texts, ["model"], [key for key in shared if key not in ("model", RATE, "seed")])
+    varying = distinguishing(texts, ["model"], [key for key in shared if key not in ("model", names.RATE, "seed")])
     pooled: list[str] = []
-    while varying and len(texts[["model", RATE, *varying]].drop_duplicates()) > MOST_PANELS:
+    while varying and len(texts[["model", names.RATE, *varying]].drop_duplicates()) > MOST_PANELS:
         pooled.append(f"{varying[-1]} ({amount(texts[varying[-1]].nunique(), 'value')})")
         varying.pop()
     setting = labelled(texts, ["model", *varying])
-    known = runs.rename(columns={RATE: "learning_rate"}).assign(setting=setting, start=start_labels(texts))
+    known = runs.rename(columns={names.RATE: "learning_rate"}).assign(setting=setting, start=start_labels(texts))
     columns = known[["run_id", *PLACE, "start", "init"]]
     parts = [
         aggregated(curve.merge(columns, on="run_id"), "value", by=[*PLACE, "start", "init"]).assign(metric=part)

@@ -17,7 +17,7 @@ from analysis.figures.architecture import (
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.words import literal
 from analysis.tracked.tables import Tables
-from analysis.wording import amount
+from analysis.wording import SWEEP, amount
 
 FORWARD = "0.2"
 BACKWARD = "#d55e00"  # The colour-blind safe hue that no initialisation has.
@@ -60,7 +60,7 @@ def network_diagram(tables: Tables) -> Drawing:
     """
     tracked = tracked_networks(tables)
     if not tracked:
-        raise NotShownError("no finished run has readable weights", "python -m pipeline.run -m")
+        raise NotShownError("no finished run has readable weights", SWEEP)
     candidates = [network for network in tracked if network.last > 1] or list(tracked)
     network = min(candidates, key=lambda each: (-tracked[each], sum(each.weights), each))
     dropped = f" Dropout, which zeroes hidden x with probability {network.dropout:g}, is not drawn."

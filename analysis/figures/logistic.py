@@ -10,7 +10,7 @@ from matplotlib.figure import Figure, SubFigure
 from analysis.figures.arrivals import Problem, logistic_problems
 from analysis.figures.kit.drawing import Drawing, figure
 from analysis.figures.kit.style import legend_above, start_styles, step_axis, value_axis
-from analysis.figures.kit.words import RATE, literal, loss_label, loss_unit
+from analysis.figures.kit.words import literal, loss_label, loss_unit
 from analysis.statistics.intervals import aggregated
 from analysis.tracked.tables import Tables
 from analysis.wording import amount, counted, fate, lost, number
@@ -83,7 +83,9 @@ def _panels(subfigure: SubFigure, problem: Problem, data: pd.DataFrame, styles: 
     grid[1, 0].set_ylabel(f"spread of the training\nloss between starts{loss_unit(problem.runs)}")
     is_spread = data["quantity"] == SPREAD
     for rate, above, below in zip(problem.rates, *grid, strict=True):
-        above.set_title(f"learning rate {rate:g}\n{fate(problem.runs.loc[problem.runs[RATE] == rate, 'diverged'])}")
+        above.set_title(
+            f"learning rate {rate:g}\n{fate(problem.runs.loc[problem.runs[names.RATE] == rate, 'diverged'])}"
+        )
         at_rate = data["learning_rate"] == rate
         for start, line in data[at_rate & ~is_spread].groupby("start", sort=True):
             style = styles[str(start)]

@@ -16,7 +16,7 @@ from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.pairs import paired_table
 from analysis.figures.kit.words import distinguishing, literal, loss_label, own_and_shared, param_texts, part_of
 from analysis.tracked.tables import Tables
-from analysis.wording import amount, counted, interval, number
+from analysis.wording import SWEEP, amount, counted, interval, number
 
 MOST_STARTS = 16
 SIDE_BY_SIDE = 4
@@ -30,7 +30,7 @@ LINE_HEIGHT, LINES = 0.17, 4
 LABEL_WIDTH = 17
 """Characters of a start's label in one line."""
 COLOURS = "RdBu_r"
-COMMAND = "python -m pipeline.run -m init=zeros,constant,xavier_uniform 'seed=range(5)'"
+COMMAND = f"{SWEEP} init=zeros,constant,xavier_uniform 'seed=range(5)'"
 
 
 @figure
@@ -53,7 +53,7 @@ def paired_differences(tables: Tables) -> Drawing:
     if most > MOST_STARTS:
         raise NotShownError(
             f"{most} initialisations, where {MOST_STARTS} have room",
-            "python -m pipeline.run -m experiment_name=NAME init=...",
+            f"{SWEEP} experiment_name=NAME init=...",
         )
     metric = str(shown["metric"].iloc[0])
     same_starts = all(starts[model] == starts[models[0]] for model in models)

@@ -13,7 +13,6 @@ from matplotlib.transforms import ScaledTranslation
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.style import colours_of, plain_log_ticks, schemes_in, ticks_with_zero
 from analysis.figures.kit.words import (
-    RATE,
     distinguishing,
     final_metric,
     literal,
@@ -24,7 +23,7 @@ from analysis.figures.kit.words import (
 )
 from analysis.statistics.intervals import rank_correlation
 from analysis.tracked.tables import Tables
-from analysis.wording import MINUS, amount, lost
+from analysis.wording import MINUS, SWEEP, amount, lost
 from pipeline import names
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
@@ -40,23 +39,23 @@ def distance_and_loss(tables: Tables) -> Drawing:
     if measured.empty:
         raise NotShownError(
             "no run has hidden units whose distance was measured",
-            "python -m pipeline.run -m model=mlp init=zeros,constant,xavier_uniform",
+            f"{SWEEP} model=mlp init=zeros,constant,xavier_uniform",
         )
     metric = final_metric(measured, "loss")
     kept = measured[usable(measured, metric) & np.isfinite(distances)[measured.index]] if metric else measured[:0]
     if metric is None or kept.empty:
         raise NotShownError(
             f"every network diverged ({amount(len(measured), 'run')})",
-            "python -m pipeline.run -m model=mlp optimizer.learning_rate=0.01,0.1",
+            f"{SWEEP} model=mlp optimizer.learning_rate=0.01,0.1",
         )
-    keys = ["init", RATE, "seed", names.DISTANCE, metric]
+    keys = ["init", names.RATE, "seed", names.DISTANCE, metric]
     data = kept[[*keys, "run_id"]].assign(metric=metric).sort_values([*keys, "run_id"], ignore_index=True)
     data.columns = pd.Index(["init", "learning_rate", "seed", "distance", "loss", "run_id", "metric"])
     broken = data[data["distance"] > 0.0]
     overall, without_symmetric = (_correlation(part) for part in (data, broken))
     texts = param_texts(kept)
     also = distinguishing(
-        texts, ["init", RATE, "seed"], [key for key in map(str, texts) if key not in (*keys, "model")]
+        texts, ["init", names.RATE, "seed"], [key for key in map(str, texts) if key not in (*keys, "model")]
     )
     numbers = {
         "part": part_of(metric),

@@ -9,12 +9,13 @@ from analysis.errors import ReportError
 from analysis.figures.kit.drawing import NotShownError
 from analysis.figures.kit.words import literal
 from analysis.tracked.tables import Tables
+from analysis.wording import SWEEP
 from pipeline import names
 
 SYMMETRIC = ("constant", "zeros")  # The first that has a partner is shown.
 PARTLY_RANDOM = ("perturbed", "duplicated", "mirrored")  # Shown only where no other random start has a partner.
 SHARED_GROUPS = ("model", "data", "optimizer", "training", "arithmetic", "dtype", "seed")
-COMMAND = "python -m pipeline.run -m model=mlp init=constant,xavier_uniform"
+COMMAND = f"{SWEEP} model=mlp init=constant,xavier_uniform"
 MOMENTS = {"before": "initial", "after": "final"}
 LONGEST_NAME = 30
 
@@ -77,7 +78,7 @@ class Pair(NamedTuple):
             "data": run["data"],
             "inputs": self.inputs,
             "units": self.units,
-            "rate": run["optimizer.learning_rate"],
+            "rate": run[names.RATE],
             "seed": run["seed"],
             "steps": run["training.steps"],
             "loss_name": self.loss_name,

@@ -36,8 +36,8 @@ class Shown(NamedTuple):
     title: str
     question: str
     caption: str
-    svg: bytes
-    reason: str
+    svg: bytes = b""
+    reason: str = ""
     command: str = ""
 
     @property

@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from analysis.errors import ReportError
 from analysis.tracked.tables import Weights
+from analysis.wording import SWEEP
 from pipeline import names
 from pipeline.addresses import database_path, masked, masked_address, require_reachable, store_address
 from pipeline.errors import InputError
@@ -29,7 +30,7 @@ PAGE = 1000
 NO_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """How stores answer to the id of no experiment."""
 CURVE_COLUMNS = ["run_id", "metric", "step", "value"]
-NEXT_STEP = "train some with: python -m pipeline.run -m"
+NEXT_STEP = f"train some with: {SWEEP}"
 PREPARED = sorted(path.stem for path in (Path(__file__).parents[2] / "conf" / "experiment").glob("*.yaml"))
 """Experiments with a sweep of their own."""
 

@@ -10,7 +10,6 @@ import pandas as pd
 from analysis.figures.kit.style import schemes_in
 from pipeline import names
 
-RATE = "optimizer.learning_rate"
 OPTIONS = ("model", "init", "data", "optimizer", "arithmetic", "dtype")
 """Params that hold the name of a chosen option; a label shows it without its key."""
 FAMILIES = (*OPTIONS, "training", "seed")

@@ -16,7 +16,6 @@ from analysis.tracked.tables import Tables
 from analysis.wording import amount, number
 from pipeline import names
 
-COMMAND = "python -m pipeline.run -m experiment=depth"
 BETWEEN, BELOW, ABOVE, RANDOM = "between constant layers", "above a constant layer", "below a constant layer", "random"
 FIRST_APART = 2
 """The step from which units are predicted to differ: where a constant layer feeds a softmax, whose deltas sum to 0, the
@@ -63,7 +62,7 @@ def ends_of(values: "pd.Series[int]") -> str:
     return f"{values.min()}" if values.nunique() == 1 else f"{values.min()} to {values.max()}"
 
 
-@question("depth", figures=())
+@question(figures=())
 def answer(tables: Tables) -> Answer:
     """Verdicts on copies at every depth, and on every place of a constant layer among random ones."""
     layers = hidden_layers(tables)
@@ -88,7 +87,7 @@ def answer(tables: Tables) -> Answer:
 
 
 def _copies_claim(tables: Tables, identity: str, statement: str, layers: pd.DataFrame) -> Claim:
-    claim = Claim(identity, "", statement, "distance exactly 0 at every step", command=COMMAND)
+    claim = Claim(identity, "", statement, "distance exactly 0 at every step")
     values = measured_in(tables, layers, "distance_max", "outgoing_distance")
     decision = decided(claim, ZERO, values, layers.drop_duplicates("run_id"), "distance")
     if layers.empty:
@@ -99,7 +98,7 @@ def _copies_claim(tables: Tables, identity: str, statement: str, layers: pd.Data
 
 def _learning_claim(tables: Tables, equal: pd.DataFrame) -> Claim:
     """That symmetric networks do learn shows that their distance of 0 is not for want of a gradient."""
-    claim = Claim("2", "", "These symmetric networks learn all the same.", "loss falls by > 0", command=COMMAND)
+    claim = Claim("2", "", "These symmetric networks learn all the same.", "loss falls by > 0")
     runs = equal.drop_duplicates("run_id")
     losses = tables.values(runs, [names.LOSS_TRAIN])
     last = losses["step"] == losses.groupby("run_id")["step"].transform("max")
@@ -110,7 +109,7 @@ def _learning_claim(tables: Tables, equal: pd.DataFrame) -> Claim:
 
 def _apart_claim(tables: Tables, identity: str, statement: str, mixed: pd.DataFrame, place: str) -> Claim:
     """The weights that start equal in a layer with one constant side are those on that side."""
-    claim = Claim(identity, "", statement, f"0 at the start, > 0 from step {FIRST_APART} on", command=COMMAND)
+    claim = Claim(identity, "", statement, f"0 at the start, > 0 from step {FIRST_APART} on")
     layers = mixed[mixed["place"] == place]
     values = measured_in(tables, layers, "distance_min" if place == BELOW else "outgoing_distance")
     start, later = values[values["step"] == 0], values[values["step"] >= FIRST_APART]
@@ -128,7 +127,6 @@ def _single_claim(mixed: pd.DataFrame) -> Claim:
         "",
         "A single constant layer among random ones keeps no copies in any hidden layer.",
         "0 copies at the end",
-        command=COMMAND,
     )
     single = mixed[mixed["pattern"].str.count("c") == 1] if len(mixed) else mixed
     copies = [
@@ -167,7 +165,6 @@ def _cost_claim(layers: pd.DataFrame) -> Claim:
         "",
         "One hidden layer of copies is a bottleneck of one unit: the loss ends higher than from random weights.",
         "> 0 for every start with such a layer",
-        command=COMMAND,
     )
     costs = cost_of_copies(layers)
     if costs.empty:

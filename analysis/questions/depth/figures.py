@@ -8,21 +8,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis.figures.kit.drawing import Drawing, NotShownError, figure_of
+from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.style import PALETTE
-from analysis.questions.depth.answer import BETWEEN, COMMAND, ends_of, hidden_layers, measured_in
+from analysis.questions.depth.answer import BETWEEN, ends_of, hidden_layers, measured_in
 from analysis.statistics.intervals import means_with_intervals
 from analysis.tracked.tables import Tables
 from pipeline import names
 
 
-@figure_of("depth")
+@figure
 def distance_of_layers(tables: Tables) -> Drawing:
     """The largest distance in every hidden layer of networks of every depth, and the loss they reach."""
     layers = hidden_layers(tables)
     layers = layers[layers["init"].isin(("constant", "xavier_normal"))]
     if layers.empty:
-        raise NotShownError(f"no run starts from a constant or from Xavier-normal weights; {COMMAND}")
+        raise NotShownError("no run starts from a constant or from Xavier-normal weights")
     values = measured_in(tables, layers, "distance_max").merge(layers[["run_id", "init", "depth"]].drop_duplicates())
     data = values.groupby(["init", "depth", "layer"], as_index=False)["value"].max()
     inits = sorted(set(data["init"]))
@@ -69,13 +69,13 @@ def _losses(layers: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     return groups.size().reset_index(name="runs").join(table)
 
 
-@figure_of("depth")
+@figure
 def constant_layers_and_copies(tables: Tables) -> Drawing:
     """Which hidden layers hold copies at the end, for every choice of constant and random layers of weights."""
     layers = hidden_layers(tables)
     depths = layers.loc[layers["init"] == "constant_layers", "depth"]
     if depths.empty:
-        raise NotShownError(f"no run starts from constant and random layers; {COMMAND}")
+        raise NotShownError("no run starts from constant and random layers")
     shown = layers[layers["depth"] == depths.mode()[0]]
     data = _layers_at_the_end(shown)
     patterns = sorted(set(data["pattern"]), key=lambda pattern: (pattern.count("c"), pattern))

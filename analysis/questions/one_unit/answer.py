@@ -20,7 +20,6 @@ from analysis.tracked.tables import Tables
 from analysis.wording import number
 from pipeline import names
 
-COMMAND = "python -m pipeline.run -m experiment=one_unit"
 PATH = ["incoming", "outgoing", "incoming_rate", "outgoing_rate"]
 """The single unit that a symmetric network is worth: its two starting weights and its two rates."""
 SETTINGS = ["data", "model.activation", "training.batch_size", "training.steps", "training.measure_at", "seed"]
@@ -71,7 +70,7 @@ def _single_unit(run: dict[Any, Any]) -> tuple[float, ...]:
     factors = run.get("optimizer.rate_factors")
     incoming_factor, outgoing_factor = factors if isinstance(factors, (list, tuple)) else (1.0, 1.0)
     incoming, outgoing = (np.nan if value is None else value for value in values)
-    rate = run["optimizer.learning_rate"]
+    rate = run[names.RATE]
     return incoming, width * outgoing, rate * incoming_factor / width, rate * outgoing_factor * width
 
 
@@ -101,7 +100,7 @@ def deviations(table: pd.DataFrame) -> pd.DataFrame:
     return groups.last().assign(value=differences).reset_index()
 
 
-@question("one_unit", figures=("incoming_weights",))
+@question(figures=("incoming_weights",))
 def answer(tables: Tables) -> Answer:
     """Whether networks of all widths follow the path of one unit, and what random starts gain."""
     networks, broken = symmetric_networks(tables), random_networks(tables)
@@ -121,7 +120,7 @@ def _path_claim(table: pd.DataFrame, networks: pd.DataFrame) -> Claim:
         "At every step, all symmetric networks that are worth the same single unit have one loss, and H times their"
         " outgoing weights one spread."
     )
-    claim = Claim("", "", statement, ZERO.text, command=COMMAND)
+    claim = Claim("", "", statement, ZERO.text)
     values = deviations(table)
     on_shared = networks[networks["path"].isin(values["path"])]
     found = decided(claim, ZERO, values, on_shared, "difference")
@@ -141,7 +140,7 @@ def _weights_claim(tables: Tables, networks: pd.DataFrame) -> Claim:
     statement = (
         "After training, every unit has the incoming weights of the single unit, and 1/H of its outgoing weights."
     )
-    claim = Claim("", "", statement, ZERO.text, command=COMMAND)
+    claim = Claim("", "", statement, ZERO.text)
     rows = []
     for _, on_path in networks.groupby("path"):
         single = on_path[on_path["width"] == 1]
@@ -157,7 +156,7 @@ def _weights_claim(tables: Tables, networks: pd.DataFrame) -> Claim:
 def _best_claim(networks: pd.DataFrame) -> Claim:
     """The lowest losses of all widths on the paths that a plain network of width 1 takes."""
     statement = "On the path of the plain network of width 1, the best training loss is the same at every width."
-    claim = Claim("", "", statement, ZERO.text, command=COMMAND)
+    claim = Claim("", "", statement, ZERO.text)
     one = networks.loc[(networks["width"] == 1) & (networks["init"] == "constant"), "path"]
     compared = networks[networks["path"].isin(one)]
     compared = compared[compared.groupby("path")["width"].transform("nunique") > 1]
@@ -183,7 +182,6 @@ def _random_claim(networks: pd.DataFrame, broken: pd.DataFrame) -> Claim:
         "",
         "Random starts with two units or more end below every symmetric network, whatever its width.",
         "best training loss lower at every width",
-        command=COMMAND,
     )
     wide = compared[compared["width"] > 1]
     if wide.empty:

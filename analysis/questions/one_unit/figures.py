@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.kit.drawing import Drawing, NotShownError, figure_of
+from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.style import PALETTE, legend_above, plain_log_ticks, step_axis, value_axis
 from analysis.figures.kit.words import loss_label
-from analysis.questions.one_unit.answer import COMMAND, deviations, random_networks, symmetric_networks, trajectories
+from analysis.questions.one_unit.answer import deviations, random_networks, symmetric_networks, trajectories
 from analysis.statistics.intervals import mean_with_interval
 from analysis.tracked.tables import Tables
 from analysis.wording import number
@@ -28,7 +28,7 @@ KINDS = {
 }
 
 
-@figure_of("one_unit")
+@figure
 def one_unit_paths(tables: Tables) -> Drawing:
     """Loss and outgoing weights of the single unit over the steps, for the first seed, in two kinds of shared paths.
 
@@ -39,7 +39,7 @@ def one_unit_paths(tables: Tables) -> Drawing:
     table = trajectories(tables, networks)
     shared = deviations(table)
     if shared.empty:
-        raise NotShownError("no two symmetric networks are worth the same single unit", COMMAND)
+        raise NotShownError("no two symmetric networks are worth the same single unit")
     networks = networks[networks["path"].isin(shared["path"])]
     first = networks[networks["seed"] == networks["seed"].min()]
     # A path that a plain network of width 1 takes is shared by networks of other widths; the others by single units.
@@ -93,7 +93,7 @@ def _lines(axes: Axes, data: pd.DataFrame, colour_of: dict[int, str]) -> None:
         axes.plot(line["step"], line["value"], color=colour_of[width], **look)
 
 
-@figure_of("one_unit")
+@figure
 def one_unit_best_loss(tables: Tables) -> Drawing:
     """The best training loss at every width, by kind of start: mean and interval over seeds.
 
@@ -102,7 +102,7 @@ def one_unit_best_loss(tables: Tables) -> Drawing:
     """
     networks = symmetric_networks(tables)
     if networks.empty:
-        raise NotShownError("no network has equal units, no biases and plain gradient descent", COMMAND)
+        raise NotShownError("no network has equal units, no biases and plain gradient descent")
     plain = networks["init"] == "constant"
     on_plain_path = networks["path"].isin(networks.loc[plain & (networks["width"] == 1), "path"])
     kinds = {

@@ -21,13 +21,12 @@ from analysis.tracked.tables import Tables
 from analysis.wording import amount, number
 from pipeline import names
 
-COMMAND = "python -m pipeline.run -m experiment=partial"
 COPIES, MERGED, PLAIN, MIRRORED = "copies", "the distinct units alone", "plain random start", "mirrored pairs"
 KINDS = {"duplicated": COPIES, "merged": MERGED, "xavier_normal": PLAIN, "mirrored": MIRRORED}
 MIRROR_DISTANCE = names.symmetry("mirror_distance")
 SETTING = [
     "data", "data.seed", "data.limit", "model.activation", "model.bias", "training.batch_size", "training.steps",
-    "optimizer.learning_rate", "seed",
+    names.RATE, "seed",
 ]  # fmt: skip
 """Runs that agree in these see the same examples at the same rate."""
 
@@ -51,7 +50,7 @@ def partial_networks(tables: Tables) -> pd.DataFrame:
     return runs.assign(kind=kinds, width=width, copies=copies, distinct=distinct)
 
 
-@question("partial", figures=())
+@question(figures=())
 def answer(tables: Tables) -> Answer:
     """Verdicts on copies, on mirrored pairs, and on what a network with copies is worth."""
     networks = partial_networks(tables)
@@ -114,7 +113,7 @@ def _pair_claim(tables: Tables, networks: pd.DataFrame) -> Claim:
 
 
 def _claim(statement: str, prediction: str) -> Claim:
-    return Claim("", "", statement, prediction, command=COMMAND)
+    return Claim("", "", statement, prediction)
 
 
 def _same_losses(tables: Tables, claim: Claim, runs: pd.DataFrame, others: pd.DataFrame, keys: list[str]) -> Claim:

@@ -6,11 +6,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.kit.drawing import Drawing, NotShownError, figure_of
+from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.style import PALETTE, legend_above, plain_log_ticks, step_axis, value_axis
 from analysis.figures.kit.words import loss_label
 from analysis.questions.partial.answer import (
-    COMMAND,
     COPIES,
     MERGED,
     MIRROR_DISTANCE,
@@ -31,7 +30,7 @@ STYLES: dict[str, dict[str, Any]] = {
 }
 
 
-@figure_of("partial")
+@figure
 def copies_and_mirrors(tables: Tables) -> Drawing:
     """Distinct units and the mirror distance at every measured step, one line a run.
 
@@ -65,7 +64,7 @@ def copies_and_mirrors(tables: Tables) -> Drawing:
 def _networks(tables: Tables) -> pd.DataFrame:
     networks = partial_networks(tables)
     if not networks["kind"].isin((COPIES, MIRRORED)).any():
-        raise NotShownError("no network started with copies or mirrored pairs", COMMAND)
+        raise NotShownError("no network started with copies or mirrored pairs")
     return networks
 
 
@@ -85,7 +84,7 @@ def _line_style(kind: str) -> dict[str, Any]:
     return {"color": STYLES[kind]["color"], "lw": 1.2}
 
 
-@figure_of("partial")
+@figure
 def worth_of_distinct_units(tables: Tables) -> Drawing:
     """The final training loss against the number of distinct units, a panel per activation.
 

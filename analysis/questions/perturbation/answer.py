@@ -16,7 +16,6 @@ from analysis.tracked.tables import Tables
 from analysis.wording import amount, number
 from pipeline import names
 
-COMMAND = "python -m pipeline.run -m experiment=perturbation"
 EPSILON = "init.epsilon"
 LINEAR = 1e-3
 """Below this distance the units' difference is small beside their weights, and grows as its linear equation says."""
@@ -80,7 +79,7 @@ def time_fit(networks: pd.DataFrame) -> Fit | None:
     return line_fit(np.log(late[EPSILON].to_numpy(float)), late["breaks_at"].to_numpy(), late["seed"].to_numpy())
 
 
-@question("perturbation", figures=())
+@question(figures=())
 def answer(tables: Tables) -> Answer:
     """For each product: no push, any push, the rate, the time and what it is worth."""
     networks = pushed_networks(tables)
@@ -94,7 +93,7 @@ def answer(tables: Tables) -> Answer:
 
 def _claims(tables: Tables, networks: pd.DataFrame, arithmetic: str) -> Iterator[Claim]:
     def claim(identity: str, statement: str, prediction: str) -> Claim:
-        return Claim(f"{arithmetic} {identity}", "", statement, prediction, command=COMMAND)
+        return Claim(f"{arithmetic} {identity}", "", statement, prediction)
 
     pushed, unpushed = networks[networks[EPSILON] > 0.0], networks[networks[EPSILON] == 0.0]
     zero = claim("1", "Without a push, the distance between equal units stays 0.", ZERO.text)

@@ -9,10 +9,10 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from analysis.figures.kit.drawing import Drawing, NotShownError, figure_of
+from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.style import legend_above, value_axis
 from analysis.figures.kit.words import loss_label
-from analysis.questions.perturbation.answer import COMMAND, EPSILON, LINEAR, pushed_networks, time_fit
+from analysis.questions.perturbation.answer import EPSILON, LINEAR, pushed_networks, time_fit
 from analysis.statistics.breaking import APART
 from analysis.statistics.intervals import aggregated, means_with_intervals
 from analysis.tracked.tables import Tables
@@ -25,7 +25,7 @@ STYLES = {
 }
 
 
-@figure_of("perturbation")
+@figure
 def perturbation_distance(tables: Tables) -> Drawing:
     """The distance between the units over the steps, one line per push, a panel per product.
 
@@ -56,7 +56,7 @@ def perturbation_distance(tables: Tables) -> Drawing:
     return Drawing(canvas, data, numbers)
 
 
-@figure_of("perturbation")
+@figure
 def perturbation_size(tables: Tables) -> Drawing:
     """Growth rate, step of breaking and final loss against the size of the push: mean and interval over seeds.
 
@@ -107,5 +107,5 @@ def perturbation_size(tables: Tables) -> Drawing:
 
 def _shown(tables: Tables) -> pd.DataFrame:
     if not (tables.runs["init"] == "perturbed").any():
-        raise NotShownError("no network started from a constant plus a push", COMMAND)
+        raise NotShownError("no network started from a constant plus a push")
     return pushed_networks(tables)

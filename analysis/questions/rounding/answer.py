@@ -13,7 +13,6 @@ from analysis.tracked.tables import Tables
 from analysis.wording import amount, number
 from pipeline import names
 
-COMMAND = "python -m pipeline.run -m experiment=rounding"
 EXACT, *ROUNDING = ("exact", "blas, float64", "blas, float32")
 GROWTH = ("step", "measured", "largest", "leaves", "amplified", "rate", "residual", "rise")
 OWN_ROUNDING = 100.0
@@ -70,7 +69,7 @@ def _growth(curve: pd.DataFrame) -> dict[str, float]:
     return found
 
 
-@question("rounding", figures=())
+@question(figures=())
 def answer(tables: Tables) -> Answer:
     """Over all widths: exact products, both rounding ones, how fast differences grow, what they do to learning."""
     networks = symmetric_networks(tables)
@@ -89,13 +88,13 @@ def _exact_claim(tables: Tables, networks: pd.DataFrame) -> Claim:
     runs = networks[networks["product"] == EXACT]
     keys = (names.symmetry("distance_max"), names.symmetry("outgoing_distance"))
     values = tables.curves[tables.curves["run_id"].isin(runs["run_id"]) & tables.curves["metric"].isin(keys)]
-    claim = Claim("1", "", statement, ZERO.text, command=COMMAND)
+    claim = Claim("1", "", statement, ZERO.text)
     return decided(claim, ZERO, values, runs, "distance")
 
 
 def _rounding_claim(identity: str, networks: pd.DataFrame, product: str) -> Claim:
     statement = f"With products that round ({product}) the units of some widths drift apart."
-    claim = Claim(identity, "", statement, "more than 0 widths", command=COMMAND)
+    claim = Claim(identity, "", statement, "more than 0 widths")
     runs = networks[networks["product"] == product]
     if runs.empty:
         return claim
@@ -117,7 +116,7 @@ def _amplification_claim(networks: pd.DataFrame) -> Claim:
         "Training amplifies the difference: it grows by more than rounding errors that add up step by step could."
     )
     amplified = Prediction("a factor > 1 over that sum", "min", lambda factor: factor > 1.0)
-    claim = Claim("4", "", statement, amplified.text, command=COMMAND)
+    claim = Claim("4", "", statement, amplified.text)
     claim = decided(claim, amplified, networks.assign(value=networks["amplified"]), networks, "factor")
     median = number(float(networks["amplified"].median()))
     return claim._replace(measured=claim.measured and f"{claim.measured}, median {median}")
@@ -129,7 +128,7 @@ def _exponential_claim(networks: pd.DataFrame) -> Claim:
         "max",
         lambda bend: bend <= LARGEST_BEND,
     )
-    claim = Claim("5", "", "While it grows, the distance follows one exponential.", straight.text, command=COMMAND)
+    claim = Claim("5", "", "While it grows, the distance follows one exponential.", straight.text)
     bends = networks["residual"] / networks["rise"]
     claim = decided(claim, straight, networks.assign(value=bends), networks, "share", met=WITHIN)
     slowest, fastest = (number(float(rate)) for rate in (networks["rate"].min(), networks["rate"].max()))
@@ -143,7 +142,7 @@ def _learning_claim(networks: pd.DataFrame) -> Claim:
     exact = networks[networks["product"] == EXACT].groupby("width")["loss"].min()
     apart = networks[(networks["product"] != EXACT) & (networks["distance"] > APART)]
     gains = apart["width"].map(exact) - apart["loss"]
-    claim = Claim("6", "", statement, lower.text, command=COMMAND)
+    claim = Claim("6", "", statement, lower.text)
     claim = decided(claim, lower, apart.assign(value=gains), apart, "gain")
     return claim._replace(measured=claim.measured and f"lower by {claim.number:.3g} to {gains.max():.3g}")
 

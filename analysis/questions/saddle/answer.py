@@ -15,7 +15,6 @@ from analysis.statistics.intervals import mean_with_interval
 from analysis.tracked.tables import Tables
 from analysis.wording import number
 
-COMMAND = "python -m pipeline.run -m experiment=saddle"
 EXPONENT_TOLERANCE = 0.1
 ACTIVATIONS = ("identity", "tanh")
 SMALL_LAYERS = (2, 3, 4)
@@ -48,7 +47,7 @@ CURVES = (
 )  # fmt: skip
 
 
-@question("saddle", figures=())
+@question(figures=())
 def answer(tables: Tables) -> Answer:
     """The exact curves from both starts; then the exponent for every number of small layers and activation."""
     modes, escapes = modes_of(tables), escapes_of(tables)
@@ -61,7 +60,7 @@ def answer(tables: Tables) -> Answer:
 
 def _curve_claim(identity: str, curve: Curve, modes: pd.DataFrame) -> Claim:
     predicted = f"largest deviation below {curve.tolerance:g} of the singular value"
-    claim = Claim(identity, "", curve.statement, predicted, command=COMMAND)
+    claim = Claim(identity, "", curve.statement, predicted)
     data: Any = modes[modes["start"] == curve.start]
     if data.empty:
         return claim
@@ -115,7 +114,7 @@ def _escape_claim(identity: str, activation: str, small: int, escapes: pd.DataFr
     of_what = "of the time added per log of epsilon" if small == 2 else "of the time"
     exponent = 0.0 if small == 2 else 2.0 - small
     predicted = f"exponent {of_what} {number(exponent)}, its interval within ± {EXPONENT_TOLERANCE:g}"
-    claim = Claim(identity, "", statement, predicted, command=COMMAND)
+    claim = Claim(identity, "", statement, predicted)
     points = escapes[(escapes["activation"] == activation) & (escapes["small"] == small)]
     fits = fits_of(points)
     if fits is None:

@@ -14,7 +14,6 @@ from analysis.tracked.tables import Tables
 from analysis.wording import number
 from pipeline import names
 
-COMMAND = "python -m pipeline.run -m experiment=stochasticity"
 MINIBATCHES = "minibatch order"
 Holds = Callable[[pd.DataFrame], "pd.Series[bool]"]
 KEEPING: dict[str, Holds] = {
@@ -56,7 +55,7 @@ def networks_with_one_source(tables: Tables) -> pd.DataFrame:
     return runs.assign(breaks_at=runs["run_id"].map(breaking_steps(tables)))
 
 
-@question("stochasticity", figures=("loss_over_steps",))
+@question(figures=("loss_over_steps",))
 def answer(tables: Tables) -> Answer:
     """Source by source whether it ever breaks the symmetry, when, and whether the network then learns more."""
     networks = networks_with_one_source(tables)
@@ -69,7 +68,7 @@ def answer(tables: Tables) -> Answer:
 
 def _keeping_claim(tables: Tables, networks: pd.DataFrame, source: str) -> Claim:
     """Every spread between units, at every step, in all runs with the source."""
-    claim = Claim("", "", f"{_capital(source)} never breaks the symmetry.", ZERO.text, command=COMMAND)
+    claim = Claim("", "", f"{_capital(source)} never breaks the symmetry.", ZERO.text)
     runs = networks[networks["source"] == source]
     values = tables.values(runs, [names.symmetry(measure) for measure in SPREADS])
     return decided(claim, ZERO, values, runs, "distance or spread")
@@ -82,7 +81,6 @@ def _breaking_claim(tables: Tables, networks: pd.DataFrame, source: str) -> Clai
         "",
         f"{_capital(source)} alone {'break' if source.endswith('s') else 'breaks'} the symmetry.",
         f"distance above 0 from step {FIRST_APART} on, and {APART:g} reached by every run",
-        command=COMMAND,
     )
     runs = networks[networks["source"] == source].sort_values("breaks_at")
     distances = tables.values(runs, [names.DISTANCE])
@@ -114,9 +112,8 @@ def _learning_claim(networks: pd.DataFrame) -> Claim:
         "",
         "What breaks the symmetry also lets the network learn more than one unit can.",
         "lower final training loss than with minibatches alone, at the same width and seed",
-        command=COMMAND,
     )
-    key = ["model.hidden_units", "optimizer.learning_rate", "seed"]
+    key = ["model.hidden_units", names.RATE, "seed"]
     symmetric = networks[networks["source"] == MINIBATCHES].groupby(key)[names.LOSS_TRAIN].min().rename("symmetric")
     broken = networks[networks["source"].isin(BREAKING)].merge(symmetric, left_on=key, right_index=True)
     if broken.empty:

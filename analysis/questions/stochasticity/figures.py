@@ -8,10 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.kit.drawing import Drawing, NotShownError, figure_of
+from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.style import legend_above, step_axis, value_axis
 from analysis.figures.kit.words import loss_label
-from analysis.questions.stochasticity.answer import COMMAND, PREDICTED_TO_BREAK, networks_with_one_source
+from analysis.questions.stochasticity.answer import PREDICTED_TO_BREAK, networks_with_one_source
 from analysis.statistics.breaking import APART
 from analysis.statistics.intervals import aggregated, mean_with_interval
 from analysis.tracked.tables import Tables
@@ -26,7 +26,7 @@ COLOURS = dict(
 )
 
 
-@figure_of("stochasticity")
+@figure
 def stochasticity_distance(tables: Tables) -> Drawing:
     """The distance between the units over the steps, one line per source; what is to keep it at 0 on the left.
 
@@ -35,7 +35,7 @@ def stochasticity_distance(tables: Tables) -> Drawing:
     """
     networks = networks_with_one_source(tables)
     if networks.empty:
-        raise NotShownError("no network has equal weights and one source of randomness", COMMAND)
+        raise NotShownError("no network has equal weights and one source of randomness")
     curves = tables.curves[tables.curves["metric"] == names.DISTANCE]
     curves = curves.merge(networks[["run_id", "source"]], on="run_id")
     data = aggregated(curves, "value", by=["source"])
@@ -73,7 +73,7 @@ def _styles(sources: list[str]) -> Iterator[dict[str, Any]]:
         }
 
 
-@figure_of("stochasticity")
+@figure
 def stochasticity_speed(tables: Tables) -> Drawing:
     """For every source the step at which units are apart, and the final loss: mean, interval and single runs.
 
@@ -82,7 +82,7 @@ def stochasticity_speed(tables: Tables) -> Drawing:
     """
     networks = networks_with_one_source(tables)
     if networks.empty:
-        raise NotShownError("no network has equal weights and one source of randomness", COMMAND)
+        raise NotShownError("no network has equal weights and one source of randomness")
     shown = [source for source in reversed(PREDICTED_TO_BREAK) if source in set(networks["source"])]
     columns = {"breaks_at": f"step at which the distance is {APART:g}", names.LOSS_TRAIN: ""}
     columns[names.LOSS_TRAIN] = f"final {loss_label(networks, names.LOSS_TRAIN)}"

@@ -18,7 +18,6 @@ from analysis.tracked.tables import Tables
 from analysis.wording import amount, number
 from pipeline import names
 
-COMMAND = "python -m pipeline.run -m experiment=zero"
 ROUNDED = 2.0**-20
 """Exact products round the deltas, which are the errors of the predicted frequencies, to 21 bits."""
 SETTING = ["data", "data.seed", "model.hidden_units"]
@@ -52,7 +51,7 @@ def is_balanced(runs: pd.DataFrame) -> "pd.Series[bool]":
     return runs["first_gap"] <= ROUNDED
 
 
-@question("zero", figures=())
+@question(figures=())
 def answer(tables: Tables) -> Answer:
     """Verdicts on what moves and when, on the class frequencies, and on what is learned beyond them."""
     parameters = _with_first_gap(tables, parameters_of(tables))
@@ -184,7 +183,7 @@ def _balanced_claim(tables: Tables, parameters: pd.DataFrame) -> Claim:
 
 
 def _claim(identity: str, statement: str, prediction: str) -> Claim:
-    return Claim(identity, "", statement, prediction, command=COMMAND)
+    return Claim(identity, "", statement, prediction)
 
 
 def _movements(tables: Tables, parameters: pd.DataFrame) -> pd.DataFrame:

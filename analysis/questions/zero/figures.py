@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from analysis.claims.source_text import ZERO_AT_ZERO
-from analysis.figures.kit.drawing import Drawing, NotShownError, figure_of
+from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.style import legend_above, step_axis, value_axis
-from analysis.questions.zero.answer import COMMAND, parameters_of
+from analysis.questions.zero.answer import parameters_of
 from analysis.tracked.tables import Tables
 from analysis.wording import amount
 from pipeline import names
@@ -23,7 +23,7 @@ COLOURS |= {"sigmoid": "#000000", "softplus": "#d62728"}
 MOVING, RESTING = "#cfe3f5", "white"
 
 
-@figure_of("zero")
+@figure
 def first_moves(tables: Tables) -> Drawing:
     """The first measured step at which the parameters of each layer have moved, by activation, data and depth."""
     parameters = _full_batch(parameters_of(tables))
@@ -46,7 +46,7 @@ def first_moves(tables: Tables) -> Drawing:
 def _full_batch(parameters: pd.DataFrame) -> pd.DataFrame:
     chosen = parameters[parameters["training.batch_size"].isna() & (parameters["optimizer"] == "gd")]
     if chosen.empty:
-        raise NotShownError(f"no run from zeros with full batches has measured its movement; {COMMAND}")
+        raise NotShownError("no run from zeros with full batches has measured its movement")
     return chosen
 
 
@@ -65,7 +65,7 @@ def _cells(axes: Axes, data: pd.DataFrame, columns: list[tuple[str, int]], rows:
     axes.spines[["left", "bottom"]].set_visible(False)
 
 
-@figure_of("zero")
+@figure
 def way_to_the_frequencies(tables: Tables) -> Drawing:
     """Difference between predictions and class frequencies, and the loss, over steps, by activation, data and depth."""
     runs = _full_batch(parameters_of(tables)).drop_duplicates("run_id")

@@ -9,7 +9,7 @@ from scipy.stats import bootstrap, spearmanr
 
 from analysis.figures.kit.drawing import Drawing, NotShownError
 from analysis.figures.kit.style import PALETTE
-from analysis.figures.kit.words import RATE
+from pipeline.names import RATE
 from analysis.figures.scatter import distance_and_loss
 from analysis.statistics.intervals import CONFIDENCE, RESAMPLES, rank_correlation
 from analysis.tracked.tables import Tables

@@ -9,7 +9,8 @@ import pytest
 
 from analysis.claims.claim import FAILS, NOT_TESTED, WITHIN
 from analysis.figures import NotShownError
-from analysis.questions.conservation.answer import answer, balance_exponents, balance_over_time, drifts, fixed_time
+from analysis.questions.conservation.answer import answer, drifts, fixed_time
+from analysis.questions.conservation.figures import balance_exponents, balance_over_time
 from analysis.tracked.tables import Tables
 from tests.support.tracked import trained_tables, with_entries
 

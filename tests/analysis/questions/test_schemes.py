@@ -9,7 +9,8 @@ import pytest
 
 from analysis.claims.claim import FAILS, NOT_TESTED, WITHIN
 from analysis.figures import NotShownError
-from analysis.questions.schemes.answer import answer, scheme_moments, scheme_training
+from analysis.questions.schemes.answer import answer
+from analysis.questions.schemes.figures import scheme_moments, scheme_training
 from analysis.questions.schemes.tables import final_losses, moments_of
 from analysis.theory.signal_moments import SCHEMES, backward_moments, forward_moments, variances
 from analysis.tracked.tables import Tables
