@@ -5,6 +5,7 @@ from functools import wraps
 from typing import Any, NamedTuple
 
 from analysis.claims.claim import NOT_TESTED, Claim
+from analysis.claims.verdicts import failures
 from analysis.tracked.tables import Tables
 from analysis.wording import sweep_of
 
@@ -14,7 +15,7 @@ class Answer(NamedTuple):
 
     Attributes:
         claims: its statements with their verdicts, as in the general table of claims.
-        conclusion: two or three sentences with the measured numbers; a prediction that fails is named first.
+        conclusion: two or three sentences with the measured numbers.
     """
 
     claims: Sequence[Claim]
@@ -46,7 +47,10 @@ def question_of(function: Callable[..., Any]) -> str:
 def question(
     figures: Sequence[str] | None = None,
 ) -> Callable[[Callable[[Tables], Answer]], Callable[[Tables], Answer]]:
-    """Register the function that answers the question of its folder; untested claims get the question's command.
+    """Register the function that answers the question of its folder.
+
+    What all answers share is added here: claims are numbered, untested ones get the question's command, and the
+    conclusion begins with the predictions that fail.
 
     Args:
         figures: the general figures that its page shows after its own; None for all that its runs can make.
@@ -57,10 +61,13 @@ def question(
 
         @wraps(function)
         def answer(tables: Tables) -> Answer:
-            found = function(tables)
+            claims, conclusion = function(tables)
             commands = {NOT_TESTED: sweep_of(name)}
-            claims = [claim._replace(command=commands.get(claim.verdict, "")) for claim in found.claims]
-            return found._replace(claims=claims)
+            claims = [
+                claim._replace(identity=claim.identity or str(place), command=commands.get(claim.verdict, ""))
+                for place, claim in enumerate(claims, start=1)
+            ]
+            return Answer(claims, f"{failures(claims)} {conclusion}".strip())
 
         ANSWERS[name] = Answering(answer, figures)
         return answer

@@ -54,16 +54,13 @@ def width_claim(arithmetic: str, symmetric: pd.DataFrame, broken: pd.DataFrame) 
     if units == 1 and not differs.any():
         return claim._replace(measured=f"{measured}, which is too close to decide;")
     holds = number > 0.0 and units == 1
-    worst_run = str(best_symmetric.loc[closest, "run_id"] if units == 1 else most_units["run_id"])
-    return claim._replace(
-        measured=measured,
-        number=number,
-        verdict=EXACTLY if holds else FAILS,
+    return claim.with_verdict(
+        EXACTLY if holds else FAILS,
+        measured,
+        number,
         runs=len(symmetric) + len(broken),
-        steps=len(symmetric) + len(broken),
         widths=widths_of(symmetric),
-        worst_run="" if holds else worst_run,
-        command="",
+        worst_run=str(best_symmetric.loc[closest, "run_id"] if units == 1 else most_units["run_id"]),
     )
 
 
@@ -110,14 +107,13 @@ def optimum_claim(tables: Tables) -> Claim:
     holds = number < GAP_TOLERANCE
     if not holds and _still_falls(gaps[gaps["run_id"] == worst_run].set_index("step")["value"].sort_index()):
         return claim._replace(measured=f"{measured}; it still falls: train longer, or")
-    return claim._replace(
-        measured=measured,
-        number=number,
-        verdict=WITHIN if holds else FAILS,
+    return claim.with_verdict(
+        WITHIN if holds else FAILS,
+        measured,
+        number,
         runs=len(at_best),
         steps=int(gaps["run_id"].isin(at_best.index).sum()),
-        worst_run="" if holds else worst_run,
-        command="",
+        worst_run=worst_run,
     )
 
 

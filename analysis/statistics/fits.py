@@ -85,6 +85,22 @@ def exponential_fit(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> Fit:
     return line_fit(x, np.log(y), groups)
 
 
+def with_common_factor(y: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """The values, each group's scaled so that all groups have the same geometric mean.
+
+    A power law leaves its factor free, and seeds differ in it. Without that difference the residuals of a fit show how
+    well the law holds; its exponent stays the same where all groups have the same x.
+
+    Args:
+        y: (points,), positive.
+        groups: (points,).
+    """
+    logarithms = np.log(np.asarray(y, float))
+    _, group_of_point = np.unique(np.asarray(groups), return_inverse=True)
+    means = np.bincount(group_of_point, logarithms) / np.bincount(group_of_point)
+    return np.asarray(np.exp(logarithms - means[group_of_point] + logarithms.mean()))
+
+
 def _slopes(sums: np.ndarray) -> np.ndarray:
     """Least-squares slopes from (..., 5): number of points, sums of x, y, x x and x y; NaN for a single x."""
     count, sum_x, sum_y, sum_xx, sum_xy = np.moveaxis(sums, -1, 0)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.stats import bootstrap, rankdata
 
 CONFIDENCE = 0.95
@@ -40,6 +41,16 @@ def mean_with_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
             rng=np.random.default_rng(0),
         ).confidence_interval
     return mean, interval.low, interval.high
+
+
+def sample_mean(values: ArrayLike) -> tuple[float, float, float]:
+    """Mean of one sample, and the ends of its interval, as in ``mean_with_interval``.
+
+    >>> sample_mean([2.0])
+    (2.0, 2.0, 2.0)
+    """
+    mean, low, high = mean_with_interval(np.asarray(values, float)[:, None])
+    return float(mean[0]), float(low[0]), float(high[0])
 
 
 def aggregated(data: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.style import PALETTE, legend_above, plain_log_ticks, step_axis, value_axis
 from analysis.figures.kit.words import loss_label
 from analysis.questions.one_unit.answer import deviations, random_networks, symmetric_networks, trajectories
-from analysis.statistics.intervals import mean_with_interval
+from analysis.statistics.intervals import sample_mean
 from analysis.tracked.tables import Tables
 from analysis.wording import number
 from pipeline import names
@@ -111,7 +111,7 @@ def one_unit_best_loss(tables: Tables) -> Drawing:
         "random start": random_networks(tables),
     }
     rows = [
-        (kind, width, *(float(value[0]) for value in mean_with_interval(runs[["best"]].to_numpy())), len(runs))
+        (kind, width, *sample_mean(runs["best"]), len(runs))
         for kind, chosen in kinds.items()
         for width, runs in chosen.groupby("width")
     ]

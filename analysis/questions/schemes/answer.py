@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims.answer import Answer, question
-from analysis.claims.claim import FAILS, WITHIN, Claim
+from analysis.claims.claim import FAILS, WITHIN, Claim, stated
 from analysis.questions.schemes.tables import final_losses, moments_of
-from analysis.statistics.intervals import mean_with_interval, means_with_intervals
+from analysis.statistics.intervals import means_with_intervals, sample_mean
 from analysis.tracked.tables import Tables
 from analysis.wording import number
 
@@ -72,66 +72,55 @@ def answer(tables: Tables) -> Answer:
     moments, losses = moments_of(tables), final_losses(tables)
     ratios = [ratios_of(moments, derivation) for derivation in DERIVATIONS]
     claims = [
-        _moments_claim(str(place), derivation, table)
-        for place, (derivation, table) in enumerate(zip(DERIVATIONS, ratios, strict=True), start=1)
+        *map(_moments_claim, DERIVATIONS, ratios),
+        _training_claim(losses, "relu", "he_normal", ("xavier_normal", "lecun_normal")),
+        _training_claim(losses, "tanh", "xavier_normal", ("he_normal", "lecun_normal")),
     ]
-    place = len(claims) + 1
-    claims += [
-        _training_claim(str(place), losses, "relu", "he_normal", ("xavier_normal", "lecun_normal")),
-        _training_claim(str(place + 1), losses, "tanh", "xavier_normal", ("he_normal", "lecun_normal")),
-    ]
-    return Answer(claims, _conclusion(ratios, losses, claims))
+    return Answer(claims, _conclusion(ratios, losses))
 
 
-def _moments_claim(identity: str, derivation: Derivation, table: pd.DataFrame) -> Claim:
+def _moments_claim(derivation: Derivation, table: pd.DataFrame) -> Claim:
     predicted = f"factor from layer to layer, measured over derived: 1 ± {TOLERANCE:g} for every scheme"
-    claim = Claim(identity, "", derivation.statement, predicted)
+    claim = stated(derivation.statement, predicted)
     if table.empty:
         return claim
     worst = table.loc[np.abs(np.log(table["ratio"].to_numpy(float))).argmax()]
     holds = max(abs(worst["low"] - 1.0), abs(worst["high"] - 1.0)) <= TOLERANCE
-    return claim._replace(
-        measured=f"furthest with {worst['init']}: {number(worst['ratio'], 3)}, a factor of"
+    return claim.with_verdict(
+        WITHIN if holds else FAILS,
+        f"furthest with {worst['init']}: {number(worst['ratio'], 3)}, a factor of"
         f" {number(worst['measured'], 3)} where {number(worst['predicted'], 3)} was derived",
-        number=float(worst["ratio"]),
-        low=float(worst["low"]),
-        high=float(worst["high"]),
-        verdict=WITHIN if holds else FAILS,
+        float(worst["ratio"]),
         runs=int(table["runs"].sum()),
-        steps=int(table["runs"].sum()),
-        command="",
+        interval=(float(worst["low"]), float(worst["high"])),
     )
 
 
-def _training_claim(identity: str, losses: pd.DataFrame, activation: str, best: str, others: tuple[str, ...]) -> Claim:
+def _training_claim(losses: pd.DataFrame, activation: str, best: str, others: tuple[str, ...]) -> Claim:
     """Whether one scheme ends lower than each of the others in the deepest networks, seed by seed."""
     depth = int(losses["depth"].max()) if len(losses) else 0
     statement = f"The scheme derived for {activation}, {best}, trains networks of {depth} hidden layers best."
-    claim = Claim(identity, "", statement, f"a lower final training loss than {' and '.join(others)}")
+    claim = stated(statement, f"a lower final training loss than {' and '.join(others)}")
     at = losses[(losses["activation"] == activation) & (losses["depth"] == depth)]
     by_seed = at.pivot(index="seed", columns="init", values="loss")
     if not {best, *others} <= set(by_seed):
         return claim
     differences = {other: (by_seed[other] - by_seed[best]).dropna().to_numpy() for other in others}
     other = min(differences, key=lambda name: float(differences[name].mean()))
-    mean, low, high = (float(end[0]) for end in mean_with_interval(differences[other][:, None]))
-    return claim._replace(
-        measured=f"closest is {other}: its mean loss {number(by_seed[other].mean(), 3)} minus"
+    mean, low, high = sample_mean(differences[other])
+    return claim.with_verdict(
+        WITHIN if low > 0.0 else FAILS,
+        f"closest is {other}: its mean loss {number(by_seed[other].mean(), 3)} minus"
         f" {number(by_seed[best].mean(), 3)} is {number(mean, 3)}, each at its best learning rate",
-        number=mean,
-        low=low,
-        high=high,
-        verdict=WITHIN if low > 0.0 else FAILS,
+        mean,
         runs=len(at),
-        steps=len(at),
-        command="",
+        interval=(low, high),
     )
 
 
-def _conclusion(ratios: list[pd.DataFrame], losses: pd.DataFrame, claims: list[Claim]) -> str:
-    """What fails comes first; then who keeps relu signals alive, and the losses of the deepest networks."""
-    failed = [f"statement {claim.identity} ({claim.measured})" for claim in claims if claim.verdict == FAILS]
-    sentences = [f"Not as predicted: {'; '.join(failed)}."] if failed else []
+def _conclusion(ratios: list[pd.DataFrame], losses: pd.DataFrame) -> str:
+    """Who keeps relu signals alive, and the losses of the deepest networks."""
+    sentences = []
     if len(ratios[0]):
         factors = _listed(ratios[0].set_index("init")["measured"])
         sentences.append(f"From layer to layer, activations of relu networks change by factors of {factors}.")

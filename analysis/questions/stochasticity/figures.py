@@ -13,7 +13,7 @@ from analysis.figures.kit.style import legend_above, step_axis, value_axis
 from analysis.figures.kit.words import loss_label
 from analysis.questions.stochasticity.answer import PREDICTED_TO_BREAK, networks_with_one_source
 from analysis.statistics.breaking import APART
-from analysis.statistics.intervals import aggregated, mean_with_interval
+from analysis.statistics.intervals import aggregated, sample_mean
 from analysis.tracked.tables import Tables
 from pipeline import names
 
@@ -107,7 +107,7 @@ def _points(axes: Axes, height: int, values: np.ndarray, source: str) -> None:
         axes.text(1.0, height, "never", va="center", color=COLOURS[source])
         return
     axes.plot(finite, np.full(len(finite), height), "o", ms=3, color=COLOURS[source], alpha=0.4)
-    mean, low, high = (float(value[0]) for value in mean_with_interval(finite[:, None]))
+    mean, low, high = sample_mean(finite)
     axes.errorbar(mean, height, xerr=[[mean - low], [high - mean]], fmt="D", ms=5, capsize=3, color=COLOURS[source])
 
 
@@ -115,8 +115,8 @@ def _times(networks: pd.DataFrame) -> str:
     """Source by source the mean step with its interval, in the order of the figure."""
     parts = []
     for source in PREDICTED_TO_BREAK:
-        steps = networks.loc[networks["source"] == source, ["breaks_at"]].to_numpy()
+        steps = networks.loc[networks["source"] == source, "breaks_at"].to_numpy()
         if len(steps) and np.isfinite(steps).all():
-            mean, low, high = (float(value[0]) for value in mean_with_interval(steps))
+            mean, low, high = sample_mean(steps)
             parts.append(f"{source} {mean:.0f} [{low:.0f}, {high:.0f}]")
     return "; ".join(parts) or "none"

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import pandas as pd
 
 from analysis.claims.answer import Answer, question
-from analysis.claims.claim import WITHIN, Claim
+from analysis.claims.claim import WITHIN, Claim, stated
 from analysis.claims.source_text import ZERO_AT_ZERO
-from analysis.claims.verdicts import POSITIVE, ZERO, Prediction, decided, failures
+from analysis.claims.verdicts import POSITIVE, ZERO, Prediction, decided
 from analysis.tracked.tables import Tables
 from analysis.wording import amount, number
 from pipeline import names
@@ -76,7 +76,7 @@ def _resting_claims(tables: Tables, parameters: pd.DataFrame) -> Iterator[Claim]
     runs = parameters.drop_duplicates("run_id")
     is_output_bias = (parameters["kind"] == "biases") & (parameters["from_output"] == 1)
     yield decided(
-        _claim("1", "Where g(0) = 0, no weight and no hidden bias ever moves.", ZERO.text),
+        stated("Where g(0) = 0, no weight and no hidden bias ever moves.", ZERO.text),
         ZERO,
         _movements(tables, parameters[~is_output_bias]),
         runs,
@@ -84,7 +84,7 @@ def _resting_claims(tables: Tables, parameters: pd.DataFrame) -> Iterator[Claim]
     )
     moved = _movements(tables, parameters[is_output_bias])
     yield decided(
-        _claim("2", "The output biases move from the first step on.", POSITIVE.text),
+        stated("The output biases move from the first step on.", POSITIVE.text),
         POSITIVE,
         moved[moved["step"] > 0],
         runs,
@@ -95,7 +95,7 @@ def _resting_claims(tables: Tables, parameters: pd.DataFrame) -> Iterator[Claim]
     gaps = tables.values(full, [names.FREQUENCY_GAP])
     last = gaps["step"] == gaps.groupby("run_id")["step"].transform("max")
     yield decided(
-        _claim("3", "They take the network to the class frequencies (full batch, gradient descent).", reached.text),
+        stated("They take the network to the class frequencies (full batch, gradient descent).", reached.text),
         reached,
         gaps[last],
         full,
@@ -111,8 +111,7 @@ def _moving_claims(tables: Tables, parameters: pd.DataFrame, resting: pd.DataFra
     moves = parameters["moves"].fillna(parameters["training.steps"])
     late = parameters.assign(step=moves, value=(moves - parameters["from_output"]).abs())
     yield decided(
-        _claim(
-            "4",
+        stated(
             "Where g(0) is not 0, the output layer moves in step 1, the layer below it in step 2, and so on down.",
             "0 steps earlier or later",
         ),
@@ -124,7 +123,7 @@ def _moving_claims(tables: Tables, parameters: pd.DataFrame, resting: pd.DataFra
     depths = range(1, 1 + max(map(len, runs["model.hidden_units"]), default=0))
     keys = [names.symmetry(measure, layer) for measure in ("distance_max", "outgoing_distance") for layer in depths]
     yield decided(
-        _claim("5", "The units of every hidden layer stay equal: each layer learns as one unit.", ZERO.text),
+        stated("The units of every hidden layer stay equal: each layer learns as one unit.", ZERO.text),
         ZERO,
         tables.values(runs, keys),
         runs,
@@ -132,7 +131,7 @@ def _moving_claims(tables: Tables, parameters: pd.DataFrame, resting: pd.DataFra
     )
     gains = gains_over_frequencies(runs, resting.drop_duplicates("run_id"))
     claim = decided(
-        _claim("6", "So they learn more than the class frequencies (full batch, gradient descent).",
+        stated("So they learn more than the class frequencies (full batch, gradient descent).",
                f"training loss lower by more than {ROUNDED:.2g}"),
         Prediction("", "min", lambda gain: gain > ROUNDED),
         gains,
@@ -174,16 +173,12 @@ def _gains_in_words(gains: pd.DataFrame) -> str:
 
 def _balanced_claim(tables: Tables, parameters: pd.DataFrame) -> Claim:
     return decided(
-        _claim("7", "With classes of equal size (full batch) no weight and no bias moves, whatever g.", ZERO.text),
+        stated("With classes of equal size (full batch) no weight and no bias moves, whatever g.", ZERO.text),
         ZERO,
         _movements(tables, parameters),
         parameters.drop_duplicates("run_id"),
         "movement",
     )
-
-
-def _claim(identity: str, statement: str, prediction: str) -> Claim:
-    return Claim(identity, "", statement, prediction)
 
 
 def _movements(tables: Tables, parameters: pd.DataFrame) -> pd.DataFrame:
@@ -192,14 +187,14 @@ def _movements(tables: Tables, parameters: pd.DataFrame) -> pd.DataFrame:
 
 
 def _conclusion(claims: list[Claim]) -> str:
-    by_identity = {claim.identity: claim for claim in claims}
+    resting, _, frequencies, _, _, learning, balanced = claims
     sentences = {
-        "1": "Where g(0) = 0, the largest movement of any weight or hidden bias is {:.3g}",
-        "3": "the output biases take the network to the class frequencies within {:.2g}",
-        "7": "with classes of equal size the largest movement of any parameter is {:.3g}",
+        "Where g(0) = 0, the largest movement of any weight or hidden bias is {:.3g}": resting,
+        "the output biases take the network to the class frequencies within {:.2g}": frequencies,
+        "with classes of equal size the largest movement of any parameter is {:.3g}": balanced,
     }
-    facts = [text.format(by_identity[key].number) for key, text in sentences.items() if by_identity[key].runs]
-    learned = by_identity["6"].measured.partition(": ")[2]
+    facts = [text.format(claim.number) for text, claim in sentences.items() if claim.runs]
+    learned = learning.measured.partition(": ")[2]
     said = f"{'; '.join(facts)}. " if facts else ""
     more = f"Sigmoid and softplus networks move from the output down, each layer as one unit: {learned}."
-    return failures(claims) + said + (more if learned else "")
+    return said + (more if learned else "")
