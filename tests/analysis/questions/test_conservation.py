@@ -65,8 +65,8 @@ def test_each_law_fails_alone_for_another_exponent(place: int) -> None:
     key = list(EXPONENTS)[place]
     found = answer(made_up(EXPONENTS | {key: EXPONENTS[key] + 0.2}))
     assert [claim.verdict == FAILS for claim in found.claims] == [index == place for index in range(6)]
-    assert found.conclusion.startswith(f"Not as predicted: {found.claims[place].statement}")
-    assert f"{EXPONENTS[key] + 0.2:.3f}" in found.conclusion
+    assert found.conclusion.startswith(f"Predictions that fail: {place + 1}. ")
+    assert f"{EXPONENTS[key] + 0.2:.3f}" in found.claims[place].measured
 
 
 def test_seeds_that_disagree_widen_the_interval_until_the_law_fails() -> None:
