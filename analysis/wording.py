@@ -56,3 +56,15 @@ def amount(number: int, noun: str) -> str:
     ('1 unit', '32 units')
     """
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def natural_order(text: str) -> tuple[int, float, str]:
+    """A key that sorts numbers by their value, before other texts.
+
+    >>> sorted(["none", "10", "9.5"], key=natural_order)
+    ['9.5', '10', 'none']
+    """
+    try:
+        return 0, float(text), text
+    except ValueError:
+        return 1, 0.0, text

@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import plain_log_ticks
+from analysis.figures.kit.style import set_plain_log_ticks
 from analysis.figures.kit.words import (
     distinguishing,
     final_metric,
@@ -85,14 +85,14 @@ def final_heatmaps(tables: Tables) -> Drawing:
     for model, model_axes in zip(rows.index, grid, strict=True):
         for quantity, axes in zip(quantities, model_axes, strict=True):
             panel = cells[(cells["model"] == model) & (cells["quantity"] == quantity.name)]
-            meshes[quantity.name] = _panel(axes, panel, rates, quantity, width, min(counts) < max(counts))
+            meshes[quantity.name] = _draw_panel(axes, panel, rates, quantity, width, min(counts) < max(counts))
             axes.set_title(f"{literal(model)}: final {quantity.label}")
     for column, quantity in enumerate(quantities):
         of_quantity = [axes[column] for axes in grid]
         bar = canvas.colorbar(meshes[quantity.name], ax=of_quantity, location="bottom", aspect=40, shrink=0.8, pad=0.02)
         bar.set_label(f"mean final {quantity.label}")
         if quantity.name == "loss":
-            plain_log_ticks(bar.ax.xaxis, *bar.ax.get_xlim())
+            set_plain_log_ticks(bar.ax.xaxis, *bar.ax.get_xlim())
     losses = cells[cells["quantity"] == "loss"]
     diverged = int(losses["diverged"].sum())
     each = "one run a cell" if max(counts) == 1 else f"mean of {counted(counts)} runs a cell [95 % bootstrap interval]"
@@ -162,7 +162,7 @@ def _grid(rows: Sequence[int], quantities: int, rates: int, longest: int) -> tup
     return canvas, grid.reshape(len(rows), quantities).tolist(), (width - labels) / columns / rates
 
 
-def _panel(
+def _draw_panel(
     axes: Axes, panel: pd.DataFrame, rates: list[float], quantity: Quantity, width: float, show_counts: bool
 ) -> Any:
     rows = list(dict.fromkeys(panel["row"]))

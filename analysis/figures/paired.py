@@ -63,7 +63,7 @@ def paired_differences(tables: Tables) -> Drawing:
     norm = Normalize(-largest, largest) if largest > 0.0 else Normalize(-1.0, 1.0)
     for axes, model in zip(grid, models, strict=True):
         panel = shown[shown["model"] == model]
-        mesh = _triangle(axes, panel, starts[model], norm, width)
+        mesh = _draw_triangle(axes, panel, starts[model], norm, width)
         axes.set_title(f"{literal(model)}, {_pairs_a_cell(panel['pairs'])}")
         axes.set_xlabel("... minus that from this start")
         if axes.get_subplotspec().is_first_col():
@@ -108,7 +108,7 @@ def _grid(sizes: Sequence[int], same_starts: bool, height: float) -> tuple[Figur
     return canvas, grid.ravel().tolist(), (width - labels - 0.2 * columns) / columns / (most - 1)
 
 
-def _triangle(axes: Axes, panel: pd.DataFrame, starts: Sequence[str], norm: Normalize, width: float) -> Any:
+def _draw_triangle(axes: Axes, panel: pd.DataFrame, starts: Sequence[str], norm: Normalize, width: float) -> Any:
     """One cell for each pair: rows without the first start, columns without the last."""
     place = {start: index for index, start in enumerate(starts)}
     longest = max(len(interval(low, high)) for low, high in zip(panel["low"], panel["high"], strict=True))

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import colours_of, plain_log_ticks, schemes_in, ticks_with_zero
+from analysis.figures.kit.style import colours_of, schemes_in, set_plain_log_ticks, set_ticks_with_zero
 from analysis.figures.kit.words import (
     distinguishing,
     final_metric,
@@ -69,10 +69,10 @@ def distance_and_loss(tables: Tables) -> Drawing:
     }
     canvas = Figure(figsize=(9.0, 5.6), layout="constrained")
     axes = canvas.subplots()
-    _distance_axis(axes, data["distance"].to_numpy())
-    _points(axes, data)
+    _set_distance_axis(axes, data["distance"].to_numpy())
+    _draw_points(axes, data)
     axes.set_yscale("log")
-    plain_log_ticks(axes.yaxis, data["loss"].min(), data["loss"].max())
+    set_plain_log_ticks(axes.yaxis, data["loss"].min(), data["loss"].max())
     axes.set_ylabel(f"final {loss_label(runs, metric)}")
     more = f"; {numbers['diverged']} more diverged" if numbers["diverged"] else ""
     heading = (
@@ -91,7 +91,7 @@ def _correlation(data: pd.DataFrame) -> str:
     return f"{value:.2f} [{low:.2f}, {high:.2f}]".replace("-", MINUS)
 
 
-def _points(axes: Axes, data: pd.DataFrame) -> None:
+def _draw_points(axes: Axes, data: pd.DataFrame) -> None:
     rates = sorted(set(data["learning_rate"]))
     # More rates than markers cannot be told apart by shape.
     told_apart = len(rates) <= len(MARKERS)
@@ -119,7 +119,7 @@ def _points(axes: Axes, data: pd.DataFrame) -> None:
         text.set_fontweight("bold" if text.get_text() in sections else "normal")
 
 
-def _distance_axis(axes: Axes, distances: np.ndarray) -> None:
+def _set_distance_axis(axes: Axes, distances: np.ndarray) -> None:
     """Logarithmic; if there are exact zeros, linear from 0 to the decade below the smallest other distance."""
     axes.set_xlabel("final mean distance between the incoming weights of two hidden units")
     positive = distances[distances > 0.0]
@@ -131,5 +131,5 @@ def _distance_axis(axes: Axes, distances: np.ndarray) -> None:
     # The linear part takes a tenth of the axis, however many decades the rest spans.
     axes.set_xscale("symlog", linthresh=smallest, linscale=max(1.0, 0.1 * math.log10(largest / smallest)))
     axes.set_xlim(-0.4 * smallest, largest * (largest / smallest) ** 0.05)
-    ticks_with_zero(axes.xaxis, smallest, largest)
+    set_ticks_with_zero(axes.xaxis, smallest, largest)
     axes.axvline(0.0, color="0.85", lw=0.8, zorder=0)

@@ -19,7 +19,7 @@ from analysis.tracked.store import (
     history_of,
     jobs_of,
     next_step,
-    reading_store,
+    open_store,
     weights_of,
 )
 from analysis.tracked.tables import FACTS, Question, Tables
@@ -39,7 +39,7 @@ def load_tables(experiment_name: str) -> Tables:
     Raises:
         ReportError: no such experiment, no finished run, or a store that does not answer.
     """
-    with reading_store(experiment_name=experiment_name) as client:
+    with open_store(experiment_name=experiment_name) as client:
         experiment = experiment_named(client, experiment_name)
         tracked = list(all_runs(client, experiment.experiment_id))
     parents = [run for run in tracked if names.SWEEP_TAG in run.data.tags]
@@ -55,7 +55,7 @@ def load_tables(experiment_name: str) -> Tables:
     notes = [*_unfinished_notes(client, parents, trained), *_foreign_notes(tracked)]
     rows = _whole_rows(finished, notes)
     params = {key for run in finished for key in run.data.params} & {*rows} - {*FACTS, "measures"}
-    runs = _newest_runs(rows, sorted(params), notes)
+    runs = _leave_out_repeated(rows, sorted(params), notes)
     curves = _load_curves(client, parents, runs, notes)
     newest = str(by_age[-1].info.run_id) if by_age else None
     return Tables(
@@ -100,7 +100,7 @@ def _whole_rows(finished: list[Run], notes: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _newest_runs(rows: pd.DataFrame, params: list[str], notes: list[str]) -> pd.DataFrame:
+def _leave_out_repeated(rows: pd.DataFrame, params: list[str], notes: list[str]) -> pd.DataFrame:
     """The table of runs without those that a newer one repeats."""
     rows = rows.sort_values(["start_time", "run_id"])
     runs = rows.drop_duplicates("fingerprint", keep="last")

@@ -36,7 +36,7 @@ PREPARED = sorted(path.stem for path in (Path(__file__).parents[2] / "conf" / "e
 
 
 @contextmanager
-def reading_store(tracking_uri: str | None = None, experiment_name: str = "") -> Iterator[MlflowClient]:
+def open_store(tracking_uri: str | None = None, experiment_name: str = "") -> Iterator[MlflowClient]:
     """A client of the store; what goes wrong with it becomes a ``ReportError`` in one line.
 
     Args:
@@ -93,7 +93,7 @@ def chosen_experiment() -> str:
     """
 
     def name_of(experiment_id: str) -> str:
-        with reading_store() as client:
+        with open_store() as client:
             try:
                 return str(client.get_experiment(experiment_id).name)
             except MlflowException as error:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from analysis.claims.laws import with_interval
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import legend_above
+from analysis.figures.kit.style import add_legend_above
 from analysis.questions.conservation.answer import LAWS, Law, drifts, fit_of, fixed_time, points_of
 from analysis.statistics.intervals import aggregated
 from analysis.tracked.tables import Tables
@@ -40,7 +40,7 @@ def balance_over_time(tables: Tables) -> Drawing:
             axes.fill_between(line["time"], line["low"], line["high"], alpha=0.2, lw=0, **style)
         axes.set(title=name, xlabel="time (learning rate times steps)", xscale="log", yscale="log")
     grid[0].set_ylabel("largest drift of the balance\nof a hidden unit")
-    legend_above(canvas, styles)
+    add_legend_above(canvas, styles)
     return Drawing(canvas, lines, _numbers(tables, data) | {"runs_a_line": f"{lines['runs'].max()}"})
 
 

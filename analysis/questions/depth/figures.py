@@ -30,7 +30,7 @@ def distance_of_layers(tables: Tables) -> Drawing:
     *grids, below = canvas.subplots(1, len(inits) + 1, width_ratios=[1.0] * len(inits) + [1.1])
     highest = max(float(data["value"].max()), 1.0)
     for axes, init in zip(grids, inits, strict=True):
-        _triangle(axes, data[data["init"] == init], highest)
+        _draw_triangle(axes, data[data["init"] == init], highest)
         axes.set_title(f"{init}\nlargest distance at any step")
     losses = _losses(layers.drop_duplicates("run_id"), ["init", "depth"])
     for init, line in losses.groupby("init"):
@@ -47,7 +47,7 @@ def distance_of_layers(tables: Tables) -> Drawing:
     )
 
 
-def _triangle(axes: Axes, data: pd.DataFrame, highest: float) -> None:
+def _draw_triangle(axes: Axes, data: pd.DataFrame, highest: float) -> None:
     """One cell per depth and layer with its number; exact zeros stay white."""
     cells: Any = data[["layer", "depth", "value"]].itertuples(index=False, name=None)
     for layer, depth, value in cells:
@@ -82,7 +82,7 @@ def constant_layers_and_copies(tables: Tables) -> Drawing:
     canvas = Figure(figsize=(9.0, 1.5 + 0.36 * len(patterns)), layout="constrained")
     network, losses = canvas.subplots(1, 2, sharey=True, width_ratios=[1.5, 1.0])
     for height, pattern in enumerate(patterns):
-        _network(network, height, pattern, data[data["pattern"] == pattern])
+        _draw_network(network, height, pattern, data[data["pattern"] == pattern])
     ends = data.drop_duplicates("pattern").set_index("pattern").loc[patterns]
     bars = np.abs(ends[["low", "high"]].to_numpy().T - ends["loss"].to_numpy())
     losses.errorbar(ends["loss"], range(len(patterns)), xerr=bars, fmt="o", color="black", ms=4, lw=1.2)
@@ -121,7 +121,7 @@ def _layers_at_the_end(layers: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _network(axes: Axes, height: int, pattern: str, layers: pd.DataFrame) -> None:
+def _draw_network(axes: Axes, height: int, pattern: str, layers: pd.DataFrame) -> None:
     """Squares are weights (filled: constant), circles hidden layers (filled: copies) with their distinct units."""
     for place, letter in enumerate(pattern, start=1):
         colour = PALETTE["constant"] if letter == "c" else "white"

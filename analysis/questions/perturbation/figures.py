@@ -10,7 +10,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import legend_above, value_axis
+from analysis.figures.kit.style import add_legend_above, set_value_axis
 from analysis.figures.kit.words import loss_label
 from analysis.questions.perturbation.answer import EPSILON, LINEAR, pushed_networks, time_fit
 from analysis.statistics.breaking import APART
@@ -48,7 +48,7 @@ def perturbation_distance(tables: Tables) -> Drawing:
             axes.fill_between(line["step"], line["low"], line["high"], color=colour, alpha=0.2, lw=0)
         axes.axhline(APART, color="0.6", lw=0.8, ls=":")
         axes.set(title=f"{arithmetic} products", xlabel="step")
-    value_axis(panels[0], data["value"])
+    set_value_axis(panels[0], data["value"])
     panels[0].set_ylim(None, 3.0 * float(data["value"].max()))
     panels[0].set_ylabel("mean distance between hidden units")
     canvas.colorbar(colours, ax=panels, label="push epsilon (red line: none)")
@@ -99,7 +99,7 @@ def perturbation_size(tables: Tables) -> Drawing:
         )
     canvas.align_ylabels()
     legend = {f"{name} products": style for name, style in STYLES.items() if name in set(pushed["arithmetic"])}
-    legend_above(canvas, legend | {"no push": {"color": "#d62728", "lw": 1.0, "ls": "--"}})
+    add_legend_above(canvas, legend | {"no push": {"color": "#d62728", "lw": 1.0, "ls": "--"}})
     settled = networks["settles_at"].max()
     numbers = {"runs": len(networks), "linear": LINEAR, "settled": f"{settled:.0f}", "line": words}
     return Drawing(canvas, pd.concat(parts, ignore_index=True), numbers)

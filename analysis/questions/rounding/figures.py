@@ -10,7 +10,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import legend_above, step_axis, value_axis
+from analysis.figures.kit.style import add_legend_above, set_step_axis, set_value_axis
 from analysis.figures.kit.words import loss_label
 from analysis.questions.rounding.answer import END_OF_GROWTH, OWN_ROUNDING, symmetric_networks
 from analysis.tracked.tables import Tables
@@ -47,8 +47,8 @@ def rounding_distance(tables: Tables) -> Drawing:
             axes.plot(line["step"], line["value"], color=colours.to_rgba(line["width"].iloc[0]), lw=1.0)
         axes.set_title(f"{product}\n{amount(lines['width'].nunique(), 'width')}")
         axes.set_xlabel("step")
-        step_axis(axes)
-    value_axis(grid[0], data["value"])
+        set_step_axis(axes)
+    set_value_axis(grid[0], data["value"])
     grid[0].set_ylabel("distance between hidden units")
     canvas.colorbar(colours, ax=grid, label="hidden units")
     at_end = networks.groupby("product")["largest"].agg(lambda largest: int((largest > 0.0).sum()))
@@ -80,17 +80,17 @@ def rounding_widths(tables: Tables) -> Drawing:
         for product, style in STYLES.items():
             points = data[data["product"] == product]
             axes.plot(points["width"], points[column], **style)
-        _row_axis(axes, column, data[column].dropna())
+        _set_row_axis(axes, column, data[column].dropna())
         axes.set_ylabel(label)
     axes.set_xlabel("hidden units")
     canvas.align_ylabels()
-    legend_above(canvas, {product: STYLES[product] for product in STYLES if product in set(data["product"])})
+    add_legend_above(canvas, {product: STYLES[product] for product in STYLES if product in set(data["product"])})
     return Drawing(canvas, data, {"runs": len(data), "own_rounding": OWN_ROUNDING, "end": END_OF_GROWTH})
 
 
-def _row_axis(axes: Axes, column: str, values: "pd.Series[float]") -> None:
+def _set_row_axis(axes: Axes, column: str, values: "pd.Series[float]") -> None:
     if column == "distance":
-        value_axis(axes, values)
+        set_value_axis(axes, values)
     elif column == "leaves":
         axes.set_yscale("log")
     axes.grid(axis="x", color="0.92")

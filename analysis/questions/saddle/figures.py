@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from analysis.claims.laws import with_interval
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import legend_above, plain_log_ticks
+from analysis.figures.kit.style import add_legend_above, set_plain_log_ticks
 from analysis.questions.saddle.answer import CURVES, fits_of
 from analysis.questions.saddle.tables import ESCAPED, escapes_of, modes_of
 from analysis.statistics.fits import line_fit
@@ -50,7 +50,7 @@ def saddle_modes(tables: Tables) -> Drawing:
     styles: dict[str, dict[str, Any]] = {
         f"mode {mode}": {"color": colour, "lw": 2.2} for mode, colour in colours.items()
     }
-    legend_above(canvas, styles | {"exact": {"color": "black", "ls": ":", "lw": 1.0}})
+    add_legend_above(canvas, styles | {"exact": {"color": "black", "ls": ":", "lw": 1.0}})
     values = ", ".join(number(value) for value in sorted(set(data["singular_value"].round(6)), reverse=True))
     return Drawing(canvas, data, {"runs": amount(data["run_id"].nunique(), "run"), "values": values})
 
@@ -79,7 +79,7 @@ def saddle_escape(tables: Tables) -> Drawing:
         if small != 2:
             times = data.loc[data["small"] == small, "time"]
             axes.set_yscale("log")
-            plain_log_ticks(axes.yaxis, times.min(), times.max())
+            set_plain_log_ticks(axes.yaxis, times.min(), times.max())
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=8)
     canvas.axes[0].set_ylabel("escape time\n(learning rate times steps)")
     return Drawing(canvas, data, {"runs": amount(len(data), "run"), "share": f"{1.0 - ESCAPED:.0%}"})

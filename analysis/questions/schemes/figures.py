@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import colours_of, legend_above
+from analysis.figures.kit.style import add_legend_above, colours_of
 from analysis.figures.kit.words import loss_label
 from analysis.questions.schemes.tables import KINDS, final_losses, moments_of, networks_of
 from analysis.statistics.intervals import means_with_intervals
@@ -53,7 +53,7 @@ def scheme_moments(tables: Tables) -> Drawing:
         "derived": {"color": "0.3", "ls": "--", "lw": 1.0},
         "derived, tanh saturating": {"color": "0.3", "ls": ":"},
     }
-    legend_above(canvas, styles)
+    add_legend_above(canvas, styles)
     return Drawing(canvas, data, {"runs_a_point": f"{data['runs'].max()}", "depth": f"{data['layer'].max()}"})
 
 
@@ -94,7 +94,7 @@ def scheme_training(tables: Tables) -> Drawing:
         axes.set_xticks(sorted(set(data["depth"])), [str(depth) for depth in sorted(set(data["depth"]))])
         axes.minorticks_off()
     grid[0].set_ylabel(f"final {loss_label(tables.runs, names.LOSS_TRAIN)}")
-    legend_above(canvas, {init: {"color": colour, "marker": "o"} for init, colour in colours.items()})
+    add_legend_above(canvas, {init: {"color": colour, "marker": "o"} for init, colour in colours.items()})
     diverged = int(networks_of(tables)["diverged"].sum())
     return Drawing(canvas, data, {
         "runs_a_point": f"{data['runs'].max()}", "runs": amount(len(networks_of(tables)), "run"),

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import legend_above, step_axis, value_axis
+from analysis.figures.kit.style import add_legend_above, set_step_axis, set_value_axis
 from analysis.figures.kit.words import loss_label
 from analysis.questions.stochasticity.answer import PREDICTED_TO_BREAK, networks_with_one_source
 from analysis.statistics.breaking import APART
@@ -17,13 +17,8 @@ from analysis.statistics.intervals import aggregated, sample_mean
 from analysis.tracked.tables import Tables
 from pipeline import names
 
-COLOURS = dict(
-    zip(
-        PREDICTED_TO_BREAK,
-        ("#000000", "#d62728", "#949494", "#882255", "#0173b2", "#de8f05", "#029e73", "#cc78bc"),
-        strict=True,
-    )
-)
+HUES = ("#000000", "#d62728", "#949494", "#882255", "#0173b2", "#de8f05", "#029e73", "#cc78bc")
+COLOURS = dict(zip(PREDICTED_TO_BREAK, HUES, strict=True))
 
 
 @figure
@@ -49,10 +44,10 @@ def stochasticity_distance(tables: Tables) -> Drawing:
             axes.plot(line["step"], line["value"], **styles[source])
             axes.fill_between(line["step"], line["low"], line["high"], color=COLOURS[source], alpha=0.2, lw=0)
         axes.set(title=title, xlabel="step")
-        step_axis(axes)
-    value_axis(both[0], data["value"])
+        set_step_axis(axes)
+    set_value_axis(both[0], data["value"])
     both[0].set_ylabel("mean distance between hidden units")
-    legend_above(canvas, styles)
+    add_legend_above(canvas, styles)
     kept = networks[~networks["source"].map(PREDICTED_TO_BREAK).astype(bool)]
     numbers = {
         "runs": len(networks),
@@ -90,7 +85,7 @@ def stochasticity_speed(tables: Tables) -> Drawing:
     panels = canvas.subplots(1, 2, sharey=True)
     for axes, (column, label) in zip(panels, columns.items(), strict=True):
         for place, source in enumerate(shown):
-            _points(axes, place, networks.loc[networks["source"] == source, column].to_numpy(float), source)
+            _draw_points(axes, place, networks.loc[networks["source"] == source, column].to_numpy(float), source)
         axes.set(xlabel=label, xscale="log")
         axes.grid(axis="y", color="0.92")
     panels[0].set_xlim(0.8, 1.5 * float(networks["training.steps"].max()))
@@ -100,7 +95,7 @@ def stochasticity_speed(tables: Tables) -> Drawing:
     return Drawing(canvas, data, {"runs": len(networks), "times": _times(networks), "apart": APART})
 
 
-def _points(axes: Axes, height: int, values: np.ndarray, source: str) -> None:
+def _draw_points(axes: Axes, height: int, values: np.ndarray, source: str) -> None:
     """The runs as small points, their mean with its interval; a word where there is nothing to show."""
     finite = values[np.isfinite(values)]
     if not len(finite):

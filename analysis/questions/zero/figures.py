@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 
 from analysis.claims.source_text import ZERO_AT_ZERO
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import legend_above, step_axis, value_axis
+from analysis.figures.kit.style import add_legend_above, set_step_axis, set_value_axis
 from analysis.questions.zero.answer import parameters_of
 from analysis.tracked.tables import Tables
 from analysis.wording import amount
@@ -38,7 +38,7 @@ def first_moves(tables: Tables) -> Drawing:
     rows = [name for name in ACTIVATIONS if name in set(data["model.activation"])]
     canvas = Figure(figsize=(1.6 + 2.3 * len(panels), 1.2 + 0.36 * len(rows)), layout="constrained")
     for axes, panel in zip(canvas.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True):
-        _cells(axes, data[data["data"] == panel], columns, rows)
+        _draw_cells(axes, data[data["data"] == panel], columns, rows)
         axes.set_title(panel)
     return Drawing(canvas, data, {"runs": shown["run_id"].nunique(), "hidden": depths.max()})
 
@@ -50,7 +50,7 @@ def _full_batch(parameters: pd.DataFrame) -> pd.DataFrame:
     return chosen
 
 
-def _cells(axes: Axes, data: pd.DataFrame, columns: list[tuple[str, int]], rows: list[str]) -> None:
+def _draw_cells(axes: Axes, data: pd.DataFrame, columns: list[tuple[str, int]], rows: list[str]) -> None:
     """A cell per activation and kind of parameters, with the step at which they first move."""
     cells: Any = data[["model.activation", "kind", "layer", "moves"]].itertuples(index=False, name=None)
     for activation, kind, layer, moves in cells:
@@ -90,15 +90,15 @@ def way_to_the_frequencies(tables: Tables) -> Drawing:
             here = data[(data["metric"] == metric) & (data["data"] == panel) & (data["hidden_layers"] == depth)]
             for activation, line in here.groupby("model.activation", sort=True):
                 axes.plot(line["step"], line["value"], **_style(str(activation)))
-            step_axis(axes)
+            set_step_axis(axes)
         if metric == names.FREQUENCY_GAP:
-            value_axis(row[0], data.loc[data["metric"] == metric, "value"])
+            set_value_axis(row[0], data.loc[data["metric"] == metric, "value"])
     for axes, (panel, depth) in zip(grid[0], panels, strict=True):
         axes.set_title(f"{panel}\n{amount(depth, 'hidden layer')}", fontsize=9)
     for axes in grid[1]:
         axes.set_xlabel("step")
         axes.set_ylim(0.0, None)
-    legend_above(canvas, {name: _style(name) for name in ACTIVATIONS if name in set(data["model.activation"])})
+    add_legend_above(canvas, {name: _style(name) for name in ACTIVATIONS if name in set(data["model.activation"])})
     resting = data[data["model.activation"].isin(ZERO_AT_ZERO) & (data["metric"] == names.FREQUENCY_GAP)]
     last = resting[resting["step"] == resting["step"].max()]["value"].max()
     return Drawing(canvas, data, {"runs": len(runs), "last": last})
