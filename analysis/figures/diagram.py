@@ -7,13 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
-from analysis.figures.architecture import (
-    Network,
-    described,
-    layer_table,
-    layers_left_out,
-    tracked_networks,
-)
+from analysis.figures.architecture import Network, described, layer_table, layers_left_out, tracked_networks
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.words import literal
 from analysis.tracked.tables import Tables

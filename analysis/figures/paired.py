@@ -52,8 +52,7 @@ def paired_differences(tables: Tables) -> Drawing:
     most = max(sizes)
     if most > MOST_STARTS:
         raise NotShownError(
-            f"{most} initialisations, where {MOST_STARTS} have room",
-            f"{SWEEP} experiment_name=NAME init=...",
+            f"{most} initialisations, where {MOST_STARTS} have room", f"{SWEEP} experiment_name=NAME init=..."
         )
     metric = str(shown["metric"].iloc[0])
     same_starts = all(starts[model] == starts[models[0]] for model in models)

@@ -12,15 +12,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.style import colours_of, schemes_in, set_plain_log_ticks, set_ticks_with_zero
-from analysis.figures.kit.words import (
-    distinguishing,
-    final_metric,
-    literal,
-    loss_label,
-    param_texts,
-    part_of,
-    usable,
-)
+from analysis.figures.kit.words import distinguishing, final_metric, literal, loss_label, param_texts, part_of, usable
 from analysis.statistics.intervals import rank_correlation
 from analysis.tracked.tables import Tables
 from analysis.wording import MINUS, SWEEP, amount, lost
