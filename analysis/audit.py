@@ -122,6 +122,7 @@ def _faults(run: Run) -> Iterator[str]:
 
 
 def _read_jobs(client: MlflowClient, sweep: Run, problems: list[str]) -> set[str]:
+    """Fingerprints of a sweep's jobs; adds a problem where the store does not give them."""
     try:
         return jobs_of(client, sweep.info.run_id)
     except Exception as error:  # Missing, torn, refused: each store has its own types.
@@ -144,7 +145,7 @@ def _miscounted(sweeps: Sequence[Run], jobs: Mapping[str, set[str]], finished: S
 
 
 def _read_curves(client: MlflowClient, sweeps: Sequence[Run], problems: list[str]) -> dict[str, Points]:
-    """Run id -> (metric, step, value) from the sweeps' artifacts."""
+    """Run id -> (metric, step, value) from the sweeps' artifacts; adds a problem for each that cannot be read."""
     parts = []
     for sweep in sweeps:
         try:

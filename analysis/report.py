@@ -78,7 +78,7 @@ def write_report(experiment_name: str, output: Path, only: Sequence[str] = ()) -
 
 
 def _draw(name: str, draw: Draw, tables: Tables, folder: Path) -> Shown:
-    """Draw one figure and write its three files."""
+    """Draws one figure and writes its three files."""
     shown = Shown(name, **words_of(draw))
     try:
         drawing = draw(tables)
@@ -91,7 +91,7 @@ def _draw(name: str, draw: Draw, tables: Tables, folder: Path) -> Shown:
 
 
 def _save(drawing: Drawing, name: str, folder: Path) -> bytes:
-    """Write the picture as SVG and PNG and its numbers as CSV; returns the SVG."""
+    """Writes the picture as SVG and PNG and its numbers as CSV; returns the SVG."""
     buffer = io.BytesIO()
     # Without a date, equal runs give equal bytes.
     drawing.figure.savefig(buffer, format="svg", metadata={"Date": None})

@@ -41,7 +41,7 @@ def fate(diverged: "pd.Series[bool]") -> str:
 
 
 def lost(diverged: int, consequence: str) -> str:
-    """What became of the runs that diverged, as a sentence of a caption.
+    """How many runs diverged and what follows from it, as a sentence of a caption.
 
     >>> lost(0, "they are in no mean"), lost(3, "they are in no mean")
     ('No run diverged.', '3 runs diverged: they are in no mean.')

@@ -47,7 +47,7 @@ def question_of(function: Callable[..., Any]) -> str:
 def question(
     figures: Sequence[str] | None = None,
 ) -> Callable[[Callable[[Tables], Answer]], Callable[[Tables], Answer]]:
-    """Register the function that answers the question of its folder.
+    """Registers the function that answers the question of its folder.
 
     What all answers share is added here: claims are numbered, untested ones get the question's command, and the
     conclusion begins with the predictions that fail.

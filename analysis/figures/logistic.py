@@ -1,4 +1,4 @@
-"""Figure 8: logistic regression arrives at one place from every start."""
+"""Figure 8: convergence of logistic regression to its optimum from every start."""
 
 from collections.abc import Sequence
 from textwrap import fill

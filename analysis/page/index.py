@@ -41,7 +41,7 @@ def report_folder(experiment_name: str) -> str:
 
 
 def write_entry(folder: Path, tables: Tables, conclusion: str) -> Path:
-    """Write beside a report what the page of all reports says of it."""
+    """Writes beside a report what the page of all reports says of it."""
     entry = {
         "experiment_name": tables.experiment_name,
         "asks": tables.question.asks if tables.question else "",
@@ -54,7 +54,7 @@ def write_entry(folder: Path, tables: Tables, conclusion: str) -> Path:
 
 
 def write_index(output: Path) -> Path:
-    """Write the page of all reports under ``output``, ordered by experiment; a reader never sees half of it.
+    """Writes the page of all reports under ``output``, ordered by experiment; a reader never sees half of it.
 
     An entry that is broken is told and left out.
     """

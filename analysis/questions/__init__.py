@@ -21,7 +21,7 @@ __all__ = ["ANSWERS", "Answer"]
 
 
 def register_questions() -> None:
-    """Import all modules in the folders of questions; each registers what it holds."""
+    """Imports all modules in the folders of questions; each registers what it holds."""
     for module in walk_packages(__path__, f"{__name__}."):
         import_module(module.name)
 

@@ -73,6 +73,10 @@ def power_law_fit(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> Fit:
     """The line through (log10 x, log10 y): y = 10^intercept * x^slope. Arguments as in ``line_fit``, positive.
 
     Range and residual are in decades.
+
+    >>> x = np.array([1.0, 2.0, 4.0])
+    >>> round(power_law_fit(x, 3.0 * x**2, groups=np.zeros(3)).slope, 12)
+    2.0
     """
     return line_fit(np.log10(x), np.log10(y), groups)
 

@@ -54,7 +54,7 @@ FIGURES_OF_QUESTIONS: dict[str, dict[str, Draw]] = {}
 
 
 def figure(draw: Draw) -> Draw:
-    """Register a figure under its function's name: for every experiment, or in a question's folder for its sweeps."""
+    """Registers a figure under its function's name: for every experiment, or in a question's folder for its sweeps."""
     question = question_of(draw)
     if not question:
         FIGURES[draw.__name__] = draw

@@ -1,4 +1,4 @@
-"""One look for all figures: colours, labels, axes."""
+"""Matplotlib settings, colours, legends and axes of all figures."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The words for runs and numbers that all figures share."""
+"""Labels of runs (which params differ) and of final metrics, for all figures."""
 
 import math
 from collections.abc import Sequence

@@ -75,33 +75,18 @@ def _resting_claims(tables: Tables, parameters: pd.DataFrame) -> Iterator[Claim]
     """Where g(0) = 0 and the classes differ in size."""
     runs = parameters.drop_duplicates("run_id")
     is_output_bias = (parameters["kind"] == "biases") & (parameters["from_output"] == 1)
-    yield decided(
-        stated("Where g(0) = 0, no weight and no hidden bias ever moves.", ZERO.text),
-        ZERO,
-        _movements(tables, parameters[~is_output_bias]),
-        runs,
-        "movement",
-    )
+    resting = stated("Where g(0) = 0, no weight and no hidden bias ever moves.", ZERO.text)
+    yield decided(resting, ZERO, _movements(tables, parameters[~is_output_bias]), runs, "movement")
     moved = _movements(tables, parameters[is_output_bias])
-    yield decided(
-        stated("The output biases move from the first step on.", POSITIVE.text),
-        POSITIVE,
-        moved[moved["step"] > 0],
-        runs,
-        "movement",
-    )
+    moving = stated("The output biases move from the first step on.", POSITIVE.text)
+    yield decided(moving, POSITIVE, moved[moved["step"] > 0], runs, "movement")
     reached = Prediction(f"difference to them at most {ROUNDED:.2g} at the end", "max", lambda gap: gap <= ROUNDED)
     full = _by_gradient_descent(runs)
     gaps = tables.values(full, [names.FREQUENCY_GAP])
     last = gaps["step"] == gaps.groupby("run_id")["step"].transform("max")
-    yield decided(
-        stated("They take the network to the class frequencies (full batch, gradient descent).", reached.text),
-        reached,
-        gaps[last],
-        full,
-        "difference between a predicted probability and a class frequency",
-        met=WITHIN,
-    )
+    claim = stated("They take the network to the class frequencies (full batch, gradient descent).", reached.text)
+    what = "difference between a predicted probability and a class frequency"
+    yield decided(claim, reached, gaps[last], full, what, met=WITHIN)
 
 
 def _moving_claims(tables: Tables, parameters: pd.DataFrame, resting: pd.DataFrame) -> Iterator[Claim]:
@@ -110,34 +95,17 @@ def _moving_claims(tables: Tables, parameters: pd.DataFrame, resting: pd.DataFra
     # What never moves is as late as the last step.
     moves = parameters["moves"].fillna(parameters["training.steps"])
     late = parameters.assign(step=moves, value=(moves - parameters["from_output"]).abs())
-    yield decided(
-        stated(
-            "Where g(0) is not 0, the output layer moves in step 1, the layer below it in step 2, and so on down.",
-            "0 steps earlier or later",
-        ),
-        ZERO,
-        late[["run_id", "step", "value"]],
-        runs,
-        "deviation in steps",
-    )
+    downwards = "Where g(0) is not 0, the output layer moves in step 1, the layer below it in step 2, and so on down."
+    claim = stated(downwards, "0 steps earlier or later")
+    yield decided(claim, ZERO, late[["run_id", "step", "value"]], runs, "deviation in steps")
     depths = range(1, 1 + max(map(len, runs["model.hidden_units"]), default=0))
     keys = [names.symmetry(measure, layer) for measure in ("distance_max", "outgoing_distance") for layer in depths]
-    yield decided(
-        stated("The units of every hidden layer stay equal: each layer learns as one unit.", ZERO.text),
-        ZERO,
-        tables.values(runs, keys),
-        runs,
-        "distance",
-    )
+    claim = stated("The units of every hidden layer stay equal: each layer learns as one unit.", ZERO.text)
+    yield decided(claim, ZERO, tables.values(runs, keys), runs, "distance")
     gains = gains_over_frequencies(runs, resting.drop_duplicates("run_id"))
-    claim = decided(
-        stated("So they learn more than the class frequencies (full batch, gradient descent).",
-               f"training loss lower by more than {ROUNDED:.2g}"),
-        Prediction("", "min", lambda gain: gain > ROUNDED),
-        gains,
-        runs,
-        "gain in training loss",
-    )  # fmt: skip
+    more = Prediction(f"training loss lower by more than {ROUNDED:.2g}", "min", lambda gain: gain > ROUNDED)
+    claim = stated("So they learn more than the class frequencies (full batch, gradient descent).", more.text)
+    claim = decided(claim, more, gains, runs, "gain in training loss")
     yield claim._replace(measured=f"{claim.measured}: {_gains_in_words(gains)}") if len(gains) else claim
 
 
@@ -172,13 +140,8 @@ def _gains_in_words(gains: pd.DataFrame) -> str:
 
 
 def _balanced_claim(tables: Tables, parameters: pd.DataFrame) -> Claim:
-    return decided(
-        stated("With classes of equal size (full batch) no weight and no bias moves, whatever g.", ZERO.text),
-        ZERO,
-        _movements(tables, parameters),
-        parameters.drop_duplicates("run_id"),
-        "movement",
-    )
+    claim = stated("With classes of equal size (full batch) no weight and no bias moves, whatever g.", ZERO.text)
+    return decided(claim, ZERO, _movements(tables, parameters), parameters.drop_duplicates("run_id"), "movement")
 
 
 def _movements(tables: Tables, parameters: pd.DataFrame) -> pd.DataFrame:
