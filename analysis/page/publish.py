@@ -1,4 +1,4 @@
-"""Copies the report into MLflow: its page as an artifact of the newest sweep's parent run, its conclusion as description."""
+"""Copies the report into MLflow: the page as an artifact of the newest sweep, its conclusion as description."""
 
 from collections.abc import Mapping
 from pathlib import Path
