@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import NamedTuple
 
-from pipeline.tracking.tags import PROJECT
+from pipeline import PROJECT
 
 SAMPLING_INTERVAL = 0.1
 """Seconds between two looks at the memory."""

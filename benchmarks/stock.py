@@ -13,9 +13,9 @@ import mlflow
 from mlflow.entities import Metric, Param
 from omegaconf import DictConfig
 
+from pipeline import PROJECT
 from pipeline.compose.resolve import checked_config
 from pipeline.config.schema import Config
-from pipeline.tracking.tags import PROJECT
 from pipeline.training.stack import RunResult, train_stack
 
 

@@ -12,7 +12,10 @@ The modules form floors; each imports only from floors below it or from its own 
 """
 
 import os
+from pathlib import Path
 
+PROJECT = Path(__file__).resolve().parents[1]
+"""The checkout, or the folder that packages are installed in: ``conf`` lies beside the packages."""
 __version__ = "0.1.0"
 """Read here and not from the metadata of an installation, which a checkout need not have."""
 

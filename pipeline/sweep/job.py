@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from pipeline import names
+from pipeline import PROJECT, names
 from pipeline.compose.dump import plain
 from pipeline.compose.resolve import check_working_folder, checked_config
 from pipeline.config.schema import Config
@@ -22,7 +22,6 @@ from pipeline.executors.batch import Batch, Failure, require_driver_data
 from pipeline.executors.interface import opened_executor
 from pipeline.tracking.records import Times, one_line_of, record_of
 from pipeline.tracking.sweeps import current_sweep
-from pipeline.tracking.tags import PROJECT
 from pipeline.training.fingerprint import fingerprint
 from pipeline.training.stack import RunResult
 

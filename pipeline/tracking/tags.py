@@ -6,11 +6,9 @@ import subprocess
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from mlflow.data.numpy_dataset import from_numpy
-from mlflow.entities import DatasetInput
 from threadpoolctl import threadpool_info
 
 import pipeline
@@ -19,7 +17,8 @@ from pipeline.config.schema import Config
 from pipeline.system.process_identity import this_driver
 from pipeline.training.datasets import dataset_of
 
-PROJECT = Path(__file__).resolve().parents[2]
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput
 
 
 @cache
@@ -54,7 +53,7 @@ def environment_tags() -> dict[str, str]:
 def _git(*arguments: str) -> str:
     try:
         completed = subprocess.run(
-            ["git", "-C", str(PROJECT), *arguments], capture_output=True, text=True, check=True, timeout=10
+            ["git", "-C", str(pipeline.PROJECT), *arguments], capture_output=True, text=True, check=True, timeout=10
         )
     except (OSError, subprocess.SubprocessError):
         return ""
@@ -87,8 +86,12 @@ def parent_tags(configs: Sequence[Config], swept_keys: Sequence[str], command: s
     return tags
 
 
-def dataset_inputs(configs: Sequence[Config]) -> list[DatasetInput]:
+def dataset_inputs(configs: Sequence[Config]) -> "list[DatasetInput]":
     """Each data set of the jobs once."""
+    # Here, because jobs need the tags of a run also where nothing is tracked, and MLflow takes seconds.
+    from mlflow.data.numpy_dataset import from_numpy
+    from mlflow.entities import DatasetInput
+
     distinct = {json.dumps(config.composed()["data"]): config.data for config in configs}.values()
     return [
         DatasetInput(

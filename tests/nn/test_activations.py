@@ -138,7 +138,7 @@ def test_gains_of_the_rectifiers_keep_the_second_moment(name: str) -> None:
 
 @pytest.mark.slow
 def test_gains_equal_those_of_pytorch() -> None:
-    init = pytest.importorskip("torch.nn.init", reason="PyTorch is not installed (extra: reference)")
+    init = pytest.importorskip("torch.nn.init", reason="PyTorch is not installed (extra: bench)")
     names = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "relu", "leaky_relu": "leaky_relu", "identity": "linear"}
     for name, pytorch_name in names.items():
         # Both are one square root or one quotient of the same numbers.

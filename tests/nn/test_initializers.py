@@ -52,7 +52,7 @@ def drawn(name: str, seed: int = 0, layer: Layer = HIDDEN, **options: Any) -> Ar
 
 def pytorch_sample(name: str, fan_in: int, fan_out: int, tensors: int = 1) -> Array:
     """The elements of so many tensors, flat."""
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra: reference)")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra: bench)")
     function, keywords = PYTORCH[name]
     generator, sample = torch.Generator().manual_seed(0), torch.empty(tensors, fan_out, fan_in, dtype=torch.float64)
     for tensor in sample:
@@ -167,7 +167,7 @@ def test_orthogonal_has_orthonormal_rows_or_columns_times_the_gain(fan_in: int, 
 
 @pytest.mark.slow
 def test_orthogonal_is_distributed_like_pytorch_s() -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra: reference)")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra: bench)")
     layer, corners, torch_generator = Layer(4, 3, None, number=2, depth=2), [], torch.Generator().manual_seed(0)
     reference = torch.empty(3, 4, dtype=torch.float64)
     for seed in range(1000):

@@ -13,7 +13,7 @@ from pipeline.training.loop import RunGenerators
 from pipeline.training.stack import RunResult, dataset_of, train_stack
 from tests.support.configurations import configuration
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra: reference)")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra: bench)")
 
 pytestmark = pytest.mark.slow
 STEPS = 300
