@@ -15,6 +15,7 @@ from pipeline.system.process_identity import this_driver
 from pipeline.tracking.store.cleanup import close_leftovers
 from pipeline.tracking.tracker import Tracker
 from tests.support.in_process import call
+from tests.tracking.test_cleanup import GONE
 
 ODD = "it's ä ∂ & $HOME;[x]"
 """Not with both kinds of quotes: MLflow itself cannot make an experiment there, which is told in one line."""
@@ -113,7 +114,7 @@ def test_a_clock_that_jumps_back_neither_trains_again_nor_closes_what_lives(
         # A process that lives keeps its run, one that is gone does not, whatever the clock says of either.
         living, gone = (
             client.create_run("1", tags={names.DRIVER_TAG: driver}, start_time=int((now - jump) * 1000)).info.run_id
-            for driver in (this_driver(), parent.data.tags[names.DRIVER_TAG])
+            for driver in (this_driver(), GONE)
         )
         assert close_leftovers(client, "1", None) == 1
         assert client.get_run(living).info.status == "RUNNING"

@@ -17,6 +17,7 @@ from pipeline.tracking.store.api_writer import PublicCalls
 from pipeline.tracking.sweeps import CURVES_SCHEMA
 from tests.support.in_process import call
 from tests.support.sweeps import JOBS, SWEEP, HaltedTraining, audited, completed, interrupted_at, started, wait_for
+from tests.tracking.test_cleanup import GONE
 from tests.tracking.test_writers import RECORDS
 
 pytestmark = pytest.mark.usefixtures("with_database")
@@ -130,6 +131,7 @@ def test_a_sweep_killed_at_its_very_end_ends_though_a_later_one_has_its_jobs(
     (killed,) = parents(tmp_path)
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     client.update_run(killed["id"], status="RUNNING")
+    client.set_tag(killed["id"], names.DRIVER_TAG, GONE)
     tracked_twice(client, client.search_runs(["1"], f"tags.`{names.PARENT_TAG}` = '{killed['id']}'")[0])
     (list_of_jobs,) = tmp_path.glob(f"mlruns/**/{killed['id']}/artifacts/{names.JOBS_FILE}")
     fingerprints = json.loads(list_of_jobs.read_text(encoding="utf-8"))["fingerprints"][:jobs]
@@ -156,7 +158,7 @@ def test_a_single_run_is_not_trained_twice_either(tmp_path: Path) -> None:
     assert first.returncode == 0, first.stderr
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     (run,) = client.search_runs(["1"])
-    left = client.create_run("1", tags={names.DRIVER_TAG: run.data.tags[names.DRIVER_TAG]}).info.run_id
+    left = client.create_run("1", tags={names.DRIVER_TAG: GONE}).info.run_id
     tracked_twice(client, run)
     again = call("pipeline.run", *arguments, folder=tmp_path)
     assert f"already tracked as run {run.info.run_id}" in again.stdout
