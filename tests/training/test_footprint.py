@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.sweep import grid as _grid
+from pipeline.sweep import grid
 from pipeline.system import memory
-from pipeline.training import batching as cache_fit
-from pipeline.training import footprint
+from pipeline.training import batching, footprint
 from pipeline.training.checks import check_against_data
 from tests.support.command_line import PROJECT
 from tests.support.configurations import configuration
@@ -140,16 +139,16 @@ def test_a_sweep_of_more_jobs_than_memory_can_list_is_refused(monkeypatch: pytes
     footprint.check_jobs({"seed": 1000, "init": 100})
     with pytest.raises(InputError, match=r"^seed: .* got 10000 values, in a sweep of 1000000 jobs, .* about 5.35 GB$"):
         footprint.check_jobs({"seed": 10_000, "init": 100})
-    assert _grid.check_jobs is footprint.check_jobs
+    assert grid.check_jobs is footprint.check_jobs
 
 
 def test_workers_and_stacks_are_as_many_as_memory_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     config = configuration({"training.steps": 10})
     batches = [[config] * 4] * 100
-    monkeypatch.setattr(cache_fit, "machine_memory", lambda: 64 * 10**9)
-    many = cache_fit.workers_that_fit(batches)
-    monkeypatch.setattr(cache_fit, "machine_memory", lambda: 10**9)
-    assert cache_fit.workers_that_fit(batches) == 1 < 100 < many
+    monkeypatch.setattr(batching, "machine_memory", lambda: 64 * 10**9)
+    many = batching.workers_that_fit(batches)
+    monkeypatch.setattr(batching, "machine_memory", lambda: 10**9)
+    assert batching.workers_that_fit(batches) == 1 < 100 < many
     densely_measured = configuration({"data": "iris", "training.steps": 100_000, "training.measure_at": 10**8})
     seldom_measured = configuration({"data": "iris", "training.steps": 100_000})
-    assert cache_fit.runs_per_batch(densely_measured) == 1 < cache_fit.runs_per_batch(seldom_measured)
+    assert batching.runs_per_batch(densely_measured) == 1 < batching.runs_per_batch(seldom_measured)
