@@ -1,14 +1,24 @@
-"""From a configuration to tracked runs: data, initial parameters, training, measurements, tracking.
+"""From a configuration to tracked runs: compose, train, measure, track.
 
-The modules form floors; each imports only from floors below it or from its own (``tests/test_architecture.py``):
+A suite imports only from those below it (contracts in ``pyproject.toml``); the plan of each is its ``__init__.py``.
 
-1. ``errors``, ``ranges``, ``names``, ``addresses``, ``relocate``;
-   ``arithmetic``, ``activations``, ``losses``, ``initializers``, ``symmetry``
-2. ``network``, ``optimizers``, ``optimum``; ``files``, ``sources``, ``data``
-3. ``measurements``, ``training``
-4. ``described``, ``config``, ``stacking``, ``composition``, ``sweep``
-5. ``environment``, ``views``, ``tracking``, ``summary``
-6. ``run``, with ``hydra_plugins`` above it
+- run         the command line
+- configuration_files  bounds for what Hydra reads
+- sweep       all jobs of a multirun: check, resume, launch, summarise
+- compose     configurations from YAML and command line; knows Hydra's inside
+- tracking    runs and sweeps in MLflow
+- executors   where batches of jobs are trained: this process, a pool, Dask, Slurm
+- training    gradient descent on a stack of networks at once
+- config      the schema of a configuration, and its errors
+- measures    what is measured of a network while it trains
+- data        data sets, generated or from files
+- nn          networks, initialisers, optimisers, losses, chosen arithmetic
+- relocate    command line: mend a store that was moved or copied
+- system      processes, signals, memory, files
+- addresses   addresses of stores and of their UI; passwords masked
+- names       keys of metrics, tags and artifacts
+- ranges      ranges of hyperparameters, as annotations
+- errors      exceptions that the command line tells in one line
 """
 
 import os

@@ -1,16 +1,17 @@
-"""Addresses of tracking stores: what they name, how they are opened, and how they are shown without their secrets."""
+"""URIs of tracking stores and links into the MLflow UI: parsed, checked, and shown without their passwords."""
 
 import os
 import re
 import shlex
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlencode, urlsplit
 
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from pipeline import names
 from pipeline.errors import InputError
 
 VARIABLE = "MLFLOW_TRACKING_URI"
@@ -19,6 +20,8 @@ WEB = ("http", "https")
 DATABASE_SERVERS = ("postgresql", "mysql", "mssql")
 SECRET_VARIABLES = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 MASK = "***"
+UI_ADDRESS = "http://127.0.0.1:5000"
+"""Where a bare ``mlflow ui`` listens."""
 
 _ADDRESS = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
 _SECRET_KEY = re.compile("pass|pwd|token|secret|key|auth|sig", re.IGNORECASE)
@@ -178,3 +181,49 @@ def ui_command(address: str) -> str:
     else:
         shown = shlex.quote(store_address(f"sqlite:///{quote(str(path.absolute()))}"))
     return f"mlflow ui --backend-store-uri {shown}"
+
+
+def view_links(experiment_id: str, parent_run_id: str, address: str = UI_ADDRESS) -> dict[str, str]:
+    """View -> link that opens it in the MLflow UI at ``address``."""
+    return {
+        view: f"{address}/#/experiments/{experiment_id}/runs?"
+        + urlencode(
+            {
+                "viewStateShareKey": names.view_tag(parent_run_id, view).removeprefix(names.VIEW_TAG_PREFIX),
+                "workflowType": "machine_learning",
+                **mode,
+            }
+        )
+        for view, mode in ((names.RUNS_VIEW, {}), (names.CURVES_VIEW, {"compareRunsMode": "CHART"}))
+    }
+
+
+def linked_note(text: str, experiment_id: str, parent_run_id: str) -> str:
+    """A description that begins with links to the prepared views of a sweep.
+
+    A fresh browser shows an experiment's GenAI pages, on which this description is the only way to its runs. The
+    addresses stand at the end, because the list of experiments shows the beginning as it is written.
+
+    >>> print(linked_note("Equal.", "1", "0123456789abcdef"))  # doctest: +ELLIPSIS
+    [runs], [curves]: Equal.
+    <BLANKLINE>
+    [runs]: #/experiments/1/runs?viewStateShareKey=sweep-01234567-runs&workflowType=machine_learning
+    [curves]: #/experiments/1/runs?...&compareRunsMode=CHART
+    """
+    links = view_links(experiment_id, parent_run_id, address="")
+    addresses = "\n".join(f"[{view}]: {link.removeprefix('/')}" for view, link in links.items())
+    return f"{', '.join(f'[{view}]' for view in links)}: {text}\n\n{addresses}"
+
+
+def ui_address(tracking_uri: str) -> str:
+    """Where the UI of a tracking store is: at the server itself, or where a bare ``mlflow ui`` shows a local store.
+
+    Links are printed and published, so a password in the URI is left out.
+
+    >>> ui_address("https://me:secret@runs.example.org:8080/mlflow/"), ui_address("sqlite:///mlflow.db")
+    ('https://runs.example.org:8080/mlflow', 'http://127.0.0.1:5000')
+    """
+    parts = urlsplit(tracking_uri)
+    if parts.scheme not in WEB:
+        return UI_ADDRESS
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"

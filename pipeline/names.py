@@ -1,9 +1,8 @@
-"""The public names: metric keys, tags, artifact files and links. Dashboards and scripts depend on them."""
+"""The public names: metric keys, tags, artifact files, variables. Dashboards and scripts depend on them."""
 
 import os
 from collections.abc import Callable
 from sys import float_info
-from urllib.parse import urlencode, urlsplit
 
 from pipeline.errors import InputError
 
@@ -69,8 +68,8 @@ RATE = "optimizer.learning_rate"
 EXPERIMENT_NAME, EXPERIMENT_ID = "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"
 """MLflow's variables of the environment that choose an experiment."""
 
-UI_ADDRESS = "http://127.0.0.1:5000"
-"""Where a bare ``mlflow ui`` listens."""
+NAMING_KEYS = ("model", "init", "optimizer.learning_rate", "seed")
+"""The configuration keys that tell runs apart where nothing is swept."""
 
 RUNS_VIEW = "runs"
 CURVES_VIEW = "curves"
@@ -122,49 +121,3 @@ def view_tag(parent_run_id: str, view: str) -> str:
     'mlflow.sharedViewState.sweep-01234567-runs'
     """
     return f"{VIEW_TAG_PREFIX}sweep-{parent_run_id[:8]}-{view}"
-
-
-def view_links(experiment_id: str, parent_run_id: str, address: str = UI_ADDRESS) -> dict[str, str]:
-    """View -> link that opens it in the MLflow UI at ``address``."""
-    return {
-        view: f"{address}/#/experiments/{experiment_id}/runs?"
-        + urlencode(
-            {
-                "viewStateShareKey": view_tag(parent_run_id, view).removeprefix(VIEW_TAG_PREFIX),
-                "workflowType": "machine_learning",
-                **mode,
-            }
-        )
-        for view, mode in ((RUNS_VIEW, {}), (CURVES_VIEW, {"compareRunsMode": "CHART"}))
-    }
-
-
-def linked_note(text: str, experiment_id: str, parent_run_id: str) -> str:
-    """A description that begins with links to the prepared views of a sweep.
-
-    A fresh browser shows an experiment's GenAI pages, on which this description is the only way to its runs. The
-    addresses stand at the end, because the list of experiments shows the beginning as it is written.
-
-    >>> print(linked_note("Equal.", "1", "0123456789abcdef"))  # doctest: +ELLIPSIS
-    [runs], [curves]: Equal.
-    <BLANKLINE>
-    [runs]: #/experiments/1/runs?viewStateShareKey=sweep-01234567-runs&workflowType=machine_learning
-    [curves]: #/experiments/1/runs?...&compareRunsMode=CHART
-    """
-    links = view_links(experiment_id, parent_run_id, address="")
-    addresses = "\n".join(f"[{view}]: {link.removeprefix('/')}" for view, link in links.items())
-    return f"{', '.join(f'[{view}]' for view in links)}: {text}\n\n{addresses}"
-
-
-def ui_address(tracking_uri: str) -> str:
-    """Where the UI of a tracking store is: at the server itself, or where a bare ``mlflow ui`` shows a local store.
-
-    Links are printed and published, so a password in the URI is left out.
-
-    >>> ui_address("https://me:secret@runs.example.org:8080/mlflow/"), ui_address("sqlite:///mlflow.db")
-    ('https://runs.example.org:8080/mlflow', 'http://127.0.0.1:5000')
-    """
-    parts = urlsplit(tracking_uri)
-    if parts.scheme not in ("http", "https"):
-        return UI_ADDRESS
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"

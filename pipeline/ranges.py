@@ -1,6 +1,6 @@
 """Ranges of hyperparameters, written as annotations so that a function's signature is its specification.
 
-``config`` reads them from the signature of an initialiser, optimiser or data source and checks the
+``config.parse`` reads them from the signature of an initialiser, optimiser or data source and checks the
 user's values against them. NaN and infinity are never allowed.
 """
 

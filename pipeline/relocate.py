@@ -1,4 +1,4 @@
-"""Command line: tells a local tracking store where its artifacts are, after the project was moved or copied.
+"""Command line: relocate a local tracking store, whose artifacts have absolute paths, after it was moved or copied.
 
 python -m pipeline.relocate [DATABASE]
 

@@ -1,4 +1,4 @@
-"""The plan of the building, held against the code: contracts of imports, sizes of suites and files, README's picture."""
+"""The plan of the building, held against the code: contracts of imports, sizes of suites and files, the picture."""
 
 import ast
 import re
@@ -18,8 +18,8 @@ SOURCES = sorted(
     for path in (PROJECT / folder).rglob("*.py")
 )
 MOST_ROOMS, MOST_LINES = 9, 250
-OPEN_FAMILIES = ("analysis/questions", "analysis/figures")
-"""Suites that may grow: a question or a figure family each."""
+GROWING = ("analysis/figures",)
+"""A suite that has a room for each family of figures."""
 PRIVATE = re.compile(r"^(?:hydra\._internal|mlflow\.[\w.]*\._)|^(?:mlflow\.store|mlflow\.tracking\._)")
 PRIVATE_ROOMS = ("pipeline/compose/", "pipeline/tracking/store/", "pipeline/sweep/", "hydra_plugins/", "benchmarks/")
 """Where the inside of a library may be imported: each use is a place to look at when that library changes."""
@@ -58,14 +58,17 @@ def test_the_contracts_of_imports_are_kept(monkeypatch: pytest.MonkeyPatch, caps
 
 
 @pytest.mark.parametrize(
-    "folder", sorted({path.parent for path in SOURCES if path.is_relative_to(PROJECT / "pipeline")}), ids=name_of
+    "folder",
+    sorted({path.parent for path in SOURCES if name_of(path).startswith(("pipeline", "analysis"))}),
+    ids=name_of,
 )
 def test_a_suite_has_a_plan_and_few_rooms(folder: Path) -> None:
     plan = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
     rooms = {path.stem for path in folder.glob("*.py")} - {"__init__", "__main__"}
     assert plan is not None
-    assert {room for room in rooms if not re.search(rf"\b{room}\b", plan)} == set()
-    assert len(rooms) <= MOST_ROOMS
+    if folder.parent.name != "questions":  # All questions have the same rooms.
+        assert {room for room in rooms if not re.search(rf"\b{room}\b", plan)} == set()
+    assert len(rooms) <= MOST_ROOMS or name_of(folder) in GROWING
 
 
 def test_files_stay_small_enough_to_hold_in_the_head() -> None:
@@ -91,8 +94,10 @@ def test_no_module_multiplies_matrices_behind_the_arithmetic() -> None:
 
 
 def test_a_wrong_key_is_told_before_mlflow_is_loaded(tmp_path: Path) -> None:
-    script = "import sys; sys.argv[1:] = ['lr=1']\nfrom pipeline.run import main\ntry: main()\nexcept SystemExit: pass\n"
-    script += "print('mlflow' in sys.modules, 'hydra' in sys.modules)"
+    script = (
+        "import sys; sys.argv[1:] = ['lr=1']\nfrom pipeline.run import main\n"
+        "try: main()\nexcept SystemExit: print('mlflow' in sys.modules, 'hydra' in sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, env={"PYTHONPATH": str(PROJECT)}, capture_output=True, text=True,
         check=True,
@@ -103,9 +108,7 @@ def test_a_wrong_key_is_told_before_mlflow_is_loaded(tmp_path: Path) -> None:
 def test_the_picture_of_the_readme_is_that_of_the_contracts() -> None:
     """Each arrow of what calls whom leads down, or to the suite itself, and each suite of the pipeline is there."""
     (picture,) = re.findall(r"```mermaid\n(.*?)```", (PROJECT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    floors = {
-        suite: -floor for floor, layer in enumerate(layers("pipeline")) for suite in re.split(r"\s*\|\s*", layer)
-    }
+    floors = {suite: -floor for floor, layer in enumerate(layers("pipeline")) for suite in re.split(r"\s*\|\s*", layer)}
     shown = dict(re.findall(r'(\w+)\["(?:\S+\.)?(\w+)<br>', picture))
     calls = [
         (shown[start], shown[end])

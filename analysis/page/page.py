@@ -15,7 +15,7 @@ from analysis.statistics.intervals import RESAMPLES
 from analysis.theory.gradient_check import gradient_check
 from analysis.tracked.tables import FACTS, Tables
 from analysis.wording import natural_order
-from pipeline import names
+from pipeline import addresses
 
 VERDICT_CLASS = {EXACTLY: "exact", WITHIN: "within", FAILS: "fails", NOT_TESTED: "untested"}
 NOT_PARAMS = {*FACTS} - {"optimum"}
@@ -80,7 +80,7 @@ def rendered_page(
         resamples=RESAMPLES,
         commands=commands_of(tables),
         tracking_link=f"{tables.ui_address}/#/experiments/{tables.experiment_id}",
-        ui_command=tables.ui_command if tables.ui_address == names.UI_ADDRESS else "",
+        ui_command=tables.ui_command if tables.ui_address == addresses.UI_ADDRESS else "",
         views=list(tables.views.items()),
     )
 

@@ -8,7 +8,7 @@ from mlflow import MlflowClient, get_tracking_uri
 from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, WITHIN
 from analysis.tracked.store import first_line
 from analysis.tracked.tables import Tables
-from pipeline import names
+from pipeline import addresses, names
 from pipeline.addresses import store_address
 
 ARTIFACT_FOLDER = "report"
@@ -26,7 +26,7 @@ def publish(tables: Tables, page: Path, conclusion: str, verdicts: Mapping[str, 
         client = MlflowClient(store_address(get_tracking_uri()))
         client.log_artifact(tables.parent, str(page), ARTIFACT_FOLDER)
         text = f"{conclusion}\n\nThe report is under Artifacts: {ARTIFACT_FOLDER}/{page.name}."
-        note = names.linked_note(text, tables.experiment_id, tables.parent)
+        note = addresses.linked_note(text, tables.experiment_id, tables.parent)
         # The table of means that the sweep has left there.
         _, fence, means = client.get_run(tables.parent).data.tags.get(names.NOTE_TAG, "").partition("\n\n```\n")
         client.set_tag(tables.parent, names.NOTE_TAG, note + fence + means)

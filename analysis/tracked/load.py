@@ -24,7 +24,7 @@ from analysis.tracked.store import (
 )
 from analysis.tracked.tables import FACTS, Question, Tables
 from analysis.wording import amount
-from pipeline import names
+from pipeline import addresses, names
 from pipeline.addresses import database_path, ui_command
 
 QUESTION_TAGS = (names.QUESTION_TAG, names.ASKS_TAG, names.PREDICTS_TAG)
@@ -68,7 +68,7 @@ def load_tables(experiment_name: str) -> Tables:
         parent=newest,
         question=_question(by_age),
         commands=commands,
-        ui_address=names.ui_address(get_tracking_uri()),
+        ui_address=addresses.ui_address(get_tracking_uri()),
         ui_command=_ui_command(get_tracking_uri()),
         views=_views(experiment, newest),
         notes=notes,
@@ -123,7 +123,7 @@ def _views(experiment: Experiment, parent: str | None) -> dict[str, str]:
     """Label -> link of those views that the sweep has prepared."""
     if parent is None:
         return {}
-    links = names.view_links(str(experiment.experiment_id), parent, names.ui_address(get_tracking_uri()))
+    links = addresses.view_links(str(experiment.experiment_id), parent, addresses.ui_address(get_tracking_uri()))
     return {
         f"{view} of the newest sweep": link
         for view, link in links.items()

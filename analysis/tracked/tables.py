@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pipeline import names
+from pipeline import addresses
 
 Weights = dict[str, np.ndarray]
 FACTS = (
@@ -60,7 +60,7 @@ class Tables:
     parent: str | None = None
     question: Question | None = None
     commands: list[str] = field(default_factory=list)
-    ui_address: str = names.UI_ADDRESS
+    ui_address: str = addresses.UI_ADDRESS
     ui_command: str = "mlflow ui"
     views: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)

@@ -22,7 +22,7 @@ from shutil import rmtree
 from pipeline.errors import InputError
 from pipeline.executors.batch import Trained
 from pipeline.executors.remote_work import Work, train_elsewhere, without_code
-from pipeline.system.atomic_file import write_whole
+from pipeline.system.atomic_file import write_atomically
 from pipeline.system.process_identity import is_gone, this_driver
 
 SILENCE = 600.0
@@ -41,7 +41,7 @@ class Exchange:
         self.folder = Path(tempfile.mkdtemp(prefix="sweep-", dir=parent.resolve()))
         for name in ("waiting", "taken", "answers", "workers"):
             (self.folder / name).mkdir()
-        write_whole(self.folder / "driver", this_driver().encode())
+        write_atomically(self.folder / "driver", this_driver().encode())
 
     def show_life(self) -> None:
         """Tells the workers that somebody waits for their answers."""
@@ -49,7 +49,7 @@ class Exchange:
 
     def put(self, number: int, work: Work) -> None:
         """Offers a batch under a number that no other has."""
-        write_whole(self.folder / "waiting" / str(number), pickle.dumps(work))
+        write_atomically(self.folder / "waiting" / str(number), pickle.dumps(work))
 
     def waiting(self) -> int:
         """How many batches nobody has taken."""
@@ -110,7 +110,7 @@ def work_through(folder: Path, worker: str, leaves: Callable[[], bool]) -> None:
     with suppress(FileNotFoundError):
         while _is_waited_for(folder, worker) and not leaves() and (taken := _taken(folder, worker)):
             answer = _answer(taken)
-            # Not ``write_whole``, which would make anew a folder that is meant to have vanished.
+            # Not ``write_atomically``, which would make anew a folder that is meant to have vanished.
             partial = folder / "answers" / f".{taken.name}"
             partial.write_bytes(pickle.dumps(answer))
             partial.rename(folder / "answers" / taken.name)

@@ -87,9 +87,6 @@ def _cut(words: str, letters: int) -> str:
 
 log = logging.getLogger(__name__)
 
-NAMING_KEYS = ("model", "init", "optimizer.learning_rate", "seed")
-"""What names a run that belongs to no sweep."""
-
 
 @hydra.main(version_base="1.3", config_path=str(PROJECT / "conf"), config_name="config")
 def run(composed: DictConfig) -> float:
@@ -146,10 +143,10 @@ def _train_and_track(config: Config) -> float:
 
     sweep = current_sweep()
     tracker = Tracker(config.experiment_name)
-    name = run_name(config, sweep.swept_keys if sweep else NAMING_KEYS)
+    name = run_name(config, sweep.swept_keys if sweep else names.NAMING_KEYS)
     if sweep is None:
         tracker.close_leftovers()
-        kept = tracker.without_repeated(fingerprint(config))
+        kept = tracker.delete_repeated_runs(fingerprint(config))
         if kept and not config.rerun:
             run_id, loss = kept[-1].run_id, kept[-1].objective
             log.info(f"{name}: already tracked as run {run_id}, loss {loss:.4g}; rerun=true trains again")
@@ -168,7 +165,7 @@ def _train_and_track(config: Config) -> float:
         raise TrainingError(outcome.cause)
     log.info(line)
     if sweep is None:
-        tracker.without_repeated(fingerprint(config))  # Another process may have tracked the same meanwhile.
+        tracker.delete_repeated_runs(fingerprint(config))  # Another process may have tracked the same meanwhile.
     return objective(outcome)
 
 

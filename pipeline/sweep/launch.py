@@ -24,7 +24,7 @@ from pipeline.sweep.job import check_asked, objective, run, run_name, varying_ke
 from pipeline.sweep.job_folder import JobFolders, StackedJob
 from pipeline.sweep.progress import Progress, progress_of
 from pipeline.system.signals import Interrupted, last_words, uninterrupted
-from pipeline.tracking.delivery import with_room
+from pipeline.tracking.delivery import retry_while_disk_full
 from pipeline.tracking.records import Times, one_line_of, record_of
 from pipeline.tracking.sweeps import current_sweep
 from pipeline.tracking.tracker import Tracker
@@ -135,7 +135,7 @@ class _Launch:
 
     def _submit(self, executor: Executor, batch: Sequence[int]) -> None:
         for job in batch:
-            with_room(self._jobs[job].create_folder)
+            retry_while_disk_full(self._jobs[job].create_folder)
             if self._callbacks.callbacks:
                 self._callbacks.on_job_start(config=self._jobs[job].compose(), task_function=run.__wrapped__)
         self._under_way.add(tuple(batch))

@@ -35,7 +35,7 @@ from pipeline.errors import (
 from pipeline.sweep.grid import check_batch_size
 from pipeline.sweep.job import varying_keys
 from pipeline.sweep.resume import batches, consecutive, fingerprints_of, plan_of, sweep_folder
-from pipeline.system.atomic_file import write_whole
+from pipeline.system.atomic_file import write_atomically
 from pipeline.system.signals import Interrupted, uninterrupted
 from pipeline.tracking.sweeps import Sweep
 
@@ -102,7 +102,7 @@ def run_sweep(
     if begun is not None:
         tracker.deliver_waiting(begun)
     tracker.close_leftovers(begun)
-    kept = tracker.without_repeated()
+    kept = tracker.delete_repeated_runs()
     if rerun:
         kept = [run for run in kept if begun is not None and run.parent == begun.run_id]
     finished = {run.fingerprint: run for run in kept}
@@ -134,7 +134,7 @@ def run_sweep(
                     parent = tracker.open_sweep(begun, plan.fingerprints, configs, swept_keys, command, str(folder))
                     sweep = Sweep(parent, len(plan.jobs), swept_keys, str(folder.absolute()))
                     stack.enter_context(tracker.closing_sweep(sweep))
-                with sweep.announced():
+                with sweep.announce():
                     returns = list(_launched(launcher, remaining, max_batch_size))
                 tracker.finish_sweep(sweep)
                 found = tell()
@@ -193,7 +193,7 @@ def use_folder(master: DictConfig, folder: Path) -> None:
             master.hydra.sweep.dir = str(folder)
             # From these, every job is composed; what they refer to is the job's, not the multirun's.
             master.hydra.overrides.hydra = [*plain(master.hydra.overrides.hydra), f"{FOLDER_KEY}={quoted}"]
-    write_whole(folder / "multirun.yaml", OmegaConf.to_yaml(master).encode())
+    write_atomically(folder / "multirun.yaml", OmegaConf.to_yaml(master).encode())
 
 
 def _launched(launcher: Launcher, jobs: Sequence[Job], max_batch_size: int | None) -> Iterator[Sequence[JobReturn]]:

@@ -1,11 +1,11 @@
-"""Files that are there whole or not at all."""
+"""Atomic file writes (temporary file, then rename)."""
 
 import os
 from pathlib import Path
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file, and the folder it goes into, so that a kill or a full disk leaves no part of it under its name."""
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file, and its folder, so that a kill or a full disk leaves no torn file under its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

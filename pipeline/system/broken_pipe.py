@@ -1,6 +1,6 @@
-"""Standard output that outlives its reader: ``python -m pipeline.run -m | head`` trains to the end, and says no more.
+"""Ignore broken pipes (EPIPE) on stdout and stderr: ``python -m pipeline.run -m | head`` must not stop a sweep.
 
-A sweep is started for what it tracks; that its messages reach nobody is no reason to stop it.
+It is started for what it tracks; that its messages reach nobody is no reason to stop it.
 """
 
 import errno
@@ -16,8 +16,8 @@ NOBODY_READS = (errno.EPIPE, errno.EIO)
 """A pipe that was closed, a terminal that is gone; what else goes wrong, such as a full disk, is told at the end."""
 
 
-class _Outliving:
-    """A stream that leads nowhere once it cannot be written to; everything else is the stream's own."""
+class _UnbreakableStream:
+    """A stream that is redirected to /dev/null once it cannot be written to; all else is the stream's own."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
@@ -29,16 +29,16 @@ class _Outliving:
         try:
             return self._stream.write(text)
         except OSError as error:
-            self._lead_nowhere(error)
+            self._redirect_to_devnull(error)
             return len(text)
 
     def flush(self) -> None:
         try:
             self._stream.flush()
         except OSError as error:
-            self._lead_nowhere(error)
+            self._redirect_to_devnull(error)
 
-    def _lead_nowhere(self, error: OSError) -> None:
+    def _redirect_to_devnull(self, error: OSError) -> None:
         if error.errno not in NOBODY_READS:
             self.lost = error.strerror or str(error)
         # What the stream still holds goes there too, else Python would complain of it at its end.
@@ -51,7 +51,7 @@ class _Outliving:
 
 
 @contextmanager
-def outliving_readers() -> Iterator[None]:
+def ignore_broken_pipes() -> Iterator[None]:
     """A context in which nothing that happens to standard output or standard error stops the work.
 
     Raises:
@@ -59,7 +59,7 @@ def outliving_readers() -> Iterator[None]:
     """
     _open_standard_files()
     before = sys.stdout, sys.stderr
-    output, errors = _Outliving(sys.stdout), _Outliving(sys.stderr)
+    output, errors = _UnbreakableStream(sys.stdout), _UnbreakableStream(sys.stderr)
     sys.stdout, sys.stderr = cast("tuple[TextIO, TextIO]", (output, errors))
     code: str | int | None = None
     try:

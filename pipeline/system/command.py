@@ -1,4 +1,4 @@
-"""How a command of this project begins and ends: at once, and in one line when it is stopped."""
+"""Run a command's ``main``: signals, exit codes and encodings; one line when it is stopped."""
 
 import atexit
 import gc
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from multiprocessing import active_children
 
-from pipeline.system.broken_pipe import outliving_readers
+from pipeline.system.broken_pipe import ignore_broken_pipes
 from pipeline.system.signals import Interrupted, heard_signals, interruptible
 
 SETTINGS = ("MLFLOW_", "HYDRA_", "SYMMETRY_LAB_")
@@ -24,7 +24,7 @@ def run_command(body: Callable[[], None]) -> None:
         signal.signal(signum, signal.SIG_DFL)
     check_encoding()
     try:
-        with outliving_readers():
+        with ignore_broken_pipes():
             try:
                 with interruptible():
                     body()

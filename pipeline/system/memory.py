@@ -1,4 +1,4 @@
-"""How much memory this machine grants, the refusal of what needs more, and a cache that does not outgrow it."""
+"""The memory that this process may use (physical, cgroups, ulimit), and the refusal of what needs more."""
 
 import os
 from collections.abc import Iterator, Mapping

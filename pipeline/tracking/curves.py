@@ -1,7 +1,9 @@
-"""The curves of a whole sweep as one table: from what its processes left on disk, and the store for the rest."""
+"""The curves of a whole sweep as one Parquet table: merged from the parts in its folder, and the store for the rest."""
 
+import io
+import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,10 +12,37 @@ import pyarrow.parquet as pq
 from mlflow import MlflowClient
 
 from pipeline import names
-from pipeline.tracking.sweeps import CURVES_SCHEMA, Sweep
+from pipeline.system.atomic_file import write_atomically
+from pipeline.tracking.sweeps import Sweep
+
+CURVES_SCHEMA = pa.schema(
+    {"run_id": pa.string(), "metric": pa.string(), "step": pa.int64(), "value": pa.float64()}.items()
+)
 
 
-def merged_curves(client: MlflowClient, sweep: Sweep, run_ids: Collection[str], target: Path) -> bool:
+def save_curves(sweep: Sweep, runs: Mapping[str, Sequence[tuple[str, float, int]]]) -> None:
+    """Leaves the curves of tracked runs in the sweep's folder, as a part of their own, until all are merged.
+
+    Args:
+        runs: run id -> (metric key, value, step).
+    """
+    rows = ((run_id, metric, step, value) for run_id, metrics in runs.items() for metric, value, step in metrics)
+    buffer = io.BytesIO()
+    pq.write_table(_table(rows), buffer)
+    write_atomically(_folder(sweep) / f"{next(iter(runs))}.parquet", buffer.getvalue())
+
+
+def remove_curves(sweep: Sweep) -> None:
+    """Removes the parts of a sweep, once they are merged."""
+    shutil.rmtree(_folder(sweep), ignore_errors=True)
+
+
+def _folder(sweep: Sweep) -> Path:
+    # By its run, because two sweeps may be told to use one folder.
+    return Path(sweep.folder) / f"curves-{sweep.parent[:8]}"
+
+
+def merge_curves(client: MlflowClient, sweep: Sweep, run_ids: Collection[str], target: Path) -> bool:
     """Writes the curves of runs into one file: columns ``run_id``, ``metric``, ``step``, ``value``.
 
     They come from the sweep's artifact, if it was finished before and goes on now; from the parts in its folder; and
@@ -29,13 +58,13 @@ def merged_curves(client: MlflowClient, sweep: Sweep, run_ids: Collection[str], 
         artifact = _artifact(client, sweep.parent, Path(folder))
         sources = [artifact] if artifact else []
         is_new = False
-        for path in [*sources, *sweep.curve_files()]:
+        for path in [*sources, *sorted(_folder(sweep).glob("*.parquet"))]:
             found, table = _of_runs(path, missing)
             is_new |= bool(found) and path != artifact
             writer.write_table(table)
             missing -= found
         for run_id in sorted(missing):
-            writer.write_table(_from_store(client, run_id))
+            writer.write_table(_table(_history(client, run_id)))
     return artifact is None or is_new or bool(missing)
 
 
@@ -57,9 +86,8 @@ def _of_runs(path: Path, run_ids: set[str]) -> tuple[set[str], pa.Table]:
     return found, table.filter(pc.is_in(table["run_id"], pa.array(sorted(found), pa.string())))
 
 
-def _from_store(client: MlflowClient, run_id: str) -> pa.Table:
-    rows = list(_history(client, run_id))
-    columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[], [], [], []]
+def _table(rows: Iterator[tuple[str, str, int, float]]) -> pa.Table:
+    columns = list(map(list, zip(*rows, strict=True))) or [[], [], [], []]
     return pa.table(columns, schema=CURVES_SCHEMA)
 
 

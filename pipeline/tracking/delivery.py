@@ -1,15 +1,16 @@
-"""Brings results to the tracking store, also if it is gone for a while: what it does not take waits on disk.
+"""Deliver results to the tracking store despite outages: exponential backoff, and a journal on disk meanwhile.
 
 A server may be restarted, a disk full, a database locked by another program. The sweep goes on meanwhile; its results
-wait in a journal inside the sweep's folder. They are brought again before the next results, at growing intervals, and
-at the end for as long as ``patience`` allows. What is left then is brought by the next start of the same sweep.
+wait in a journal inside the sweep's folder. They are written before the next results, at growing intervals, and at the
+end for as long as ``patience`` allows. What is left then is written by the next start of the same sweep.
 """
 
 import errno
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from pipeline.errors import StoreLostError
@@ -17,6 +18,7 @@ from pipeline.system.signals import Interrupted, uninterrupted
 from pipeline.tracking.journal import Journal
 from pipeline.tracking.records import Record
 from pipeline.tracking.store.opening import first_line
+from pipeline.tracking.sweeps import Sweep
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -30,119 +32,149 @@ def patience() -> float:
     return float(os.environ.get("SYMMETRY_LAB_PATIENCE", "120"))
 
 
-def with_room(write: Callable[[], Result]) -> Result:
-    """What a write to the disk returns; while the disk is full it is tried again.
+def backoff() -> Iterator[float]:
+    """The pauses of an exponential backoff in seconds: each twice as long as the last one, up to a longest."""
+    pause = FIRST_PAUSE
+    while True:
+        yield pause
+        pause = min(2.0 * pause, LONGEST_PAUSE)
+
+
+def retry_until_deadline(attempt: Callable[[], Result], note_failure: Callable[[Exception], float]) -> Result:
+    """Repeats an attempt until it succeeds, and returns what it returns.
+
+    Args:
+        note_failure: tells of a failure and returns the seconds until the next attempt, or raises what no retry mends.
+
+    Raises:
+        Exception: what the attempt raised when ``patience`` seconds had passed.
+    """
+    deadline = time.monotonic() + patience()
+    while True:
+        try:
+            return attempt()
+        except Exception as error:
+            if time.monotonic() >= deadline:
+                raise
+            pause = note_failure(error)
+        time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
+
+
+def retry_while_disk_full(write: Callable[[], Result]) -> Result:
+    """Repeats a write while the disk is full, and returns what it returns.
 
     Raises:
         OSError: anything else went wrong, or it is still full after ``patience`` seconds.
     """
-    deadline, pause = time.monotonic() + patience(), FIRST_PAUSE
-    while True:
-        try:
-            return write()
-        except OSError as error:
-            if error.errno not in NO_ROOM or time.monotonic() >= deadline:
-                raise
-            log.warning(f"{error.filename}: {error.strerror}; the sweep pauses for {pause:g} s")
-        time.sleep(pause)
-        pause = min(2.0 * pause, LONGEST_PAUSE)
+    pauses = backoff()
+
+    def note_failure(error: Exception) -> float:
+        if not isinstance(error, OSError) or error.errno not in NO_ROOM:
+            raise error
+        pause = next(pauses)
+        log.warning(f"{error.filename}: {error.strerror}; the sweep pauses for {pause:g} s")
+        return pause
+
+    return retry_until_deadline(write, note_failure)
+
+
+def journal_of(sweep: Sweep) -> Journal:
+    """Where results of a sweep wait."""
+    return Journal(Path(sweep.folder) / f"waiting-{sweep.parent[:8]}")
 
 
 class Delivery:
-    """Brings records to a store, each once.
+    """Delivers records to a store, each once.
 
     Args:
-        write: puts records into the store and returns their run ids; it may raise anything.
+        write: puts records, with the sweep that they belong to, into the store and returns their run ids; it may raise
+            anything.
     """
 
-    def __init__(self, write: Callable[[Sequence[Record]], list[str]]) -> None:
+    def __init__(self, write: Callable[[Sequence[Record], Sweep | None], list[str]]) -> None:
         self._write = write
-        self._pause = FIRST_PAUSE
+        self._pauses = backoff()
         self._next_try = 0.0
 
-    def bring(self, records: Sequence[Record], journal: Journal | None) -> list[str] | None:
-        """Puts records into the store and returns their run ids, or None if they wait in the journal.
+    def write_or_journal(self, records: Sequence[Record], sweep: Sweep | None) -> list[str] | None:
+        """Puts records into the store and returns their run ids, or None if they wait in the sweep's journal.
 
-        Without a journal, or where the disk refuses it, this waits until the store takes them.
+        Without a sweep, or where the disk refuses the journal, this waits until the store takes them.
 
         Raises:
             StoreLostError: it has not taken them after ``patience`` seconds.
         """
-        if journal is not None and not self._brought(journal):
-            return self._kept(records, journal)
+        if sweep is not None and not self._drain_journal_if_due(sweep):
+            return self._journal_or_retry(records, sweep)
         try:
             with uninterrupted():
-                return self._write(records)
+                return self._write(records, sweep)
         except Interrupted:
             # Whether the store has taken them is unknown; what it has twice is found at the end.
-            if journal is not None:
-                journal.put(records)
+            if sweep is not None:
+                journal_of(sweep).put(records)
             raise
         except Exception as error:
-            self._is_lost(error)
-            return self._kept(records, journal)
+            self._note_failure(error)
+            return self._journal_or_retry(records, sweep)
 
-    def _kept(self, records: Sequence[Record], journal: Journal | None) -> list[str] | None:
+    def _journal_or_retry(self, records: Sequence[Record], sweep: Sweep | None) -> list[str] | None:
         try:
-            if journal is not None:
-                journal.put(records)
+            if sweep is not None:
+                journal_of(sweep).put(records)
                 return None
         except OSError as error:
             log.warning(f"{first_line(error)}: results wait in memory, training pauses")
-        return self.insisted(lambda: self._write(records))
+        return self.retry_until_deadline(lambda: self._write(records, sweep))
 
-    def finish(self, journal: Journal) -> None:
-        """Brings what waits in a journal.
+    def drain_journal(self, sweep: Sweep) -> None:
+        """Puts what waits in a sweep's journal into the store.
 
         Raises:
             StoreLostError: the store has not taken all after ``patience`` seconds; the rest stays in the journal.
         """
-        self.insisted(lambda: self._write_waiting(journal))
+        self.retry_until_deadline(lambda: self._drain_journal(sweep))
 
-    def _brought(self, journal: Journal) -> bool:
+    def _drain_journal_if_due(self, sweep: Sweep) -> bool:
         """Whether nothing waits any more; tries only where the last failure is long enough ago."""
         if time.monotonic() < self._next_try:
             return False
         try:
-            self._write_waiting(journal)
+            self._drain_journal(sweep)
         except Exception as error:
-            self._is_lost(error)
+            self._note_failure(error)
             return False
         return True
 
-    def _write_waiting(self, journal: Journal) -> None:
-        brought = 0
+    def _drain_journal(self, sweep: Sweep) -> None:
+        journal, written = journal_of(sweep), 0
         for path, records in journal.entries():
             with uninterrupted():
-                self._write(records)
+                self._write(records, sweep)
                 journal.remove(path)
-            brought += len(records)
-        self._is_back(f"; {brought} waiting results are tracked")
+            written += len(records)
+        self._note_success(f"; {written} waiting results are tracked")
 
-    def insisted(self, attempt: Callable[[], Result]) -> Result:
-        """What an attempt returns, which is made again until the store answers.
+    def retry_until_deadline(self, attempt: Callable[[], Result]) -> Result:
+        """Repeats an attempt until the store answers, and returns what it returns.
 
         Raises:
             StoreLostError: it has not answered after ``patience`` seconds.
         """
-        deadline = time.monotonic() + patience()
-        while True:
-            try:
-                result = attempt()
-                self._is_back()
-                return result
-            except Exception as error:
-                if time.monotonic() >= deadline:
-                    raise StoreLostError(f"the tracking store does not answer: {first_line(error)}") from error
-                self._is_lost(error)
-                time.sleep(max(0.0, min(self._next_try, deadline) - time.monotonic()))
+        try:
+            result = retry_until_deadline(attempt, self._note_failure)
+        except Exception as error:
+            raise StoreLostError(f"the tracking store does not answer: {first_line(error)}") from error
+        self._note_success()
+        return result
 
-    def _is_back(self, news: str = "") -> None:
+    def _note_success(self, news: str = "") -> None:
         if self._next_try:
             log.info(f"The tracking store is back{news}")
-        self._pause, self._next_try = FIRST_PAUSE, 0.0
+        self._pauses, self._next_try = backoff(), 0.0
 
-    def _is_lost(self, error: Exception) -> None:
-        log.warning(f"The tracking store refuses results ({first_line(error)}); tried again in {self._pause:g} s")
-        self._next_try = time.monotonic() + self._pause
-        self._pause = min(2.0 * self._pause, LONGEST_PAUSE)
+    def _note_failure(self, error: Exception) -> float:
+        pause = next(self._pauses)
+        log.warning(f"The tracking store refuses results ({first_line(error)}); tried again in {pause:g} s")
+        self._next_try = time.monotonic() + pause
+        return pause

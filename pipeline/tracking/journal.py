@@ -1,4 +1,4 @@
-"""Results that the tracking store would not take, kept on disk until it does."""
+"""A journal on disk of results that the tracking store would not take, replayed when it does."""
 
 import base64
 import hashlib
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from pipeline.system.atomic_file import write_whole
+from pipeline.system.atomic_file import write_atomically
 from pipeline.tracking.records import Record
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class Journal:
             OSError: the disk is full or refuses.
         """
         content = json.dumps([_plain(record) for record in records]).encode()
-        write_whole(self._folder / f"{hashlib.sha256(content).hexdigest()[:32]}.json", content)
+        write_atomically(self._folder / f"{hashlib.sha256(content).hexdigest()[:32]}.json", content)
 
     def entries(self) -> Iterator[tuple[Path, list[Record]]]:
         """The files with their records, in the order of their names; a damaged file is told and left out.

@@ -1,4 +1,4 @@
-"""What MLflow will hold of one run, as plain values: made from a configuration and its result, written elsewhere."""
+"""The record of one run as plain values: params, metrics, tags and artifacts, as MLflow will hold them."""
 
 import hashlib
 import io

@@ -1,19 +1,11 @@
-"""A sweep and its tracked runs, as values that sweeper, jobs and tracker share."""
+"""Value objects of sweeps and tracked runs, and the environment variable by which jobs learn of their sweep."""
 
-import io
 import json
 import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import NamedTuple
-
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from pipeline.system.atomic_file import write_whole
 
 
 class TrackedRun(NamedTuple):
@@ -53,14 +45,6 @@ class TrackedSweep(NamedTuple):
 
 
 VARIABLE = "SYMMETRY_LAB_SWEEP"
-CURVES_SCHEMA = pa.schema(
-    {
-        "run_id": pa.string(),
-        "metric": pa.string(),
-        "step": pa.int64(),
-        "value": pa.float64(),
-    }.items()
-)
 
 
 @dataclass(frozen=True)
@@ -80,39 +64,13 @@ class Sweep:
     folder: str
 
     @contextmanager
-    def announced(self) -> Iterator[None]:
+    def announce(self) -> Iterator[None]:
         """Makes the sweep known to jobs that start within the context."""
         os.environ[VARIABLE] = json.dumps(asdict(self))
         try:
             yield
         finally:
             del os.environ[VARIABLE]
-
-    def save_curves(self, runs: Mapping[str, Sequence[tuple[str, float, int]]]) -> None:
-        """Leaves the curves of tracked runs in the sweep's folder, in a file of their own, until all are merged.
-
-        Args:
-            runs: run id -> (metric key, value, step).
-        """
-        rows = [(run_id, *row) for run_id, metrics in runs.items() for row in metrics]
-        columns = zip(*rows, strict=True) if rows else ((), (), (), ())
-        run_ids, metrics, values, steps = (list(column) for column in columns)
-        buffer = io.BytesIO()
-        pq.write_table(pa.table([run_ids, metrics, steps, values], schema=CURVES_SCHEMA), buffer)
-        write_whole(self._curves_folder / f"{next(iter(runs))}.parquet", buffer.getvalue())
-
-    def curve_files(self) -> list[Path]:
-        """The files of ``save_curves``, by name."""
-        return sorted(self._curves_folder.glob("*.parquet"))
-
-    def drop_curves(self) -> None:
-        """Removes them, once they are merged."""
-        shutil.rmtree(self._curves_folder, ignore_errors=True)
-
-    @property
-    def _curves_folder(self) -> Path:
-        # By its run, because two sweeps may be told to use one folder.
-        return Path(self.folder) / f"curves-{self.parent[:8]}"
 
 
 def current_sweep() -> Sweep | None:

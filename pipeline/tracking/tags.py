@@ -1,12 +1,10 @@
-"""Tags of runs and of parent runs: versions, machine and code that decide the bits; what a sweep asks."""
+"""Tags of runs and of parent runs: versions, CPU, BLAS and commit, which decide the bits; what a sweep asks."""
 
-import json
 import platform
 import subprocess
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 import numpy as np
 from threadpoolctl import threadpool_info
@@ -15,10 +13,6 @@ import pipeline
 from pipeline import names
 from pipeline.config.schema import Config
 from pipeline.system.process_identity import this_driver
-from pipeline.training.datasets import dataset_of
-
-if TYPE_CHECKING:
-    from mlflow.entities import DatasetInput
 
 
 @cache
@@ -84,21 +78,3 @@ def parent_tags(configs: Sequence[Config], swept_keys: Sequence[str], command: s
             names.PREDICTS_TAG: question.predicts,
         }
     return tags
-
-
-def dataset_inputs(configs: Sequence[Config]) -> "list[DatasetInput]":
-    """Each data set of the jobs once."""
-    # Here, because jobs need the tags of a run also where nothing is tracked, and MLflow takes seconds.
-    from mlflow.data.numpy_dataset import from_numpy
-    from mlflow.entities import DatasetInput
-
-    distinct = {json.dumps(config.composed()["data"]): config.data for config in configs}.values()
-    return [
-        DatasetInput(
-            from_numpy(
-                dataset.train_inputs, targets=dataset.train_labels, name=dataset.name, digest=dataset.digest
-            )._to_mlflow_entity(),
-            tags=[],
-        )
-        for dataset in map(dataset_of, distinct)
-    ]

@@ -15,25 +15,25 @@ from pathlib import Path
 from mlflow import get_tracking_uri
 from mlflow.entities import Metric, Run
 
-from pipeline import names
+from pipeline import addresses, names
 from pipeline.config.schema import Config
 from pipeline.system.signals import Interrupted, last_words, uninterrupted
-from pipeline.tracking.curves import merged_curves
+from pipeline.tracking.curves import merge_curves, remove_curves, save_curves
 from pipeline.tracking.delivery import Delivery
-from pipeline.tracking.journal import Journal
 from pipeline.tracking.records import Record
-from pipeline.tracking.store.cleanup import close_leftovers, close_unended, remove_repeated
-from pipeline.tracking.store.opening import beside_others, first_line, opened_store, store_complaints
+from pipeline.tracking.store.api_writer import dataset_inputs
+from pipeline.tracking.store.cleanup import close_leftovers, close_unended, delete_repeated_runs
+from pipeline.tracking.store.opening import first_line, open_store, retry_once, translate_store_errors
 from pipeline.tracking.store.queries import begun_sweep, finished_runs, runs_with
 from pipeline.tracking.store.sql_writer import writer_for
 from pipeline.tracking.sweeps import Sweep, TrackedRun, TrackedSweep
-from pipeline.tracking.tags import dataset_inputs, parent_tags
+from pipeline.tracking.tags import parent_tags
 from pipeline.tracking.ui_views import Child, shared_views, unlisted_views
 
 log = logging.getLogger(__name__)
 
 MERGES = 3
-"""How often the curves are merged at the most: a table may have replaced a longer one of the sweep's other driver."""
+"""Merge attempts: another process on the same sweep may overwrite our table with a shorter one, so check and repeat."""
 
 
 class Tracker:
@@ -44,14 +44,13 @@ class Tracker:
     """
 
     def __init__(self, experiment_name: str) -> None:
-        with opened_store(experiment_name) as (self._client, self._experiment_id):
+        with open_store(experiment_name) as (self._client, self._experiment_id):
             self._writer = writer_for(self._client, self._experiment_id)
         self._delivery = Delivery(self._write)
-        self._sweep: Sweep | None = None
 
     def begun_sweep(self, fingerprints: Sequence[str], *, rerun: bool) -> TrackedSweep | None:
         """The sweep that one with these jobs continues, if there is one."""
-        with store_complaints():
+        with translate_store_errors():
             return begun_sweep(self._client, self._experiment_id, fingerprints, rerun=rerun)
 
     def deliver_waiting(self, begun: TrackedSweep) -> None:
@@ -60,24 +59,24 @@ class Tracker:
         Raises:
             StoreLostError: the store does not take it now either.
         """
-        sweep = self._sweep = Sweep(begun.run_id, len(begun.fingerprints), (), str(Path(begun.folder).absolute()))
-        self._delivery.finish(_journal(sweep))
+        folder = str(Path(begun.folder).absolute())
+        self._delivery.drain_journal(Sweep(begun.run_id, len(begun.fingerprints), (), folder))
 
     def close_leftovers(self, begun: TrackedSweep | None = None) -> None:
         """Closes what processes that are gone have left open, except the sweep that goes on now, if there is one."""
-        with store_complaints():
+        with translate_store_errors():
             closed = close_leftovers(self._client, self._experiment_id, begun.run_id if begun else None)
         if closed:
             log.info(f"{closed} runs of processes that are gone were still open, and are closed")
 
-    def without_repeated(self, fingerprint: str | None = None) -> list[TrackedRun]:
+    def delete_repeated_runs(self, fingerprint: str | None = None) -> list[TrackedRun]:
         """Deletes what was tracked twice; returns the finished runs that stay, oldest first.
 
         Args:
             fingerprint: if given, only runs with this one are looked at.
         """
-        with store_complaints():
-            return remove_repeated(self._client, self._experiment_id, fingerprint)
+        with translate_store_errors():
+            return delete_repeated_runs(self._client, self._experiment_id, fingerprint)
 
     def open_sweep(
         self,
@@ -96,12 +95,12 @@ class Tracker:
             folder: where Hydra keeps the sweep.
         """
         tags = parent_tags(configs, swept_keys, command, folder)
-        with store_complaints():
+        with translate_store_errors():
             name = f"sweep of {len(fingerprints)}"
             if begun is None:
                 parent = str(self._client.create_run(self._experiment_id, tags=tags, run_name=name).info.run_id)
                 inputs = dataset_inputs(configs)
-                beside_others(lambda: self._client.log_inputs(parent, inputs))
+                retry_once(lambda: self._client.log_inputs(parent, inputs))
             else:
                 parent = begun.run_id
                 self._client.update_run(parent, status="RUNNING", name=name)
@@ -126,7 +125,7 @@ class Tracker:
         """
         try:
             yield
-            self._delivery.insisted(lambda: self._end(sweep, "FINISHED"))
+            self._delivery.retry_until_deadline(lambda: self._end(sweep, "FINISHED"))
         except KeyboardInterrupt as interruption:
             with suppress(Interrupted), last_words(interruption):
                 self._end_unfinished(sweep, "KILLED")
@@ -152,15 +151,14 @@ class Tracker:
         Raises:
             StoreLostError: the store takes none, and no sweep's folder is there to keep them.
         """
-        self._sweep = sweep
-        return self._delivery.bring(records, None if sweep is None else _journal(sweep))
+        return self._delivery.write_or_journal(records, sweep)
 
-    def _write(self, records: Sequence[Record]) -> list[str]:
+    def _write(self, records: Sequence[Record], sweep: Sweep | None) -> list[str]:
         run_ids = self._writer.write(records)
-        if self._sweep is not None and records:
+        if sweep is not None and records:
             metrics = {run_id: record.metrics for run_id, record in zip(run_ids, records, strict=True)}
             try:
-                self._sweep.save_curves(metrics)
+                save_curves(sweep, metrics)
             except OSError as error:
                 # The store has them too, from where they are read at the end, though slower.
                 log.debug(f"curves not saved: {error}")
@@ -174,20 +172,19 @@ class Tracker:
         Raises:
             StoreLostError: results still wait on disk, or the store does not answer.
         """
-        self._sweep = sweep
-        self._delivery.finish(_journal(sweep))
+        self._delivery.drain_journal(sweep)
         # Each step finds done what it has done before.
-        self._delivery.insisted(lambda: self._completed(sweep))
-        sweep.drop_curves()
+        self._delivery.retry_until_deadline(lambda: self._complete(sweep))
+        remove_curves(sweep)
 
-    def _completed(self, sweep: Sweep) -> None:
+    def _complete(self, sweep: Sweep) -> None:
         close_unended(self._client, self._experiment_id, sweep.parent)
-        kept = remove_repeated(self._client, self._experiment_id)
+        kept = delete_repeated_runs(self._client, self._experiment_id)
         finished = [run for run in kept if run.parent == sweep.parent]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / names.CURVES_FILE
             for _ in range(MERGES):
-                if not merged_curves(self._client, sweep, [run.run_id for run in finished], path):
+                if not merge_curves(self._client, sweep, [run.run_id for run in finished], path):
                     break
                 self._client.log_artifact(sweep.parent, str(path))
                 finished = finished_runs(self._client, self._experiment_id, parent=sweep.parent)
@@ -202,12 +199,12 @@ class Tracker:
         Raises:
             StoreLostError: the store does not answer.
         """
-        note = names.linked_note(conclusion, self._experiment_id, run_id)
+        note = addresses.linked_note(conclusion, self._experiment_id, run_id)
         own_note, now = f"{note}\n\n```\n{table}\n```", int(time.time() * 1000)
         metrics = [Metric(key, value, now, 0) for key, value in numbers.items()]
-        self._delivery.insisted(lambda: self._client.log_batch(run_id, metrics))
-        self._delivery.insisted(lambda: self._client.set_tag(run_id, names.NOTE_TAG, own_note))
-        self._delivery.insisted(lambda: self._tag_experiment(names.NOTE_TAG, note))
+        self._delivery.retry_until_deadline(lambda: self._client.log_batch(run_id, metrics))
+        self._delivery.retry_until_deadline(lambda: self._client.set_tag(run_id, names.NOTE_TAG, own_note))
+        self._delivery.retry_until_deadline(lambda: self._tag_experiment(names.NOTE_TAG, note))
 
     def share_views(self, parent: str, swept_keys: Sequence[str], ranked: Sequence[Run]) -> dict[str, str]:
         """Prepares the views of a sweep in the MLflow UI; view -> link.
@@ -221,6 +218,7 @@ class Tracker:
             Child(run.data.params, run.data.metrics.keys(), run.data.tags.get(names.PARENT_TAG) == parent)
             for run in ranked
         ]
+        address = addresses.ui_address(get_tracking_uri())
         try:
             start = self._client.get_run(parent).info.start_time
             views = shared_views(parent, swept_keys, children, created_ms=start)
@@ -230,16 +228,12 @@ class Tracker:
         except Exception as error:  # Each store raises its own types.
             reason = first_line(error)
             log.warning(f"The views in the MLflow UI are missing ({reason}); the sweep's next start prepares them")
-            return {names.RUNS_VIEW: f"{names.ui_address(get_tracking_uri())}/#/experiments/{self._experiment_id}/runs"}
-        return names.view_links(self._experiment_id, parent, names.ui_address(get_tracking_uri()))
+            return {names.RUNS_VIEW: f"{address}/#/experiments/{self._experiment_id}/runs"}
+        return addresses.view_links(self._experiment_id, parent, address)
 
     def _tag_experiment(self, key: str, value: str) -> None:
-        beside_others(lambda: self._client.set_experiment_tag(self._experiment_id, key, value))
+        retry_once(lambda: self._client.set_experiment_tag(self._experiment_id, key, value))
 
     def runs_with(self, fingerprints: Sequence[str]) -> list[Run]:
         """The finished runs with these fingerprints, whichever sweep they belong to."""
-        return self._delivery.insisted(lambda: runs_with(self._client, self._experiment_id, fingerprints))
-
-
-def _journal(sweep: Sweep) -> Journal:
-    return Journal(Path(sweep.folder) / f"waiting-{sweep.parent[:8]}")
+        return self._delivery.retry_until_deadline(lambda: runs_with(self._client, self._experiment_id, fingerprints))

@@ -39,9 +39,6 @@ CHARTED = {
 
 SECTION = {"uuid": names.CURVES_VIEW, "display": True, "isReordered": True, "columns": 2, "cardHeight": 300}
 
-NAMING_KEYS = ("model", "init", "optimizer.learning_rate", "seed")
-"""The columns that tell the runs apart where nothing is swept."""
-
 FIXED_COLUMNS = {"attributes.`Run Name`": 220, "runDateAndNestInfo": 130}
 """The columns that the UI always shows in front -> width in pixels."""
 
@@ -180,7 +177,7 @@ def _columns(swept: Sequence[str], children: Sequence[Child]) -> list[str]:
     metrics = _metrics_of(children)
     told = (_loss(metrics), names.ACCURACY_TEST, names.DISTANCE, names.DISTINCT_UNITS, names.OPTIMUM_GAP)
     return [
-        *(_param(key) for key in swept or NAMING_KEYS),
+        *(_param(key) for key in swept or names.NAMING_KEYS),
         *(_metric(key) for key in told if key in metrics),
         DIVERGED_COLUMN,
     ]

@@ -21,7 +21,7 @@ from analysis.tracked.load import load_tables
 from pipeline.errors import InputError
 from pipeline.executors.processes import worker_processes
 from pipeline.tracking.store.api_writer import PublicCalls
-from pipeline.tracking.store.opening import opened_store
+from pipeline.tracking.store.opening import open_store
 from pipeline.tracking.tracker import Tracker
 from tests.support.in_process import call
 from tests.tracking.test_writers import RECORDS
@@ -36,7 +36,7 @@ def database(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> 
     shutil.copy(empty_database, path)
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{path}")
-    with opened_store("symmetry"):
+    with open_store("symmetry"):
         pass
     mlflow.set_tracking_uri(before)
     return path
@@ -142,7 +142,7 @@ def test_an_empty_file_becomes_a_database_when_it_is_tracked_to(tmp_path: Path, 
     path = tmp_path / "mlflow.db"
     path.touch()
     mlflow.set_tracking_uri(f"sqlite:///{path}")
-    with opened_store("symmetry") as (client, experiment_id):
+    with open_store("symmetry") as (client, experiment_id):
         assert client.get_experiment(experiment_id).name == "symmetry"
 
 

@@ -25,7 +25,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from pipeline import names
+from pipeline import addresses, names
 from pipeline.sweep.summary import best_first, ui_command
 from pipeline.tracking.tracker import Tracker
 from tests.support.command_line import command
@@ -148,8 +148,8 @@ def parent_and_children(client: MlflowClient) -> tuple[Run, list[Run]]:
 
 def printed_link(printed: str, view: str, address: str) -> str:
     """The link that the end of the sweep printed, at the address of this test's server."""
-    (link,) = re.findall(rf"^  {view} +({re.escape(names.UI_ADDRESS)}/\S+)$", printed, flags=re.MULTILINE)
-    return str(link).replace(names.UI_ADDRESS, address)
+    (link,) = re.findall(rf"^  {view} +({re.escape(addresses.UI_ADDRESS)}/\S+)$", printed, flags=re.MULTILINE)
+    return str(link).replace(addresses.UI_ADDRESS, address)
 
 
 def table_of(page: Any) -> list[dict[str, str]]:
@@ -267,7 +267,7 @@ def test_the_report_opens_among_the_artifacts_of_the_sweep(
     image = report.locator("#loss_over_steps img")
     image.wait_for()
     assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
-    for view, link in names.view_links(parent.info.experiment_id, parent.info.run_id).items():
+    for view, link in addresses.view_links(parent.info.experiment_id, parent.info.run_id).items():
         written = report.get_by_role("link", name=f"{view} of the newest sweep")
         assert written.get_attribute("href") == link
 
@@ -284,7 +284,7 @@ def test_a_tracking_server_gets_links_to_itself(address: str, client: MlflowClie
     parent, children = parent_and_children(client)
     mlflow.set_tracking_uri(address)
     links = Tracker("symmetry").share_views(parent.info.run_id, ("model", "init", "seed"), best_first(children))
-    assert links == names.view_links(parent.info.experiment_id, parent.info.run_id, address)
+    assert links == addresses.view_links(parent.info.experiment_id, parent.info.run_id, address)
 
 
 def test_the_report_of_a_tracking_server_is_that_of_its_database(address: str, folder: Path, tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_the_report_of_a_tracking_server_is_that_of_its_database(address: str, f
     for path in local.iterdir():
         expected = path.read_bytes()
         if path.suffix == ".html":
-            expected = expected.replace(names.UI_ADDRESS.encode(), address.encode())
+            expected = expected.replace(addresses.UI_ADDRESS.encode(), address.encode())
             expected = expected.replace(b" (<code>mlflow ui</code>, in the same folder)", b"")
         assert (remote / path.name).read_bytes() == expected, path.name
     assert address.encode() in (remote / "index.html").read_bytes()

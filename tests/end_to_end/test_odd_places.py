@@ -107,7 +107,7 @@ def test_a_clock_that_jumps_back_neither_trains_again_nor_closes_what_lives(
         monkeypatch.chdir(tmp_path)
         mlflow.set_tracking_uri(uri)
         tracker = Tracker("symmetry")
-        assert sorted(run.fingerprint for run in tracker.without_repeated()) == sorted(fingerprints)
+        assert sorted(run.fingerprint for run in tracker.delete_repeated_runs()) == sorted(fingerprints)
         begun = tracker.begun_sweep(fingerprints, rerun=False)
         assert begun is not None
         assert begun.run_id == parent.info.run_id

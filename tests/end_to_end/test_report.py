@@ -20,7 +20,7 @@ from analysis.page.page import rendered_page
 from analysis.report import write_report
 from analysis.tracked.load import load_tables
 from analysis.tracked.tables import Tables
-from pipeline import names
+from pipeline import addresses, names
 from tests.support.in_process import call
 from tests.support.sweeps import copied_store
 from tests.support.tracked import default_grid, trained_tables
@@ -244,7 +244,7 @@ def test_the_page_holds_everything_and_asks_for_nothing(reported: tuple[Path, st
     ):
         assert words in page
     loaded = re.findall(r'(?:src|href|url)\s*[=(]\s*["\']?([^"\')\s>]+)', page)
-    external = [link for link in loaded if not link.startswith(("data:", "#", names.UI_ADDRESS))]
+    external = [link for link in loaded if not link.startswith(("data:", "#", addresses.UI_ADDRESS))]
     assert external == []
     drawn = {Path(line).stem for line in reported[1].splitlines() if line.endswith(".png")}
     assert drawn

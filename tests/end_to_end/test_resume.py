@@ -13,8 +13,8 @@ from mlflow.entities import Run
 
 from analysis.audit import Audit, audit_of, differences
 from pipeline import names
+from pipeline.tracking.curves import CURVES_SCHEMA
 from pipeline.tracking.store.api_writer import PublicCalls
-from pipeline.tracking.sweeps import CURVES_SCHEMA
 from tests.support.in_process import call
 from tests.support.sweeps import JOBS, SWEEP, HaltedTraining, audited, completed, interrupted_at, started, wait_for
 from tests.tracking.test_cleanup import GONE

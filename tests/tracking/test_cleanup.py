@@ -1,7 +1,6 @@
 """What drivers that work at once, or die, leave behind: closed or deleted, and nothing else is."""
 
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -15,11 +14,11 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline import names
-from pipeline.system.process_identity import driver_of, is_another, is_gone, this_driver
+from pipeline.system.process_identity import driver_of, this_driver
 from pipeline.tracking.records import Record
 from pipeline.tracking.store import queries as tracked_runs
 from pipeline.tracking.store.api_writer import PublicCalls
-from pipeline.tracking.store.cleanup import close_leftovers, close_unended, remove_repeated
+from pipeline.tracking.store.cleanup import close_leftovers, close_unended, delete_repeated_runs
 from pipeline.tracking.store.queries import begun_sweep
 from pipeline.tracking.tracker import Tracker
 from tests.support.configurations import configuration
@@ -59,20 +58,6 @@ def finished(number: int, fingerprint: str, parent: str | None = None, *, rerun:
 def statuses(store: Store) -> dict[str, str]:
     client, experiment = store
     return {run.info.run_id: run.info.status for run in client.search_runs([experiment])}
-
-
-def test_a_process_that_has_ended_is_gone_though_nobody_has_asked_for_its_end() -> None:
-    process = subprocess.Popen(["sleep", "600"])
-    driver = driver_of(process.pid)
-    assert (is_gone(driver), is_another(driver)) == (False, True)
-    process.kill()
-    # Waits for the end, but leaves it to be asked for.
-    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    assert (is_gone(driver), is_another(driver)) == (True, False)
-    process.wait()
-    for unknown in (None, "", ELSEWHERE, "a person", "5", json.dumps([platform.node(), [], ""])):
-        assert (is_gone(unknown), is_another(unknown)) == (False, False)
-    assert (is_gone(this_driver()), is_another(this_driver())) == (False, False)
 
 
 def test_only_what_dead_processes_of_this_host_left_open_is_closed_at_a_start(store: Store, other_driver: str) -> None:
@@ -132,10 +117,10 @@ def test_of_repeated_runs_the_oldest_stays_and_what_was_trained_again_on_purpose
         finished(8, "a", "more", rerun=True), finished(9, "b"), finished(10, "b"),
     ]  # fmt: skip
     run_ids = PublicCalls(client, experiment).write(records)
-    kept = remove_repeated(client, experiment, "a")
+    kept = delete_repeated_runs(client, experiment, "a")
     assert [run.run_id for run in kept] == [run_ids[number] for number in (1, 3, 4, 5, 7)]
     assert statuses(store).keys() == {run_ids[number] for number in (1, 3, 4, 5, 7, 8, 9)}
-    assert [run.run_id for run in remove_repeated(client, experiment)][-1] == run_ids[8]
+    assert [run.run_id for run in delete_repeated_runs(client, experiment)][-1] == run_ids[8]
     assert statuses(store).keys() == {run_ids[number] for number in (1, 3, 4, 5, 7, 8)}
 
 
@@ -156,7 +141,7 @@ def test_a_run_that_comes_on_two_pages_because_others_track_is_not_taken_for_two
         return page
 
     monkeypatch.setattr(client, "search_runs", with_newer)
-    remove_repeated(client, experiment)
+    delete_repeated_runs(client, experiment)
     assert statuses(store).keys() == set(run_ids)
 
 

@@ -15,9 +15,10 @@ import pytest
 from pipeline.errors import StoreLostError
 from pipeline.system.signals import Interrupted, interruptible, uninterrupted
 from pipeline.tracking import delivery
-from pipeline.tracking.delivery import Delivery, with_room
+from pipeline.tracking.delivery import Delivery, journal_of, retry_while_disk_full
 from pipeline.tracking.journal import Journal
 from pipeline.tracking.records import Record
+from pipeline.tracking.sweeps import Sweep
 
 RECORD = Record(
     name="ä 'quoted'",
@@ -31,6 +32,10 @@ RECORD = Record(
 )
 
 
+def sweep_in(folder: Path) -> Sweep:
+    return Sweep("0123456789", 1, (), str(folder))
+
+
 def record(number: int) -> Record:
     return replace(RECORD, tags={"fingerprint": str(number)})
 
@@ -42,7 +47,7 @@ class Store:
         self.refusals = refusals
         self.taken: list[str] = []
 
-    def write(self, records: Sequence[Record]) -> list[str]:
+    def write(self, records: Sequence[Record], sweep: Sweep | None) -> list[str]:
         if self.refusals:
             self.refusals -= 1
             raise ConnectionError("no answer\nsecond line")
@@ -83,43 +88,43 @@ def test_a_damaged_entry_is_left_out_and_kept_aside(
 
 
 def test_what_a_store_refuses_waits_and_comes_before_what_follows(tmp_path: Path) -> None:
-    store, journal = Store(refusals=1), Journal(tmp_path)
-    brought = Delivery(store.write)
-    assert brought.bring([record(0)], journal) is None
+    store, sweep = Store(refusals=1), sweep_in(tmp_path)
+    delivered = Delivery(store.write)
+    assert delivered.write_or_journal([record(0)], sweep) is None
     assert store.taken == []
     time.sleep(0.02)
-    assert brought.bring([record(1)], journal) == ["id 1"]
+    assert delivered.write_or_journal([record(1)], sweep) == ["id 1"]
     assert store.taken == ["0", "1"]
-    assert list(journal.entries()) == []
+    assert list(journal_of(sweep).entries()) == []
 
 
 def test_before_its_next_try_a_lost_store_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "FIRST_PAUSE", 60.0)
-    store, journal = Store(refusals=1), Journal(tmp_path)
-    brought = Delivery(store.write)
-    assert [brought.bring([record(number)], journal) for number in range(3)] == [None, None, None]
+    store, sweep = Store(refusals=1), sweep_in(tmp_path)
+    delivered = Delivery(store.write)
+    assert [delivered.write_or_journal([record(number)], sweep) for number in range(3)] == [None, None, None]
     assert store.refusals == 0
     assert store.taken == []
-    brought.finish(journal)
+    delivered.drain_journal(sweep)
     assert sorted(store.taken) == ["0", "1", "2"]
 
 
 def test_a_store_that_stays_away_is_told_and_the_journal_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYMMETRY_LAB_PATIENCE", "0.2")
-    store, journal = Store(refusals=10**9), Journal(tmp_path)
-    brought = Delivery(store.write)
-    assert brought.bring([record(0)], journal) is None
+    store, sweep = Store(refusals=10**9), sweep_in(tmp_path)
+    delivered = Delivery(store.write)
+    assert delivered.write_or_journal([record(0)], sweep) is None
     with pytest.raises(StoreLostError, match=r"does not answer: no answer$"):
-        brought.finish(journal)
-    assert len(list(journal.entries())) == 1
+        delivered.drain_journal(sweep)
+    assert len(list(journal_of(sweep).entries())) == 1
     with pytest.raises(StoreLostError):
-        brought.bring([record(1)], None)
+        delivered.write_or_journal([record(1)], None)
 
 
 def test_without_a_disk_results_wait_in_memory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     store = Store(refusals=3)
-    assert Delivery(store.write).bring([record(0)], Journal(tmp_path / "file" / "waiting")) == ["id 0"]
+    assert Delivery(store.write).write_or_journal([record(0)], sweep_in(tmp_path / "file")) == ["id 0"]
     assert "training pauses" in caplog.text
 
 
@@ -134,22 +139,22 @@ def test_a_full_disk_is_waited_for_and_nothing_else(code: int, tries: int) -> No
         return "written"
 
     if code == errno.ENOSPC:
-        assert with_room(write) == "written"
+        assert retry_while_disk_full(write) == "written"
     else:
         with pytest.raises(PermissionError):
-            with_room(write)
+            retry_while_disk_full(write)
     assert len(tried) == tries
 
 
 def test_an_interrupted_write_waits_in_the_journal(tmp_path: Path) -> None:
-    journal = Journal(tmp_path)
+    sweep = sweep_in(tmp_path)
 
-    def stopped(records: Sequence[Record]) -> list[str]:
+    def stopped(records: Sequence[Record], sweep: Sweep | None) -> list[str]:
         raise Interrupted(signal.SIGINT)
 
     with pytest.raises(Interrupted):
-        Delivery(stopped).bring([record(0)], journal)
-    assert len(list(journal.entries())) == 1
+        Delivery(stopped).write_or_journal([record(0)], sweep)
+    assert len(list(journal_of(sweep).entries())) == 1
 
 
 def uninterrupted_calls(*calls: Callable[[], object]) -> None:

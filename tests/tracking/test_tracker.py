@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from analysis.audit import audit_of
 from analysis.tracked.store import curves_artifact
-from pipeline import names
+from pipeline import addresses, names
 from pipeline.system import signals as interrupts
 from pipeline.system.signals import Interrupted
 from pipeline.tracking import delivery
@@ -102,10 +102,11 @@ def test_of_two_sweeps_that_end_at_once_the_last_one_describes_the_experiment(
     trackers: tuple[Tracker, Tracker],
 ) -> None:
     run_id = trackers[0].open_sweep(None, ["f"], [configuration({"data": "iris"})], ["seed"], "command", "folder")
-    with overtaken(SqlExperimentTag, lambda: trackers[1].describe_sweep(run_id, "theirs")) as happened:
-        trackers[0].describe_sweep(run_id, "ours")
+    with overtaken(SqlExperimentTag, lambda: trackers[1].describe_sweep(run_id, "theirs", "", {})) as happened:
+        trackers[0].describe_sweep(run_id, "ours", "", {})
     assert happened == ["experiment_tags"]
-    assert mlflow.MlflowClient().get_experiment_by_name("tests").tags["mlflow.note.content"] == "ours"
+    note = mlflow.MlflowClient().get_experiment_by_name("tests").tags["mlflow.note.content"]
+    assert note == addresses.linked_note("ours", "1", run_id)
 
 
 def test_a_store_that_is_lost_while_a_sweep_ends_is_waited_for(

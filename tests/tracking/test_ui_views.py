@@ -21,7 +21,7 @@ from mlflow.utils.validation import MAX_EXPERIMENT_TAG_KEY_LENGTH, MAX_EXPERIMEN
 from analysis.claims.source_text import claims_of
 from analysis.page.page import rendered_page
 from analysis.tracked.load import load_tables
-from pipeline import names
+from pipeline import addresses, names
 from pipeline.addresses import ui_command
 from pipeline.sweep.summary import next_steps
 from pipeline.tracking import tracker as tracking
@@ -76,7 +76,7 @@ def test_the_tags_are_what_the_links_ask_for() -> None:
         assert envelope.keys() == {"name", "createdAt", "state"}
         assert (envelope["name"], envelope["createdAt"]) == (f"{view}: {held[view]} (sweep 01234567)", 7)
         shared = f"viewStateShareKey={key.removeprefix('mlflow.sharedViewState.')}&workflowType=machine_learning"
-        link = names.view_links("3", PARENT, "http://host:1")[view]
+        link = addresses.view_links("3", PARENT, "http://host:1")[view]
         assert link.startswith(f"http://host:1/#/experiments/3/runs?{shared}")
         assert link.endswith("&compareRunsMode=CHART") == (view == "curves")
 
@@ -238,7 +238,7 @@ def test_a_store_that_refuses_the_views_costs_a_warning(
     assert experiment is not None
     parent = client.create_run(experiment.experiment_id).info.run_id
     links = tracker.share_views(parent, SWEPT, [])
-    assert links == names.view_links(experiment.experiment_id, parent)
+    assert links == addresses.view_links(experiment.experiment_id, parent)
     tags = client.get_experiment(experiment.experiment_id).tags
     assert {names.view_tag(parent, view) for view in links} <= set(tags)
 
@@ -261,7 +261,7 @@ def test_a_sweep_prints_its_links_and_the_report_repeats_them(
     printed = dict(re.findall(r"^  (\w+) +(http\S+)$", swept[1], flags=re.MULTILINE))
     tables = load_tables("symmetry")
     assert tables.parent is not None
-    assert printed == names.view_links(tables.experiment_id, tables.parent)
+    assert printed == addresses.view_links(tables.experiment_id, tables.parent)
     assert tables.views == {f"{view} of the newest sweep": link for view, link in printed.items()}
     page = rendered_page(tables, claims_of(tables), [])
     for link in printed.values():
@@ -273,26 +273,6 @@ def test_a_sweep_prints_its_links_and_the_report_repeats_them(
 
     MlflowClient().delete_experiment_tag(tables.experiment_id, names.view_tag(tables.parent, names.CURVES_VIEW))
     assert list(load_tables("symmetry").views) == ["runs of the newest sweep"]
-
-
-@pytest.mark.parametrize(
-    ("uri", "secret", "command"),
-    [
-        ("sqlite:///mlflow.db", "", "mlflow ui --backend-store-uri {folder}/mlflow.db"),
-        ("sqlite:////srv/my lab/it's.db", "", """mlflow ui --backend-store-uri 'sqlite:////srv/my lab/it'"'"'s.db'"""),
-        ("postgresql://host/lab", "", "mlflow ui --backend-store-uri postgresql://host/lab"),
-        ("postgresql://me:secret@host/lab", "", "mlflow ui --backend-store-uri postgresql://host/lab"),
-        ("postgresql://me:secret@host/lab", "set", 'mlflow ui --backend-store-uri "$MLFLOW_TRACKING_URI"'),
-        ("http://runs.example.org", "", None),
-    ],
-)
-def test_the_command_opens_this_store_from_any_folder_and_tells_no_password(
-    uri: str, secret: str, command: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri if secret else "")
-    folder = f"sqlite:///{tmp_path}"
-    assert ui_command(uri) == (command and command.format(folder=folder))
 
 
 @pytest.mark.parametrize("name", ["symmetry", "my lab", "it's", "-x", "a;b", "$HOME", "ä/ö"])

@@ -1,5 +1,6 @@
-"""Puts records into MLflow by its public interface, for any tracking store: few calls a run."""
+"""Write records by MLflow's public interface, to any tracking store: few calls a run, repeatable after a failure."""
 
+import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,12 +9,15 @@ from threading import Thread
 from typing import Any, Protocol
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param
+from mlflow.data.numpy_dataset import from_numpy
+from mlflow.entities import DatasetInput, Metric, Param
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from pipeline.addresses import database_path
-from pipeline.system.atomic_file import write_whole
+from pipeline.config.schema import Config
+from pipeline.system.atomic_file import write_atomically
 from pipeline.tracking.records import Record
+from pipeline.training.datasets import dataset_of
 
 ENTITIES_PER_CALL = 1000
 RUNS_AT_ONCE = 4
@@ -114,4 +118,18 @@ def _moment(record: Record) -> tuple[str, int]:
 def write_artifacts(folder: Path, record: Record) -> None:
     """Writes the artifacts of a record into a folder, each whole or not at all."""
     for name, content in record.artifacts.items():
-        write_whole(folder / name, content)
+        write_atomically(folder / name, content)
+
+
+def dataset_inputs(configs: Sequence[Config]) -> list[DatasetInput]:
+    """Each data set of the jobs once."""
+    distinct = {json.dumps(config.composed()["data"]): config.data for config in configs}.values()
+    return [
+        DatasetInput(
+            from_numpy(
+                dataset.train_inputs, targets=dataset.train_labels, name=dataset.name, digest=dataset.digest
+            )._to_mlflow_entity(),
+            tags=[],
+        )
+        for dataset in map(dataset_of, distinct)
+    ]

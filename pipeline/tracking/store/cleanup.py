@@ -1,4 +1,4 @@
-"""Runs that shall not stay as they are: open ones of processes that are gone, and those that were tracked twice."""
+"""Clean up a store: mark runs of dead processes KILLED, delete runs tracked twice."""
 
 from mlflow import MlflowClient
 
@@ -37,7 +37,7 @@ def _is_open(client: MlflowClient, run_id: str) -> bool:
     return bool(client.get_run(run_id).info.status == "RUNNING")
 
 
-def remove_repeated(client: MlflowClient, experiment_id: str, fingerprint: str | None = None) -> list[TrackedRun]:
+def delete_repeated_runs(client: MlflowClient, experiment_id: str, fingerprint: str | None = None) -> list[TrackedRun]:
     """Deletes runs that two processes have tracked at once, or one twice because a server's answer was lost.
 
     Of the finished runs of one fingerprint the oldest stays. Of those trained again on purpose that is the oldest of a

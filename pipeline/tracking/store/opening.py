@@ -1,4 +1,4 @@
-"""Opens the tracking store: a local database is made whole or not at all, and only if this MLflow knows its schema."""
+"""Open the tracking store: create a local database atomically, refuse one whose schema this MLflow does not know."""
 
 import logging
 import os
@@ -39,8 +39,8 @@ def first_line(error: BaseException) -> str:
 
 
 @contextmanager
-def store_complaints() -> Iterator[None]:
-    """Turns whatever a store raises, each its own types, into an ``InputError`` that names the store."""
+def translate_store_errors() -> Iterator[None]:
+    """A context in which what a store raises, each its own types, becomes an ``InputError`` that names the store."""
     try:
         yield
     except InputError:
@@ -50,11 +50,10 @@ def store_complaints() -> Iterator[None]:
         raise InputError(f"MLFLOW_TRACKING_URI: cannot track to {address}: {first_line(error)}") from None
 
 
-def beside_others(write: Callable[[], None]) -> None:
-    """Writes rows that another process may be writing at the same time.
+def retry_once(write: Callable[[], None]) -> None:
+    """Writes rows again if another process wrote them at the same time.
 
-    MLflow looks whether a row is there and then inserts it, which fails where another process was faster. The second
-    time it finds the row.
+    MLflow looks whether a row is there and then inserts it, which fails in a race. The second time it finds the row.
     """
     try:
         write()
@@ -63,23 +62,23 @@ def beside_others(write: Callable[[], None]) -> None:
 
 
 @contextmanager
-def opened_store(experiment_name: str) -> Iterator[tuple[MlflowClient, str]]:
-    """The client and the id of the experiment, which is created if it does not exist.
+def open_store(experiment_name: str) -> Iterator[tuple[MlflowClient, str]]:
+    """A context with the client and the id of the experiment; store and experiment are created if they do not exist.
 
-    Within the context no other process of this project opens the same local database, because MLflow's own setting up
+    Within it no other process of this project opens the same local database, because MLflow's own setting up
     fails when several do it at once.
 
     Raises:
         InputError: the store does not answer, is of another MLflow, takes no artifacts, or the experiment is deleted.
     """
-    with store_complaints():
+    with translate_store_errors():
         path = database_path(get_tracking_uri())
-        _require_plain(str(path or ""), "database")
-        with _alone(path):
+        _require_plain_path(str(path or ""), "database")
+        with _lock(path):
             if path is not None:
-                _require_schema(path)
+                _create_or_check_database(path)
             client = _client(path)
-            experiment_id = _experiment_id(client, experiment_name)
+            experiment_id = _find_or_create_experiment(client, experiment_name)
             _require_artifact_folder(str(client.get_experiment(experiment_id).artifact_location))
             yield client, experiment_id
 
@@ -90,7 +89,7 @@ def experiment_to_read(experiment_name: str) -> tuple[MlflowClient, str] | None:
     Raises:
         InputError: the store does not answer, or is of another MLflow.
     """
-    with store_complaints():
+    with translate_store_errors():
         client = _client_to_read()
         experiment = client.get_experiment_by_name(experiment_name) if client else None
         return None if client is None or experiment is None else (client, str(experiment.experiment_id))
@@ -102,7 +101,7 @@ def name_of_experiment(experiment_id: str) -> str:
     Raises:
         InputError: it does not, or the store does not answer.
     """
-    with store_complaints():
+    with translate_store_errors():
         client = _client_to_read()
         try:
             if client is not None:
@@ -121,7 +120,7 @@ def _client_to_read() -> MlflowClient | None:
     if path is not None:
         if not path.exists() or path.stat().st_size == 0:
             return None
-        _require_schema(path)
+        _create_or_check_database(path)
     return _client(path)
 
 
@@ -146,14 +145,14 @@ def local_store(client: MlflowClient, experiment_id: str) -> SqlAlchemyStore | N
     return store if set(_revisions(path)) <= KNOWN_REVISIONS else None
 
 
-def _alone(path: Path | None) -> ExclusiveFileLock | nullcontext[None]:
+def _lock(path: Path | None) -> ExclusiveFileLock | nullcontext[None]:
     if path is None or os.name == "nt":
         return nullcontext()
     path.parent.mkdir(parents=True, exist_ok=True)  # As MLflow does, but later.
     return ExclusiveFileLock(f"{path}.lock")
 
 
-def _require_schema(path: Path) -> None:
+def _create_or_check_database(path: Path) -> None:
     """Makes a new database, or refuses one of another MLflow (MLflow itself would migrate an older one unasked)."""
     if path.is_dir():
         raise InputError(f"MLFLOW_TRACKING_URI: expected a database file, got the folder {path}")
@@ -172,7 +171,7 @@ def _require_schema(path: Path) -> None:
     )
 
 
-def _require_plain(path: str, kind: str) -> None:
+def _require_plain_path(path: str, kind: str) -> None:
     """Refuses a path that MLflow would take for another one, and lose there what it writes."""
     if "#" in path or "?" in path or unquote(path) != path:
         raise InputError(
@@ -187,7 +186,7 @@ def _require_artifact_folder(location: str) -> None:
     if not isinstance(repository, LocalArtifactRepository):
         return
     if not location.startswith("file:"):
-        _require_plain(location, "artifacts")
+        _require_plain_path(location, "artifacts")
     folder = Path(repository.artifact_dir)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -220,7 +219,7 @@ def _create_database(path: Path) -> None:
     partial.replace(path)
 
 
-def _experiment_id(client: MlflowClient, name: str) -> str:
+def _find_or_create_experiment(client: MlflowClient, name: str) -> str:
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         try:

@@ -1,4 +1,4 @@
-"""What a tracking store holds already: finished runs by fingerprint, and the sweeps they belong to."""
+"""Query what is already tracked: finished runs by fingerprint, and the sweeps they belong to."""
 
 import json
 import math
@@ -58,7 +58,7 @@ def _from_search(client: MlflowClient, experiment_id: str, wanted: Mapping[str, 
 
 
 def _from_database(store: SqlAlchemyStore, experiment_id: str, wanted: Mapping[str, str]) -> Iterator[TrackedRun]:
-    """The same by one query that reads nothing else of a run."""
+    """What ``_from_search`` finds, by one SQL query that reads nothing else of a run."""
     fingerprint, parent, rerun = (aliased(SqlTag) for _ in range(3))
     losses = [aliased(SqlLatestMetric) for _ in OBJECTIVES]
     query: Any = (

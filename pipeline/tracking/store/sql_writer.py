@@ -1,4 +1,4 @@
-"""Puts records into a local SQLite store in one transaction for many runs: a tenth of the time of the public calls.
+"""Write many records to a local SQLite store in one transaction: a tenth of the time of the public calls.
 
 The transaction writes with MLflow's own table objects, which are not part of its public interface. So it is used only
 for a schema revision that it was written for, and only after a canary: the first record of a process goes through the
@@ -68,7 +68,7 @@ class OneTransaction:
     def _write_together(self, records: Sequence[Record]) -> list[str]:
         new = {uuid4().hex: record for record in records}
         try:
-            known = self._inserted_but_known(new)
+            known = self._insert_unknown(new)
         except Exception:
             # The store has none of them, and the next try takes other ids. (After a signal that is not certain.)
             self._remove_artifacts(new)
@@ -76,7 +76,7 @@ class OneTransaction:
         self._remove_artifacts(known)
         return [known.get(run_id, run_id) for run_id in new]
 
-    def _inserted_but_known(self, new: Mapping[str, Record]) -> dict[str, str]:
+    def _insert_unknown(self, new: Mapping[str, Record]) -> dict[str, str]:
         """Writes the records; new id -> id in the store, for those that another process has finished meanwhile."""
         # Files first: a run that stands in the database has all its artifacts.
         for run_id, record in new.items():
