@@ -131,7 +131,7 @@ def test_every_form_of_override_alone_and_repeated(loader: ConfigLoaderImpl, for
         compared(composition, loader, master, overrides)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.sampled_from(FORMS), min_size=2, max_size=5))
 def test_any_combination_of_forms(loader: ConfigLoaderImpl, overrides: list[str]) -> None:
     master = master_of(loader, "hydra.job.name=swept")

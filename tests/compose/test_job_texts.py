@@ -23,8 +23,8 @@ from pipeline.sweep.resume import resumption
 from pipeline.sweep.run_sweep import use_folder
 from pipeline.tracking.sweeps import TrackedSweep
 from pipeline.training.fingerprint import fingerprint
-from tests.support.command_line import command
 from tests.support.configurations import CONF
+from tests.support.in_process import call
 
 TEXTS = [
     "${hydra.job.num}",
@@ -133,7 +133,7 @@ def test_a_sweep_that_goes_on_gives_each_job_its_own_folder(tmp_path: Path, with
         "executor=inline", "hydra.sweep.subdir=s${seed}", "experiment_name=${hydra:runtime.choices.model}",
     ]  # fmt: skip
     for seeds in ("11,12", "11,12,13,14"):
-        completed = command("pipeline.run", *sweep, f"seed={seeds}", folder=tmp_path)
+        completed = call("pipeline.run", *sweep, f"seed={seeds}", folder=tmp_path)
         assert completed.returncode == 0, completed.stderr
     assert "2 already tracked, 2 to train" in completed.stdout
     (folder,) = tmp_path.glob("multirun/*/*")

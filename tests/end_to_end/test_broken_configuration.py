@@ -7,9 +7,9 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from tests.support.command_line import command
 from tests.support.configurations import CONF
 from tests.support.endings import CHEAP, ending_of
+from tests.support.in_process import call
 
 FILES = sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml"))
 
@@ -66,7 +66,7 @@ def test_a_broken_file_gives_a_result_or_one_line(folder: Path, file: str, seed:
     event(checked_ending(folder, file, seed))
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @settings(**CHEAP, max_examples=1500)
 @given(st.sampled_from(FILES), st.integers(0, 10**6))
 def test_many_broken_files_do_so(folder: Path, file: str, seed: int) -> None:
@@ -83,10 +83,10 @@ def test_many_broken_files_do_so(folder: Path, file: str, seed: int) -> None:
     ],
     ids=["no text", "torn", "holds itself", "deep"],
 )
-def test_a_real_command_names_the_file(tmp_path: Path, content: bytes, complaint: str) -> None:
+def test_a_command_names_the_file(tmp_path: Path, content: bytes, complaint: str) -> None:
     (tmp_path / "own" / "model").mkdir(parents=True)
     (tmp_path / "own" / "model" / "broken.yaml").write_bytes(content)
-    completed = command("pipeline.run", "--config-dir=own", "model=broken", folder=tmp_path)
+    completed = call("pipeline.run", "--config-dir=own", "model=broken", folder=tmp_path)
     assert completed.returncode == 1
     assert len(completed.stderr.splitlines()) == 1, completed.stderr
     assert "own/model/broken.yaml" in completed.stderr

@@ -129,7 +129,7 @@ def checked_ending(folder: Path, arguments: list[str]) -> str:
     return ending
 
 
-@settings(**CHEAP, max_examples=40)
+@settings(**CHEAP, max_examples=25)
 @given(commands)
 @example([*FEW_JOBS, "hydra.sweeper.grids=[]"])
 @example([*FEW_JOBS, "hydra.sweeper.max_batch_size=-1"])
@@ -143,7 +143,7 @@ def test_any_command_line_ends_in_a_checked_plan_or_in_one_line(folder: Path, ar
     event(checked_ending(folder, arguments))
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @settings(**CHEAP, max_examples=2000)
 @given(commands)
 def test_many_command_lines_end_so(folder: Path, arguments: list[str]) -> None:
@@ -207,7 +207,7 @@ def runs_in(folder: Path) -> dict[str, str]:
     return {run.info.run_id: run.info.status for run in client.search_runs(["1"], max_results=50_000)}
 
 
-@settings(**CHEAP, max_examples=12)
+@settings(**CHEAP, max_examples=8)
 @given(small, st.booleans())
 def test_a_command_that_trains_tracks_all_of_its_runs_or_none(
     store: Path, arguments: list[str], is_sweep: bool

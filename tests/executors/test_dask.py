@@ -35,7 +35,7 @@ from tests.support.sweeps import (
     workers_of,
 )
 
-pytestmark = pytest.mark.usefixtures("with_database")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("with_database")]
 PROGRESS = "jobs: best loss"
 
 pytest.importorskip("distributed", reason="needs: pip install distributed")
@@ -72,7 +72,7 @@ def test_workers_and_the_scheduler_are_killed_and_nothing_is_lost_or_there_twice
     audited(tmp_path, like=undisturbed)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_sweep_with_a_scheduler_of_its_own_is_stopped_and_goes_on_without_dask(
     tmp_path: Path, undisturbed: Audit
 ) -> None:

@@ -23,9 +23,9 @@ from tests.executors.test_batch import died, drained, jobs
 from tests.support.command_line import PROJECT, command
 from tests.support.configurations import configuration
 from tests.support.slurm_cluster import SlurmCluster, missing_programs, slurm_cluster, wait_until
-from tests.support.sweeps import SWEEP, audited, completed, started, wait_for
+from tests.support.sweeps import SWEEP, audited, completed, completed_apart, started, wait_for
 
-pytestmark = pytest.mark.usefixtures("with_database")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("with_database")]
 pytest.importorskip("submitit", reason="needs: pip install submitit")
 if missing := missing_programs():
     pytest.skip(
@@ -162,7 +162,7 @@ def test_a_sweep_that_is_preempted_and_then_stopped_leaves_no_job_and_goes_on_wi
     audited(tmp_path, like=undisturbed)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_killed_driver_s_jobs_are_ended_by_the_next_one(
     tmp_path: Path, cluster: SlurmCluster, undisturbed: Audit
 ) -> None:
@@ -170,7 +170,7 @@ def test_a_killed_driver_s_jobs_are_ended_by_the_next_one(
         process.kill()
         process.wait()
         assert set(cluster.running()) == set(halted)
-        completed(tmp_path, *SWEEP, "executor=slurm", "executor.array=4", **cluster.environment)
+        completed_apart(tmp_path, *SWEEP, "executor=slurm", "executor.array=4", **cluster.environment)
     wait_until(lambda: not halted.keys() & cluster.running().keys())
     audited(tmp_path, like=undisturbed)
     assert list((tmp_path / "slurm").iterdir()) == []

@@ -1,7 +1,6 @@
 """How command lines end, run in this process up to the point where the tracking store is opened."""
 
 import io
-import logging
 import signal
 import sys
 import warnings
@@ -18,6 +17,7 @@ from pipeline.executors import processes
 from pipeline.run import main
 from pipeline.sweep import launch
 from pipeline.tracking import tracker as tracking
+from tests.support.in_process import logging_put_back
 
 CHEAP: dict[str, Any] = {
     "deadline": None, "database": None, "derandomize": True, "suppress_health_check": list(HealthCheck),
@@ -46,24 +46,6 @@ def limited_time() -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
-
-
-@contextmanager
-def logging_put_back() -> Iterator[None]:
-    """Hydra sets up logging anew in every command."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    try:
-        yield
-    finally:
-        for handler in root.handlers:
-            if handler not in handlers:
-                handler.close()
-        root.handlers[:] = handlers
-        root.setLevel(level)
-        for logger in logging.Logger.manager.loggerDict.values():
-            if isinstance(logger, logging.Logger):
-                logger.disabled = False
 
 
 class NoTracker:

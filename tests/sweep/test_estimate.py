@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.sweep import estimate
 from pipeline.sweep.estimate import Estimate, LaunchCost, estimate_sweep, time_stack
-from pipeline.tracking.sweeps import estimate
 from pipeline.training.loop import log_spaced_steps, measured_count
 from tests.support.configurations import configuration
 from tests.support.sweeps import completed
