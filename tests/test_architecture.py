@@ -91,7 +91,9 @@ def test_no_module_multiplies_matrices_behind_the_arithmetic() -> None:
 
 
 def test_a_wrong_key_is_told_before_mlflow_is_loaded(tmp_path: Path) -> None:
-    script = "import sys; sys.argv[1:] = ['lr=1']\nfrom pipeline.run import main\ntry: main()\nexcept SystemExit: pass\n"
+    script = (
+        "import sys; sys.argv[1:] = ['lr=1']\nfrom pipeline.run import main\ntry: main()\nexcept SystemExit: pass\n"
+    )
     script += "print('mlflow' in sys.modules, 'hydra' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, env={"PYTHONPATH": str(PROJECT)}, capture_output=True, text=True,
@@ -103,9 +105,7 @@ def test_a_wrong_key_is_told_before_mlflow_is_loaded(tmp_path: Path) -> None:
 def test_the_picture_of_the_readme_is_that_of_the_contracts() -> None:
     """Each arrow of what calls whom leads down, or to the suite itself, and each suite of the pipeline is there."""
     (picture,) = re.findall(r"```mermaid\n(.*?)```", (PROJECT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    floors = {
-        suite: -floor for floor, layer in enumerate(layers("pipeline")) for suite in re.split(r"\s*\|\s*", layer)
-    }
+    floors = {suite: -floor for floor, layer in enumerate(layers("pipeline")) for suite in re.split(r"\s*\|\s*", layer)}
     shown = dict(re.findall(r'(\w+)\["(?:\S+\.)?(\w+)<br>', picture))
     calls = [
         (shown[start], shown[end])
