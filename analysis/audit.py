@@ -31,7 +31,7 @@ from analysis.tracked.store import (
     first_line,
     history_of,
     jobs_of,
-    reading_store,
+    open_store,
     weights_in,
 )
 from analysis.tracked.tables import Weights
@@ -75,7 +75,7 @@ def audit_of(experiment_name: str, *, thorough: bool = False, tracking_uri: str 
     Raises:
         ReportError: no such experiment, or a store that does not answer.
     """
-    with reading_store(tracking_uri, experiment_name) as client:
+    with open_store(tracking_uri, experiment_name) as client:
         runs = list(all_runs(client, experiment_named(client, experiment_name).experiment_id))
         return _audit_of_runs(client, runs, thorough=thorough)
 
@@ -85,10 +85,10 @@ def _audit_of_runs(client: MlflowClient, runs: Sequence[Run], *, thorough: bool)
     trained = [run for run in runs if names.FINGERPRINT_TAG in run.data.tags]
     finished = [run for run in trained if run.info.status == "FINISHED"]
     problems: list[str] = []
-    jobs = {sweep.info.run_id: _jobs_of(client, sweep, problems) for sweep in sweeps}
+    jobs = {sweep.info.run_id: _read_jobs(client, sweep, problems) for sweep in sweeps}
     problems += _miscounted(sweeps, jobs, finished)
     problems += [f"{_called(run)} has not ended" for run in runs if run.info.status == "RUNNING"]
-    curves = _curves_of(client, sweeps, problems)
+    curves = _read_curves(client, sweeps, problems)
     digests = {}
     for run in finished:
         problems += _faults(run)
@@ -121,7 +121,8 @@ def _faults(run: Run) -> Iterator[str]:
         yield f"{_called(run)} has {fault}"
 
 
-def _jobs_of(client: MlflowClient, sweep: Run, problems: list[str]) -> set[str]:
+def _read_jobs(client: MlflowClient, sweep: Run, problems: list[str]) -> set[str]:
+    """Fingerprints of a sweep's jobs; adds a problem where the store does not give them."""
     try:
         return jobs_of(client, sweep.info.run_id)
     except Exception as error:  # Missing, torn, refused: each store has its own types.
@@ -143,8 +144,8 @@ def _miscounted(sweeps: Sequence[Run], jobs: Mapping[str, set[str]], finished: S
     )
 
 
-def _curves_of(client: MlflowClient, sweeps: Sequence[Run], problems: list[str]) -> dict[str, Points]:
-    """Run id -> (metric, step, value) from the sweeps' artifacts."""
+def _read_curves(client: MlflowClient, sweeps: Sequence[Run], problems: list[str]) -> dict[str, Points]:
+    """Run id -> (metric, step, value) from the sweeps' artifacts; adds a problem for each that cannot be read."""
     parts = []
     for sweep in sweeps:
         try:

@@ -1,4 +1,4 @@
-"""The exception that the report's command line turns into one line."""
+"""The exception that the command lines print as one line."""
 
 
 class ReportError(Exception):

@@ -10,16 +10,13 @@ import io
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
-
-import yaml
 
 from analysis.arguments import OptionParser
 from analysis.claims.source_text import claims_of, claims_table
 from analysis.errors import ReportError
 from analysis.figures import FIGURES, Drawing, NotShownError
-from analysis.figures.kit.drawing import FIGURES_OF_QUESTIONS, Draw
+from analysis.figures.kit.drawing import FIGURES_OF_QUESTIONS, Draw, words_of
 from analysis.figures.kit.style import house_style
 from analysis.page.index import report_folder, write_entry, write_index
 from analysis.page.page import Shown, lead, rendered_page
@@ -55,7 +52,7 @@ def write_report(experiment_name: str, output: Path, only: Sequence[str] = ()) -
     folder = output / report_folder(experiment_name)
     folder.mkdir(parents=True, exist_ok=True)
     with house_style():
-        shown = {name: _shown(name, drawable[name], tables, folder) for name in only or [*own, *general]}
+        shown = {name: _draw(name, drawable[name], tables, folder) for name in only or [*own, *general]}
     for figure in shown.values():
         if figure.reason:
             remedy = f"; try {figure.command}" if figure.command else ""
@@ -80,21 +77,21 @@ def write_report(experiment_name: str, output: Path, only: Sequence[str] = ()) -
     return [*written, folder / CLAIMS_FILE, folder / PAGE_FILE, entry, write_index(output)]
 
 
-def _shown(name: str, draw: Draw, tables: Tables, folder: Path) -> Shown:
+def _draw(name: str, draw: Draw, tables: Tables, folder: Path) -> Shown:
     """Draws one figure and writes its three files."""
-    words = yaml.safe_load((files("analysis") / "captions" / f"{name}.yaml").read_text(encoding="utf-8"))
+    shown = Shown(name, **words_of(draw))
     try:
         drawing = draw(tables)
     except NotShownError as error:
-        return Shown(name, words["number"], words["title"], words["question"], "", b"", error.reason, error.command)
+        return shown._replace(caption="", reason=error.reason, command=error.command)
     except ReportError as error:
-        return Shown(name, words["number"], words["title"], words["question"], "", b"", str(error))
-    svg = _saved(drawing, name, folder)
-    caption = words["caption"].format(**drawing.numbers).strip()
-    return Shown(name, words["number"], words["title"], words["question"], caption, svg, "")
+        return shown._replace(caption="", reason=str(error))
+    caption = shown.caption.format(**drawing.numbers).strip()
+    return shown._replace(caption=caption, svg=_save(drawing, name, folder))
 
 
-def _saved(drawing: Drawing, name: str, folder: Path) -> bytes:
+def _save(drawing: Drawing, name: str, folder: Path) -> bytes:
+    """Writes the picture as SVG and PNG and its numbers as CSV; returns the SVG."""
     buffer = io.BytesIO()
     # Without a date, equal runs give equal bytes.
     drawing.figure.savefig(buffer, format="svg", metadata={"Date": None})

@@ -1,10 +1,20 @@
-"""The wording of numbers and counts that claims, figures and pages share."""
+"""Wording shared by claims, figures and pages: numbers, counts and the commands that make runs."""
 
 from collections.abc import Sequence
 
 import pandas as pd
 
 MINUS = "\N{MINUS SIGN}"
+SWEEP = "python -m pipeline.run -m"
+
+
+def sweep_of(question: str) -> str:
+    """The command that trains a prepared question's sweep.
+
+    >>> sweep_of("rounding")
+    'python -m pipeline.run -m experiment=rounding'
+    """
+    return f"{SWEEP} experiment={question}"
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -31,7 +41,7 @@ def fate(diverged: "pd.Series[bool]") -> str:
 
 
 def lost(diverged: int, consequence: str) -> str:
-    """What became of the runs that diverged, as a sentence of a caption.
+    """How many runs diverged and what follows from it, as a sentence of a caption.
 
     >>> lost(0, "they are in no mean"), lost(3, "they are in no mean")
     ('No run diverged.', '3 runs diverged: they are in no mean.')
@@ -46,3 +56,15 @@ def amount(number: int, noun: str) -> str:
     ('1 unit', '32 units')
     """
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def natural_order(text: str) -> tuple[int, float, str]:
+    """A key that sorts numbers by their value, before other texts.
+
+    >>> sorted(["none", "10", "9.5"], key=natural_order)
+    ['9.5', '10', 'none']
+    """
+    try:
+        return 0, float(text), text
+    except ValueError:
+        return 1, 0.0, text

@@ -74,13 +74,13 @@ def parts() -> dict[str, object]:
     from analysis.claims.source_text import claims_of
     from analysis.figures import FIGURES
     from analysis.figures.kit.style import house_style
-    from analysis.report import _shown
+    from analysis.report import _draw
     from analysis.tracked.load import load_tables
 
     loading, tables = timed(load_tables, EXPERIMENT)
     claims, _ = timed(claims_of, tables)
     with TemporaryDirectory() as folder, house_style():
-        figures = {name: timed(_shown, name, draw, tables, Path(folder))[0] for name, draw in FIGURES.items()}
+        figures = {name: timed(_draw, name, draw, tables, Path(folder))[0] for name, draw in FIGURES.items()}
     return {"loading": loading, "claims": claims, "figures": figures}
 
 

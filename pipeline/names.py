@@ -63,6 +63,7 @@ DRIVER_TAG = "driver"
 RERUN_TAG = "rerun"
 DIGEST_TAG = "result.digest"
 DATA_DIGEST_PARAM = "data.digest"
+RATE = "optimizer.learning_rate"
 
 EXPERIMENT_NAME, EXPERIMENT_ID = "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID"
 """MLflow's variables of the environment that choose an experiment."""

@@ -1,10 +1,13 @@
-"""What a prepared question's runs say: verdicts and a conclusion, computed by a function of the tables."""
+"""The registry of prepared questions: the answer of each, a function from the tables to verdicts and a conclusion."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from functools import wraps
+from typing import Any, NamedTuple
 
-from analysis.claims.claim import Claim
+from analysis.claims.claim import NOT_TESTED, Claim
+from analysis.claims.verdicts import failures
 from analysis.tracked.tables import Tables
+from analysis.wording import sweep_of
 
 
 class Answer(NamedTuple):
@@ -12,7 +15,7 @@ class Answer(NamedTuple):
 
     Attributes:
         claims: its statements with their verdicts, as in the general table of claims.
-        conclusion: two or three sentences with the measured numbers; a prediction that fails is named first.
+        conclusion: two or three sentences with the measured numbers.
     """
 
     claims: Sequence[Claim]
@@ -32,20 +35,41 @@ class Answering(NamedTuple):
 
 
 ANSWERS: dict[str, Answering] = {}
+"""Question -> how it is answered."""
+
+
+def question_of(function: Callable[..., Any]) -> str:
+    """The question in whose folder ``analysis/questions/NAME`` a function stands; empty for other functions."""
+    package, _, name = function.__module__.rpartition(".")[0].rpartition(".")
+    return name if package == "analysis.questions" else ""
 
 
 def question(
-    name: str, figures: Sequence[str] | None = None
+    figures: Sequence[str] | None = None,
 ) -> Callable[[Callable[[Tables], Answer]], Callable[[Tables], Answer]]:
-    """Registers the function that answers a prepared question.
+    """Registers the function that answers the question of its folder.
+
+    What all answers share is added here: claims are numbered, untested ones get the question's command, and the
+    conclusion begins with the predictions that fail.
 
     Args:
-        name: the question's.
         figures: the general figures that its page shows after its own; None for all that its runs can make.
     """
 
     def register(function: Callable[[Tables], Answer]) -> Callable[[Tables], Answer]:
-        ANSWERS[name] = Answering(function, figures)
-        return function
+        name = question_of(function)
+
+        @wraps(function)
+        def answer(tables: Tables) -> Answer:
+            claims, conclusion = function(tables)
+            commands = {NOT_TESTED: sweep_of(name)}
+            claims = [
+                claim._replace(identity=claim.identity or str(place), command=commands.get(claim.verdict, ""))
+                for place, claim in enumerate(claims, start=1)
+            ]
+            return Answer(claims, f"{failures(claims)} {conclusion}".strip())
+
+        ANSWERS[name] = Answering(answer, figures)
+        return answer
 
     return register

@@ -1,4 +1,4 @@
-"""One row of the table of claims."""
+"""Claims: statements with what the runs say of them, one row of the table of claims each."""
 
 from typing import NamedTuple
 
@@ -7,15 +7,14 @@ import pandas as pd
 
 EXACTLY, WITHIN, FAILS, NOT_TESTED = "holds exactly", "holds within tolerance", "fails", "not tested by these runs"
 MOST_WIDTHS = 12
-DEFAULT_SWEEP = "python -m pipeline.run -m"
-LOGISTIC_SWEEP = "python -m pipeline.run -m experiment=logistic"
 
 
 class Claim(NamedTuple):
     """A statement of the source text and what the tracked runs say of it.
 
     Attributes:
-        identity: the paragraph of the source ("2b"), or the number of a prepared question's own statement.
+        identity: the paragraph of the source ("2b"), or the number of a prepared question's own statement,
+            which its place gives where the question does not.
         arithmetic: of the runs that decide it; empty where it does not matter.
         statement: in words.
         prediction: what the number should be.
@@ -45,6 +44,36 @@ class Claim(NamedTuple):
     command: str = ""
     low: float = np.nan
     high: float = np.nan
+
+    def with_verdict(
+        self,
+        verdict: str,
+        measured: str,
+        number: float,
+        *,
+        runs: int,
+        steps: int | None = None,
+        widths: str = "",
+        interval: tuple[float, float] = (np.nan, np.nan),
+        worst_run: str = "",
+    ) -> "Claim":
+        """The claim as its runs decide it.
+
+        Args:
+            steps: None where each run was measured once.
+            interval: ``low`` and ``high``.
+            worst_run: named only where the claim fails.
+        """
+        return self._replace(
+            verdict=verdict, measured=measured, number=number, low=interval[0], high=interval[1], runs=runs,
+            steps=runs if steps is None else steps, widths=widths, worst_run=worst_run if verdict == FAILS else "",
+            command="",
+        )  # fmt: skip
+
+
+def stated(statement: str, prediction: str) -> Claim:
+    """A statement of a prepared question, numbered by its place among the question's claims."""
+    return Claim("", "", statement, prediction)
 
 
 def widths_of(runs: pd.DataFrame) -> str:

@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.claims.claim import DEFAULT_SWEEP, EXACTLY, FAILS, LOGISTIC_SWEEP, WITHIN, Claim, widths_of
+from analysis.claims.claim import EXACTLY, FAILS, WITHIN, Claim, widths_of
 from analysis.tracked.tables import Tables
+from analysis.wording import SWEEP, sweep_of
 from pipeline import names
 
 SETTINGS = [
     *("model.hidden_units", "model.activation", "data", "optimizer"),
     *("training.loss", "training.l2", "training.steps", "training.batch_size"),
 ]
-RATE = "optimizer.learning_rate"
 GAP_TOLERANCE = 0.01
 TIE = 0.01
 """Part of the loss by which two starts must differ: closer, either one unit is enough or nothing was learned."""
@@ -34,7 +34,7 @@ def width_claim(arithmetic: str, symmetric: pd.DataFrame, broken: pd.DataFrame) 
         arithmetic,
         "A symmetric network is one unit: it cannot use its width.",
         "1 distinct unit, and a higher best loss than from random starts",
-        command=DEFAULT_SWEEP,
+        command=SWEEP,
     )
     best_symmetric: Any = _best_losses(symmetric)
     best_broken: Any = _best_losses(broken)
@@ -54,16 +54,13 @@ def width_claim(arithmetic: str, symmetric: pd.DataFrame, broken: pd.DataFrame) 
     if units == 1 and not differs.any():
         return claim._replace(measured=f"{measured}, which is too close to decide;")
     holds = number > 0.0 and units == 1
-    worst_run = str(best_symmetric.loc[closest, "run_id"] if units == 1 else most_units["run_id"])
-    return claim._replace(
-        measured=measured,
-        number=number,
-        verdict=EXACTLY if holds else FAILS,
+    return claim.with_verdict(
+        EXACTLY if holds else FAILS,
+        measured,
+        number,
         runs=len(symmetric) + len(broken),
-        steps=len(symmetric) + len(broken),
         widths=widths_of(symmetric),
-        worst_run="" if holds else worst_run,
-        command="",
+        worst_run=str(best_symmetric.loc[closest, "run_id"] if units == 1 else most_units["run_id"]),
     )
 
 
@@ -87,7 +84,7 @@ def optimum_claim(tables: Tables) -> Claim:
         "",
         "Logistic regression reaches its global optimum from every start.",
         f"gap tends to 0 (tolerance: {GAP_TOLERANCE:.0%} of the initial gap)",
-        command=LOGISTIC_SWEEP,
+        command=sweep_of("logistic"),
     )
     logistic = tables.runs[tables.runs["model"] == "logistic"].set_index("run_id")
     gaps = tables.curves[tables.curves["metric"] == names.OPTIMUM_GAP]
@@ -98,10 +95,10 @@ def optimum_claim(tables: Tables) -> Claim:
     by_run = gaps.sort_values("step").groupby("run_id")["value"]
     initial, final = by_run.first(), by_run.last()
     left = (final / initial).where(np.isfinite(final), np.inf)
-    table: Any = logistic.loc[left.index, ["init", RATE]].assign(left=left, final=final)
-    medians: Any = table.groupby(RATE)["left"].median()
+    table: Any = logistic.loc[left.index, ["init", names.RATE]].assign(left=left, final=final)
+    medians: Any = table.groupby(names.RATE)["left"].median()
     best_rate = float(medians.idxmin())
-    at_best: Any = table[table[RATE] == best_rate]
+    at_best: Any = table[table[names.RATE] == best_rate]
     worst_run, number = str(at_best["left"].idxmax()), float(at_best["left"].max())
     measured = (
         f"largest gap {at_best.loc[worst_run, 'final']:.2g}, {number:.2g} of the initial one, from"
@@ -110,14 +107,13 @@ def optimum_claim(tables: Tables) -> Claim:
     holds = number < GAP_TOLERANCE
     if not holds and _still_falls(gaps[gaps["run_id"] == worst_run].set_index("step")["value"].sort_index()):
         return claim._replace(measured=f"{measured}; it still falls: train longer, or")
-    return claim._replace(
-        measured=measured,
-        number=number,
-        verdict=WITHIN if holds else FAILS,
+    return claim.with_verdict(
+        WITHIN if holds else FAILS,
+        measured,
+        number,
         runs=len(at_best),
         steps=int(gaps["run_id"].isin(at_best.index).sum()),
-        worst_run="" if holds else worst_run,
-        command="",
+        worst_run=worst_run,
     )
 
 

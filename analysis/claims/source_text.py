@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from analysis.claims.claim import DEFAULT_SWEEP, FAILS, WITHIN, Claim
+from analysis.claims.claim import FAILS, WITHIN, Claim
 from analysis.claims.learning import optimum_claim, width_claim
 from analysis.claims.verdicts import POSITIVE, ZERO, Prediction, decided
 from analysis.theory.gradient_check import gradient_check
 from analysis.tracked.tables import Tables
+from analysis.wording import SWEEP
 from pipeline import names
 
 SYMMETRIC = ("zeros", "constant")
@@ -82,42 +83,24 @@ def _hidden_layer_claims(tables: Tables, arithmetic: str) -> Iterator[Claim]:
         metrics: Sequence[str],
         step: int | None = None,
     ) -> Claim:
-        claim = Claim(identity, arithmetic, statement, prediction.text, command=DEFAULT_SWEEP)
+        claim = Claim(identity, arithmetic, statement, prediction.text, command=SWEEP)
         values = tables.values(chosen, metrics)
         measures = dict.fromkeys("spread" if metric.endswith("spread") else "distance" for metric in metrics)
         at_step = values if step is None else values[values["step"] == step]
         return decided(claim, prediction, at_step, chosen, " or ".join(measures))
 
-    yield judged(
-        "2b", "From equal weights, all hidden activations of an example are equal.", ZERO, symmetric, activations
-    )
-    yield judged("2c", "From equal weights, all hidden deltas of an example are equal.", ZERO, symmetric, deltas)
-    yield judged(
-        "2d", "The deltas of the outputs differ from each other.", POSITIVE, symmetric, [names.OUTPUT_DELTA_SPREAD]
-    )
-    yield judged(
-        "2e, hidden",
-        "After one step the hidden units still have equal incoming and outgoing weights.",
-        ZERO,
-        symmetric,
-        distances,
-        step=1,
-    )
-    yield judged(
-        "2e, outputs",
-        "After one step the outgoing weights to different outputs differ.",
-        POSITIVE,
-        moving,
-        [names.OUTPUT_WEIGHT_SPREAD],
-        step=1,
-    )
-    yield judged(
-        "2e, a = 0",
-        "From zeros, with g(0) = 0, no weight moves: neither layer receives a gradient.",
-        ZERO,
-        resting,
-        [*distances, names.OUTPUT_WEIGHT_SPREAD],
-    )
+    alike = "From equal weights, all hidden {} of an example are equal."
+    differ = "The deltas of the outputs differ from each other."
+    still_alike = "After one step the hidden units still have equal incoming and outgoing weights."
+    now_differ = "After one step the outgoing weights to different outputs differ."
+    rest = "From zeros, with g(0) = 0, no weight moves: neither layer receives a gradient."
+    outputs = [names.OUTPUT_WEIGHT_SPREAD]
+    yield judged("2b", alike.format("activations"), ZERO, symmetric, activations)
+    yield judged("2c", alike.format("deltas"), ZERO, symmetric, deltas)
+    yield judged("2d", differ, POSITIVE, symmetric, [names.OUTPUT_DELTA_SPREAD])
+    yield judged("2e, hidden", still_alike, ZERO, symmetric, distances, step=1)
+    yield judged("2e, outputs", now_differ, POSITIVE, moving, outputs, step=1)
+    yield judged("2e, a = 0", rest, ZERO, resting, [*distances, *outputs])
     yield judged("2f", "All of this holds after every step.", ZERO, symmetric, [*activations, *deltas, *distances])
     closest = [names.symmetry("distance_min", layer) for layer in layers]
     yield judged("2g-i", "Random initialisation breaks the symmetry.", POSITIVE, broken, closest)

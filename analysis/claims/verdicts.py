@@ -47,15 +47,14 @@ def decided(
     number = float(worst["value"])
     deciding = runs[runs["run_id"].isin(values["run_id"])]
     end = "largest" if prediction.worst == "max" else "smallest"
-    return claim._replace(
-        measured=f"{end} {what} {number:.3g}",
-        number=number,
-        verdict=met if prediction.holds(number) else FAILS,
+    return claim.with_verdict(
+        met if prediction.holds(number) else FAILS,
+        f"{end} {what} {number:.3g}",
+        number,
         runs=len(deciding),
         steps=len(values[["run_id", "step"]].drop_duplicates()),
         widths=widths_of(deciding),
-        worst_run="" if prediction.holds(number) else str(worst["run_id"]),
-        command="",
+        worst_run=str(worst["run_id"]),
     )
 
 
@@ -63,7 +62,7 @@ def failures(claims: Sequence[Claim]) -> str:
     """The sentence that begins a conclusion where a prediction fails; empty where none does.
 
     >>> failures([Claim("1", "", "", "", verdict=FAILS), Claim("2", "", "", ""), Claim("3", "", "", "", verdict=FAILS)])
-    'Predictions that fail: 1, 3. '
+    'Predictions that fail: 1, 3.'
     """
     failed = [claim.identity for claim in claims if claim.verdict == FAILS]
-    return f"Predictions that fail: {', '.join(failed)}. " if failed else ""
+    return f"Predictions that fail: {', '.join(failed)}." if failed else ""

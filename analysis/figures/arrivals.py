@@ -1,17 +1,17 @@
-"""What logistic regression has left to go, and how far apart its starts are, at every step; for figure 8."""
+"""Tables of figure 8: gap to the optimum (or loss) of logistic regression, and its spread between starts, by step."""
 
 from typing import NamedTuple
 
 import pandas as pd
 
 from analysis.figures.kit.drawing import NotShownError
-from analysis.figures.kit.words import RATE, distinguishing, labelled, own_and_shared, param_texts, start_labels
+from analysis.figures.kit.words import distinguishing, labelled, own_and_shared, param_texts, start_labels
 from analysis.tracked.tables import Tables
-from analysis.wording import amount
+from analysis.wording import SWEEP, amount
 from pipeline import names
 
 MOST_PROBLEMS, MOST_RATES = 4, 6
-COMMAND = "python -m pipeline.run -m model=logistic init=zeros,constant,xavier_uniform"
+COMMAND = f"{SWEEP} model=logistic init=zeros,constant,xavier_uniform"
 OUTCOMES = {
     "attained": "an optimum exists",
     "separable": "the data are separable: no optimum, the loss tends to its infimum without reaching it",
@@ -44,7 +44,7 @@ class Problem(NamedTuple):
     @property
     def rates(self) -> list[float]:
         """Learning rates, also those at which every run diverged."""
-        return sorted(set(self.runs[RATE]))
+        return sorted(set(self.runs[names.RATE]))
 
 
 def logistic_problems(tables: Tables) -> list[Problem]:
@@ -70,7 +70,7 @@ def logistic_problems(tables: Tables) -> list[Problem]:
         raise NotShownError(
             f"{amount(len(problems), 'problem')} by {amount(rates, 'learning rate')}, where {MOST_PROBLEMS} by"
             f" {MOST_RATES} have room",
-            "python -m pipeline.run -m experiment_name=NAME model=logistic ...",
+            f"{SWEEP} experiment_name=NAME model=logistic ...",
         )
     return problems
 
@@ -79,7 +79,9 @@ def _with_labels(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs with columns ``problem``, ``outcome`` and ``start`` (an initialisation with its numbers)."""
     texts = param_texts(runs)
     _, shared = own_and_shared(texts)
-    settings = distinguishing(texts, ["data"], [key for key in shared if key not in ("data", "model", RATE, "seed")])
+    settings = distinguishing(
+        texts, ["data"], [key for key in shared if key not in ("data", "model", names.RATE, "seed")]
+    )
     kinds = runs["optimum"].fillna("").str.partition(":")[0]
     return runs.assign(
         problem=labelled(texts, ["data", *settings]),
@@ -91,8 +93,8 @@ def _with_labels(runs: pd.DataFrame) -> pd.DataFrame:
 def _problem(tables: Tables, runs: pd.DataFrame) -> Problem:
     label, outcome = (str(runs[column].iloc[0]) for column in ("problem", "outcome"))
     metric = names.OPTIMUM_GAP if outcome == OUTCOMES["attained"] else names.LOSS_TRAIN
-    ended = runs.loc[~runs["diverged"], ["run_id", "init", "start", RATE, "seed"]]
-    ended = ended.rename(columns={RATE: "learning_rate"})
+    ended = runs.loc[~runs["diverged"], ["run_id", "init", "start", names.RATE, "seed"]]
+    ended = ended.rename(columns={names.RATE: "learning_rate"})
     curves = tables.curves[["run_id", "metric", "step", "value"]].merge(ended, on="run_id")
     left = curves.loc[curves["metric"] == metric, ["run_id", "start", "init", "learning_rate", "step", "value"]]
     return Problem(label, outcome, metric, runs, left, _spreads(curves[curves["metric"] == names.LOSS_TRAIN]))

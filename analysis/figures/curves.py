@@ -9,9 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import SYMMETRIC, legend_above, start_styles, step_axis, value_axis
+from analysis.figures.kit.style import SYMMETRIC, add_legend_above, set_step_axis, set_value_axis, start_styles
 from analysis.figures.kit.words import (
-    RATE,
     distinguishing,
     labelled,
     literal,
@@ -22,7 +21,7 @@ from analysis.figures.kit.words import (
 )
 from analysis.statistics.intervals import aggregated
 from analysis.tracked.tables import Tables
-from analysis.wording import amount, counted, fate, lost
+from analysis.wording import SWEEP, amount, counted, fate, lost
 from pipeline import names
 
 MOST_PANELS, MANY_PANELS, MOST_COLUMNS = 24, 12, 4
@@ -32,7 +31,7 @@ HIGHEST = 1e3
 """How far above the other lines one that diverges is shown; it would flatten them."""
 PLACE = ["setting", "learning_rate"]
 LINE = ["start", "init", "metric"]
-COMMAND = "python -m pipeline.run -m model=mlp init=zeros,constant,xavier_uniform"
+COMMAND = f"{SWEEP} model=mlp init=zeros,constant,xavier_uniform"
 
 
 class Lines(NamedTuple):
@@ -73,10 +72,10 @@ def loss_over_steps(tables: Tables) -> Drawing:
         for (start, _, part), line in means.groupby(LINE, observed=True):
             _draw(axes, line, styles[str(start)], dotted=part == "test")
     for (axes,), _ in panels:
-        _value_axis(axes, lines.means["value"], highest)
-        step_axis(axes)
+        _set_value_axis(axes, lines.means["value"], highest)
+        set_step_axis(axes)
     dashes = {"training": "-", "test": ":"} if "test" in set(lines.means["metric"]) else {}
-    legend_above(canvas, styles | {part: {"color": "0.4", "ls": dash} for part, dash in dashes.items()})
+    add_legend_above(canvas, styles | {part: {"color": "0.4", "ls": dash} for part, dash in dashes.items()})
     ended = tables.runs[~tables.runs["diverged"]].groupby(["model", "init"])[names.LOSS_TRAIN].min()
     return Drawing(canvas, lines.means, lines.numbers | _lost(lines, highest) | {"conclusion": _lowest(ended)})
 
@@ -103,13 +102,13 @@ def symmetry_over_steps(tables: Tables) -> Drawing:
                 _draw(axes, line, styles[str(start)])
     units = _unit_ticks(lines.means)
     for (above, below), _ in panels:
-        _value_axis(above, distances, highest)
-        step_axis(above)
+        _set_value_axis(above, distances, highest)
+        set_step_axis(above)
         below.set_yscale("log", base=2)
         below.set_ylim(0.8, None)
         below.set_yticks(units, [f"{count:g}" for count in units], minor=False)
         below.minorticks_off()
-    legend_above(canvas, styles)
+    add_legend_above(canvas, styles)
     symmetric = hidden[hidden["init"].isin(SYMMETRIC) & ~hidden["diverged"]]
     words = (
         f" The largest final distance in any of the {amount(len(symmetric), 'run')} from zeros or a constant is"
@@ -123,13 +122,13 @@ def _lines(tables: Tables, runs: pd.DataFrame, metrics: dict[str, str]) -> Lines
     """Means and intervals of metrics over all runs that share start, learning rate and setting."""
     texts = param_texts(runs)
     _, shared = own_and_shared(texts)
-    varying = distinguishing(texts, ["model"], [key for key in shared if key not in ("model", RATE, "seed")])
+    varying = distinguishing(texts, ["model"], [key for key in shared if key not in ("model", names.RATE, "seed")])
     pooled: list[str] = []
-    while varying and len(texts[["model", RATE, *varying]].drop_duplicates()) > MOST_PANELS:
+    while varying and len(texts[["model", names.RATE, *varying]].drop_duplicates()) > MOST_PANELS:
         pooled.append(f"{varying[-1]} ({amount(texts[varying[-1]].nunique(), 'value')})")
         varying.pop()
     setting = labelled(texts, ["model", *varying])
-    known = runs.rename(columns={RATE: "learning_rate"}).assign(setting=setting, start=start_labels(texts))
+    known = runs.rename(columns={names.RATE: "learning_rate"}).assign(setting=setting, start=start_labels(texts))
     columns = known[["run_id", *PLACE, "start", "init"]]
     parts = [
         aggregated(curve.merge(columns, on="run_id"), "value", by=[*PLACE, "start", "init"]).assign(metric=part)
@@ -198,8 +197,8 @@ def _highest(lines: Lines, parts: dict[str, str]) -> float:
     return highest if highest < values["value"].max() else math.inf
 
 
-def _value_axis(axes: Axes, values: "pd.Series[float]", highest: float) -> None:
-    value_axis(axes, values.clip(upper=highest))
+def _set_value_axis(axes: Axes, values: "pd.Series[float]", highest: float) -> None:
+    set_value_axis(axes, values.clip(upper=highest))
     if highest < math.inf:
         axes.set_ylim(None, highest)
 

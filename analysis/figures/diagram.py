@@ -7,17 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
-from analysis.figures.architecture import (
-    Network,
-    described,
-    layer_table,
-    layers_left_out,
-    tracked_networks,
-)
+from analysis.figures.architecture import Network, described, layer_table, layers_left_out, tracked_networks
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.words import literal
 from analysis.tracked.tables import Tables
-from analysis.wording import amount
+from analysis.wording import SWEEP, amount
 
 FORWARD = "0.2"
 BACKWARD = "#d55e00"  # The colour-blind safe hue that no initialisation has.
@@ -60,7 +54,7 @@ def network_diagram(tables: Tables) -> Drawing:
     """
     tracked = tracked_networks(tables)
     if not tracked:
-        raise NotShownError("no finished run has readable weights", "python -m pipeline.run -m")
+        raise NotShownError("no finished run has readable weights", SWEEP)
     candidates = [network for network in tracked if network.last > 1] or list(tracked)
     network = min(candidates, key=lambda each: (-tracked[each], sum(each.weights), each))
     dropped = f" Dropout, which zeroes hidden x with probability {network.dropout:g}, is not drawn."
@@ -117,11 +111,11 @@ def _picture(network: Network) -> Figure:
     head, feet = max(heights) + 0.9, min(heights) - BELOW - 0.55
     canvas = _Canvas(loss_at + 0.75, feet - 1.4, head + 0.4)
     for before, column in pairwise(columns):
-        _connections(canvas, network, before, column, head - LINE)
+        _draw_connections(canvas, network, before, column, head - LINE)
     for column in columns:
-        _layer(canvas, network, column)
-        _words(canvas, network, column, head, feet)
-    _loss(canvas, network, columns[-1], loss_at, head, feet)
+        _draw_layer(canvas, network, column)
+        _write_words(canvas, network, column, head, feet)
+    _draw_loss(canvas, network, columns[-1], loss_at, head, feet)
     for y, word, back in ((feet - 0.1, "forward", False), (feet - 0.9, "backward", True)):
         canvas.text(0.15, y, word, ha="left", weight="bold", color=BACKWARD if back else FORWARD)
         ends = [(0.15, y - 0.2), (0.85, y - 0.2)]
@@ -136,7 +130,7 @@ def _units(network: Network, layer: int, x: float) -> list[Unit]:
     return [Unit(layer, number, x - INSIDE if layer else x, x, height) for number, height in places]
 
 
-def _connections(canvas: _Canvas, network: Network, before: list[Unit], column: list[Unit], head: float) -> None:
+def _draw_connections(canvas: _Canvas, network: Network, before: list[Unit], column: list[Unit], head: float) -> None:
     """The weights between two drawn layers, and the way of the deltas back through them."""
     layer = column[0].layer
     middle = (before[0].activated + column[0].weighted) / 2
@@ -160,7 +154,7 @@ def _connections(canvas: _Canvas, network: Network, before: list[Unit], column: 
         canvas.arrow((j.weighted - HALF, j.back), (middle + 0.14, j.back), f"back:{layer}::{j.number}", back=True)
 
 
-def _layer(canvas: _Canvas, network: Network, column: list[Unit]) -> None:
+def _draw_layer(canvas: _Canvas, network: Network, column: list[Unit]) -> None:
     """The units of a layer: from S to x, and below from the derivative by x (a dot) back to the delta."""
     function = network.function(column[0].layer)
     for unit in column:
@@ -185,7 +179,7 @@ def _layer(canvas: _Canvas, network: Network, column: list[Unit]) -> None:
             canvas.text(x, -0.78, r"$\vdots$", size=12)
 
 
-def _words(canvas: _Canvas, network: Network, column: list[Unit], head: float, feet: float) -> None:
+def _write_words(canvas: _Canvas, network: Network, column: list[Unit], head: float, feet: float) -> None:
     """The head of a layer above its units, and its formulas, forward and backward, below them."""
     layer = column[0].layer
     x = (column[0].weighted + column[0].activated) / 2
@@ -209,7 +203,7 @@ def _words(canvas: _Canvas, network: Network, column: list[Unit], head: float, f
     canvas.text(x, feet - 0.8 - LINE, gradient, color=BACKWARD)
 
 
-def _loss(canvas: _Canvas, network: Network, outputs: list[Unit], x: float, head: float, feet: float) -> None:
+def _draw_loss(canvas: _Canvas, network: Network, outputs: list[Unit], x: float, head: float, feet: float) -> None:
     for unit in outputs:
         canvas.arrow((unit.activated + RADIUS, unit.height), (x - 0.3, 0.12), f"loss:{unit.number}")
         # The way back to low units leaves the box at its lower side, so that it passes beside their circles.

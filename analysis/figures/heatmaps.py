@@ -12,9 +12,8 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import plain_log_ticks
+from analysis.figures.kit.style import set_plain_log_ticks
 from analysis.figures.kit.words import (
-    RATE,
     distinguishing,
     final_metric,
     labelled,
@@ -26,7 +25,8 @@ from analysis.figures.kit.words import (
 )
 from analysis.statistics.intervals import means_with_intervals
 from analysis.tracked.tables import Tables
-from analysis.wording import amount, counted, lost
+from analysis.wording import SWEEP, amount, counted, lost
+from pipeline import names
 
 MOST_ROWS = 40
 MOST_RATES = 14
@@ -62,20 +62,20 @@ class Quantity(NamedTuple):
 @figure
 def final_heatmaps(tables: Tables) -> Drawing:
     """Means over seeds of the final loss and accuracy, learning rates by initialisations, a pair per model."""
-    runs = tables.runs.dropna(subset=[RATE])
+    runs = tables.runs.dropna(subset=[names.RATE])
     metrics = {name: key for name in ("loss", "accuracy") if (key := final_metric(runs, name)) is not None}
     if "loss" not in metrics:
         if runs["diverged"].any():
-            raise NotShownError("every run diverged", "python -m pipeline.run -m optimizer.learning_rate=0.01,0.1")
-        raise NotShownError("no run has a final loss", "python -m pipeline.run -m")
+            raise NotShownError("every run diverged", f"{SWEEP} optimizer.learning_rate=0.01,0.1")
+        raise NotShownError("no run has a final loss", SWEEP)
     cells = pd.concat([_cells(runs, name, key) for name, key in metrics.items()], ignore_index=True)
     rows = cells.groupby("model", sort=True)["row"].nunique()
-    rates = sorted(set(runs[RATE]))
+    rates = sorted(set(runs[names.RATE]))
     if rows.max() > MOST_ROWS or len(rates) > MOST_RATES:
         raise NotShownError(
             f"{amount(int(rows.max()), 'row')} by {len(rates)} learning rates, where {MOST_ROWS} by {MOST_RATES} have"
             " room",
-            "python -m pipeline.run -m experiment_name=NAME ...",
+            f"{SWEEP} experiment_name=NAME ...",
         )
     quantities = [_quantity(runs, cells, name, key) for name, key in metrics.items()]
     longest = min(LABEL_WIDTH, int(cells["row"].map(len).max()))
@@ -85,14 +85,14 @@ def final_heatmaps(tables: Tables) -> Drawing:
     for model, model_axes in zip(rows.index, grid, strict=True):
         for quantity, axes in zip(quantities, model_axes, strict=True):
             panel = cells[(cells["model"] == model) & (cells["quantity"] == quantity.name)]
-            meshes[quantity.name] = _panel(axes, panel, rates, quantity, width, min(counts) < max(counts))
+            meshes[quantity.name] = _draw_panel(axes, panel, rates, quantity, width, min(counts) < max(counts))
             axes.set_title(f"{literal(model)}: final {quantity.label}")
     for column, quantity in enumerate(quantities):
         of_quantity = [axes[column] for axes in grid]
         bar = canvas.colorbar(meshes[quantity.name], ax=of_quantity, location="bottom", aspect=40, shrink=0.8, pad=0.02)
         bar.set_label(f"mean final {quantity.label}")
         if quantity.name == "loss":
-            plain_log_ticks(bar.ax.xaxis, *bar.ax.get_xlim())
+            set_plain_log_ticks(bar.ax.xaxis, *bar.ax.get_xlim())
     losses = cells[cells["quantity"] == "loss"]
     diverged = int(losses["diverged"].sum())
     each = "one run a cell" if max(counts) == 1 else f"mean of {counted(counts)} runs a cell [95 % bootstrap interval]"
@@ -120,11 +120,11 @@ def _cells(runs: pd.DataFrame, name: str, metric: str) -> pd.DataFrame:
     group: Any
     for model, of_model in runs.groupby("model", sort=True):
         texts = param_texts(of_model)
-        fixed = ["init", RATE, "seed"]
+        fixed = ["init", names.RATE, "seed"]
         further = distinguishing(texts, fixed, [key for key in map(str, texts) if key not in fixed])
         rows = labelled(texts, ["init", *further])
         counts = usable(of_model, metric)
-        for group, part in of_model.groupby([rows, "init", RATE], observed=True, sort=True):
+        for group, part in of_model.groupby([rows, "init", names.RATE], observed=True, sort=True):
             keys.append((model, *group))
             kept.append(part.loc[counts[part.index], metric].to_numpy(float))
             lost.append(len(part) - len(kept[-1]))
@@ -162,7 +162,7 @@ def _grid(rows: Sequence[int], quantities: int, rates: int, longest: int) -> tup
     return canvas, grid.reshape(len(rows), quantities).tolist(), (width - labels) / columns / rates
 
 
-def _panel(
+def _draw_panel(
     axes: Axes, panel: pd.DataFrame, rates: list[float], quantity: Quantity, width: float, show_counts: bool
 ) -> Any:
     rows = list(dict.fromkeys(panel["row"]))

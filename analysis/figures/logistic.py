@@ -1,4 +1,4 @@
-"""Figure 8: logistic regression arrives at one place from every start."""
+"""Figure 8: convergence of logistic regression to its optimum from every start."""
 
 from collections.abc import Sequence
 from textwrap import fill
@@ -9,8 +9,8 @@ from matplotlib.figure import Figure, SubFigure
 
 from analysis.figures.arrivals import Problem, logistic_problems
 from analysis.figures.kit.drawing import Drawing, figure
-from analysis.figures.kit.style import legend_above, start_styles, step_axis, value_axis
-from analysis.figures.kit.words import RATE, literal, loss_label, loss_unit
+from analysis.figures.kit.style import add_legend_above, set_step_axis, set_value_axis, start_styles
+from analysis.figures.kit.words import literal, loss_label, loss_unit
 from analysis.statistics.intervals import aggregated
 from analysis.tracked.tables import Tables
 from analysis.wording import amount, counted, fate, lost, number
@@ -18,18 +18,8 @@ from pipeline import names
 
 SPREAD = "spread between starts"
 COLUMNS = [
-    "problem",
-    "optimum",
-    "quantity",
-    "learning_rate",
-    "start",
-    "init",
-    "seed",
-    "step",
-    "value",
-    "low",
-    "high",
-    "runs",
+    *("problem", "optimum", "quantity", "learning_rate", "start", "init", "seed"),
+    *("step", "value", "low", "high", "runs"),
 ]
 NOISE = (
     "With {batch} examples a step, the noise of the batches can keep the upper lines from falling further; the runs of"
@@ -56,12 +46,12 @@ def logistic_optimum(tables: Tables) -> Drawing:
     parts = []
     for subfigure, problem in zip(canvas.subfigures(len(problems), squeeze=False)[:, 0], problems, strict=True):
         data = _table(problem)
-        _panels(subfigure, problem, data, styles)
+        _draw_panels(subfigure, problem, data, styles)
         heading = "\n".join(fill(line, int(13 * width)) for line in (_counts(problem), problem.outcome))
         subfigure.suptitle(literal(heading), fontsize="medium")
         parts += [data] if len(data) else []
     data = pd.concat(parts, ignore_index=True)
-    legend_above(canvas, styles | {"one seed (lower panels)": SEED_LINE})
+    add_legend_above(canvas, styles | {"one seed (lower panels)": SEED_LINE})
     return Drawing(canvas, data, _numbers(problems, data))
 
 
@@ -76,14 +66,16 @@ def _table(problem: Problem) -> pd.DataFrame:
     return both.assign(problem=problem.label, optimum=problem.outcome).reindex(columns=COLUMNS)
 
 
-def _panels(subfigure: SubFigure, problem: Problem, data: pd.DataFrame, styles: dict[str, dict[str, Any]]) -> None:
+def _draw_panels(subfigure: SubFigure, problem: Problem, data: pd.DataFrame, styles: dict[str, dict[str, Any]]) -> None:
     """Two rows of panels, a column per learning rate."""
     grid = subfigure.subplots(2, len(problem.rates), sharex=True, sharey="row", squeeze=False)
     grid[0, 0].set_ylabel(_left_label(problem))
     grid[1, 0].set_ylabel(f"spread of the training\nloss between starts{loss_unit(problem.runs)}")
     is_spread = data["quantity"] == SPREAD
     for rate, above, below in zip(problem.rates, *grid, strict=True):
-        above.set_title(f"learning rate {rate:g}\n{fate(problem.runs.loc[problem.runs[RATE] == rate, 'diverged'])}")
+        above.set_title(
+            f"learning rate {rate:g}\n{fate(problem.runs.loc[problem.runs[names.RATE] == rate, 'diverged'])}"
+        )
         at_rate = data["learning_rate"] == rate
         for start, line in data[at_rate & ~is_spread].groupby("start", sort=True):
             style = styles[str(start)]
@@ -94,10 +86,10 @@ def _panels(subfigure: SubFigure, problem: Problem, data: pd.DataFrame, styles: 
         if above.lines and not below.lines:
             below.text(0.5, 0.5, "no two starts\nof one seed", ha="center", va="center", transform=below.transAxes)
         below.set_xlabel("step")
-        step_axis(below)
+        set_step_axis(below)
     for row, shown in zip(grid, (data[~is_spread], data[is_spread]), strict=True):
         for axes in row:
-            value_axis(axes, shown["value"])
+            set_value_axis(axes, shown["value"])
     subfigure.align_ylabels(grid[:, 0])
 
 

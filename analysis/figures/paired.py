@@ -16,7 +16,7 @@ from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.pairs import paired_table
 from analysis.figures.kit.words import distinguishing, literal, loss_label, own_and_shared, param_texts, part_of
 from analysis.tracked.tables import Tables
-from analysis.wording import amount, counted, interval, number
+from analysis.wording import SWEEP, amount, counted, interval, number
 
 MOST_STARTS = 16
 SIDE_BY_SIDE = 4
@@ -30,7 +30,7 @@ LINE_HEIGHT, LINES = 0.17, 4
 LABEL_WIDTH = 17
 """Characters of a start's label in one line."""
 COLOURS = "RdBu_r"
-COMMAND = "python -m pipeline.run -m init=zeros,constant,xavier_uniform 'seed=range(5)'"
+COMMAND = f"{SWEEP} init=zeros,constant,xavier_uniform 'seed=range(5)'"
 
 
 @figure
@@ -52,8 +52,7 @@ def paired_differences(tables: Tables) -> Drawing:
     most = max(sizes)
     if most > MOST_STARTS:
         raise NotShownError(
-            f"{most} initialisations, where {MOST_STARTS} have room",
-            "python -m pipeline.run -m experiment_name=NAME init=...",
+            f"{most} initialisations, where {MOST_STARTS} have room", f"{SWEEP} experiment_name=NAME init=..."
         )
     metric = str(shown["metric"].iloc[0])
     same_starts = all(starts[model] == starts[models[0]] for model in models)
@@ -63,7 +62,7 @@ def paired_differences(tables: Tables) -> Drawing:
     norm = Normalize(-largest, largest) if largest > 0.0 else Normalize(-1.0, 1.0)
     for axes, model in zip(grid, models, strict=True):
         panel = shown[shown["model"] == model]
-        mesh = _triangle(axes, panel, starts[model], norm, width)
+        mesh = _draw_triangle(axes, panel, starts[model], norm, width)
         axes.set_title(f"{literal(model)}, {_pairs_a_cell(panel['pairs'])}")
         axes.set_xlabel("... minus that from this start")
         if axes.get_subplotspec().is_first_col():
@@ -108,7 +107,7 @@ def _grid(sizes: Sequence[int], same_starts: bool, height: float) -> tuple[Figur
     return canvas, grid.ravel().tolist(), (width - labels - 0.2 * columns) / columns / (most - 1)
 
 
-def _triangle(axes: Axes, panel: pd.DataFrame, starts: Sequence[str], norm: Normalize, width: float) -> Any:
+def _draw_triangle(axes: Axes, panel: pd.DataFrame, starts: Sequence[str], norm: Normalize, width: float) -> Any:
     """One cell for each pair: rows without the first start, columns without the last."""
     place = {start: index for index, start in enumerate(starts)}
     longest = max(len(interval(low, high)) for low, high in zip(panel["low"], panel["high"], strict=True))

@@ -11,20 +11,11 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import colours_of, plain_log_ticks, schemes_in, ticks_with_zero
-from analysis.figures.kit.words import (
-    RATE,
-    distinguishing,
-    final_metric,
-    literal,
-    loss_label,
-    param_texts,
-    part_of,
-    usable,
-)
+from analysis.figures.kit.style import colours_of, schemes_in, set_plain_log_ticks, set_ticks_with_zero
+from analysis.figures.kit.words import distinguishing, final_metric, literal, loss_label, param_texts, part_of, usable
 from analysis.statistics.intervals import rank_correlation
 from analysis.tracked.tables import Tables
-from analysis.wording import MINUS, amount, lost
+from analysis.wording import MINUS, SWEEP, amount, lost
 from pipeline import names
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
@@ -40,23 +31,23 @@ def distance_and_loss(tables: Tables) -> Drawing:
     if measured.empty:
         raise NotShownError(
             "no run has hidden units whose distance was measured",
-            "python -m pipeline.run -m model=mlp init=zeros,constant,xavier_uniform",
+            f"{SWEEP} model=mlp init=zeros,constant,xavier_uniform",
         )
     metric = final_metric(measured, "loss")
     kept = measured[usable(measured, metric) & np.isfinite(distances)[measured.index]] if metric else measured[:0]
     if metric is None or kept.empty:
         raise NotShownError(
             f"every network diverged ({amount(len(measured), 'run')})",
-            "python -m pipeline.run -m model=mlp optimizer.learning_rate=0.01,0.1",
+            f"{SWEEP} model=mlp optimizer.learning_rate=0.01,0.1",
         )
-    keys = ["init", RATE, "seed", names.DISTANCE, metric]
+    keys = ["init", names.RATE, "seed", names.DISTANCE, metric]
     data = kept[[*keys, "run_id"]].assign(metric=metric).sort_values([*keys, "run_id"], ignore_index=True)
     data.columns = pd.Index(["init", "learning_rate", "seed", "distance", "loss", "run_id", "metric"])
     broken = data[data["distance"] > 0.0]
     overall, without_symmetric = (_correlation(part) for part in (data, broken))
     texts = param_texts(kept)
     also = distinguishing(
-        texts, ["init", RATE, "seed"], [key for key in map(str, texts) if key not in (*keys, "model")]
+        texts, ["init", names.RATE, "seed"], [key for key in map(str, texts) if key not in (*keys, "model")]
     )
     numbers = {
         "part": part_of(metric),
@@ -70,10 +61,10 @@ def distance_and_loss(tables: Tables) -> Drawing:
     }
     canvas = Figure(figsize=(9.0, 5.6), layout="constrained")
     axes = canvas.subplots()
-    _distance_axis(axes, data["distance"].to_numpy())
-    _points(axes, data)
+    _set_distance_axis(axes, data["distance"].to_numpy())
+    _draw_points(axes, data)
     axes.set_yscale("log")
-    plain_log_ticks(axes.yaxis, data["loss"].min(), data["loss"].max())
+    set_plain_log_ticks(axes.yaxis, data["loss"].min(), data["loss"].max())
     axes.set_ylabel(f"final {loss_label(runs, metric)}")
     more = f"; {numbers['diverged']} more diverged" if numbers["diverged"] else ""
     heading = (
@@ -92,7 +83,7 @@ def _correlation(data: pd.DataFrame) -> str:
     return f"{value:.2f} [{low:.2f}, {high:.2f}]".replace("-", MINUS)
 
 
-def _points(axes: Axes, data: pd.DataFrame) -> None:
+def _draw_points(axes: Axes, data: pd.DataFrame) -> None:
     rates = sorted(set(data["learning_rate"]))
     # More rates than markers cannot be told apart by shape.
     told_apart = len(rates) <= len(MARKERS)
@@ -120,7 +111,7 @@ def _points(axes: Axes, data: pd.DataFrame) -> None:
         text.set_fontweight("bold" if text.get_text() in sections else "normal")
 
 
-def _distance_axis(axes: Axes, distances: np.ndarray) -> None:
+def _set_distance_axis(axes: Axes, distances: np.ndarray) -> None:
     """Logarithmic; if there are exact zeros, linear from 0 to the decade below the smallest other distance."""
     axes.set_xlabel("final mean distance between the incoming weights of two hidden units")
     positive = distances[distances > 0.0]
@@ -132,5 +123,5 @@ def _distance_axis(axes: Axes, distances: np.ndarray) -> None:
     # The linear part takes a tenth of the axis, however many decades the rest spans.
     axes.set_xscale("symlog", linthresh=smallest, linscale=max(1.0, 0.1 * math.log10(largest / smallest)))
     axes.set_xlim(-0.4 * smallest, largest * (largest / smallest) ** 0.05)
-    ticks_with_zero(axes.xaxis, smallest, largest)
+    set_ticks_with_zero(axes.xaxis, smallest, largest)
     axes.axvline(0.0, color="0.85", lw=0.8, zorder=0)

@@ -7,14 +7,15 @@ import pandas as pd
 
 from analysis.errors import ReportError
 from analysis.figures.kit.drawing import NotShownError
-from analysis.figures.kit.words import literal
+from analysis.figures.kit.words import final_metric, literal, part_of
 from analysis.tracked.tables import Tables
+from analysis.wording import SWEEP
 from pipeline import names
 
 SYMMETRIC = ("constant", "zeros")  # The first that has a partner is shown.
 PARTLY_RANDOM = ("perturbed", "duplicated", "mirrored")  # Shown only where no other random start has a partner.
 SHARED_GROUPS = ("model", "data", "optimizer", "training", "arithmetic", "dtype", "seed")
-COMMAND = "python -m pipeline.run -m model=mlp init=constant,xavier_uniform"
+COMMAND = f"{SWEEP} model=mlp init=constant,xavier_uniform"
 MOMENTS = {"before": "initial", "after": "final"}
 LONGEST_NAME = 30
 
@@ -67,7 +68,7 @@ class Pair(NamedTuple):
     @property
     def loss_name(self) -> str:
         """``test loss`` or ``training loss``: what ``metric`` is called in a text."""
-        return "test loss" if self.metric == names.LOSS_TEST else "training loss"
+        return f"{part_of(self.metric)} loss"
 
     @property
     def numbers(self) -> dict[str, Any]:
@@ -77,7 +78,7 @@ class Pair(NamedTuple):
             "data": run["data"],
             "inputs": self.inputs,
             "units": self.units,
-            "rate": run["optimizer.learning_rate"],
+            "rate": run[names.RATE],
             "seed": run["seed"],
             "steps": run["training.steps"],
             "loss_name": self.loss_name,
@@ -94,7 +95,7 @@ def chosen_pair(tables: Tables) -> Pair:
     """The random start with the lowest final loss that has a symmetric partner, and that partner.
 
     Partners share every setting but the initialisation: model, data, optimiser with its learning rate, training,
-    arithmetic and seed. The loss is the test loss, or the training loss where nothing was tested. Layers of more than
+    arithmetic and seed. The loss is that of ``final_metric``. Layers of more than
     one unit go first. Diverged runs are left out.
 
     Raises:
@@ -106,7 +107,7 @@ def chosen_pair(tables: Tables) -> Pair:
         raise NotShownError("no run has hidden units", COMMAND)
     usable = _with_order(hidden[~hidden["diverged"].astype(bool)])
     random = usable[~usable["init"].isin(SYMMETRIC)]
-    metric = names.LOSS_TEST if random.get(names.LOSS_TEST, pd.Series()).notna().any() else names.LOSS_TRAIN
+    metric = final_metric(usable, "loss") or names.LOSS_TRAIN
     order = [metric, "init", "seed", "run_id"]
     for scheme in SYMMETRIC:
         symmetric = usable[usable["init"] == scheme]

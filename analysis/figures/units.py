@@ -53,7 +53,7 @@ def incoming_weights(tables: Tables) -> Drawing:
             if side:
                 axes.imshow(_mosaic(units, side), cmap=BETWEEN_TILES, norm=scale, interpolation="none")
             else:
-                _bar_tiles(axes, units, scale)
+                _draw_bar_tiles(axes, units, scale)
             axes.set_axis_off()
             zero = "" if weights.any() else ", all weights exactly 0"
             distinct = f"{start.distinct[moment]} of {amount(pair.units, 'unit')} distinct"
@@ -101,7 +101,7 @@ def distance_matrices(tables: Tables) -> Drawing:
     for (start, moment), axes in zip([(s, m) for s in pair.starts for m in s.incoming], panels, strict=True):
         each = distances[start.kind, moment]
         matrix = squareform(each)[:shown, :shown]
-        _matrix(axes, matrix, scale)
+        _draw_matrix(axes, matrix, scale)
         mean = "exactly 0" if not each.any() else f"{each.mean():.3g}"
         axes.set_title(f"{_when(moment, pair)}\nmean distance {mean}")
         first, second = np.triu_indices(shown, k=1)
@@ -172,7 +172,7 @@ def _mosaic(units: np.ndarray, side: int) -> np.ndarray:
     return image
 
 
-def _bar_tiles(axes: Axes, units: np.ndarray, scale: Normalize) -> None:
+def _draw_bar_tiles(axes: Axes, units: np.ndarray, scale: Normalize) -> None:
     """One tile of bars per unit, eight a row: an input a bar, up for positive weights; a tile's height is the scale.
 
     Args:
@@ -196,7 +196,7 @@ def _bar_tiles(axes: Axes, units: np.ndarray, scale: Normalize) -> None:
     axes.set(xlim=(-0.05, columns), ylim=(0.95 - rows, 0.95), aspect="equal")
 
 
-def _matrix(axes: Axes, matrix: np.ndarray, scale: Normalize) -> None:
+def _draw_matrix(axes: Axes, matrix: np.ndarray, scale: Normalize) -> None:
     units = len(matrix)
     edges = (0.5, units + 0.5, units + 0.5, 0.5)
     masked = np.ma.masked_equal(matrix, 0.0)

@@ -1,7 +1,6 @@
 """The folders of reports, and one page that links them all."""
 
 import json
-import os
 import re
 import unicodedata
 from hashlib import sha256
@@ -11,6 +10,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from analysis.tracked.tables import Tables
+from pipeline.system.atomic_file import write_atomically
 
 ENTRY_FILE = "report.json"
 INDEX_FILE = "index.html"
@@ -41,7 +41,7 @@ def report_folder(experiment_name: str) -> str:
 
 
 def write_entry(folder: Path, tables: Tables, conclusion: str) -> Path:
-    """Leaves beside a report what the page of all reports says of it."""
+    """Writes beside a report what the page of all reports says of it."""
     entry = {
         "experiment_name": tables.experiment_name,
         "asks": tables.question.asks if tables.question else "",
@@ -49,7 +49,7 @@ def write_entry(folder: Path, tables: Tables, conclusion: str) -> Path:
         "runs": len(tables.runs),
     }
     path = folder / ENTRY_FILE
-    _replace(path, json.dumps(entry, indent=2, ensure_ascii=False) + "\n")
+    write_atomically(path, f"{json.dumps(entry, indent=2, ensure_ascii=False)}\n".encode())
     return path
 
 
@@ -70,7 +70,7 @@ def write_index(output: Path) -> Path:
         entries.append(entry | {"link": f"{folder}/index.html"})
     environment = Environment(loader=PackageLoader("analysis.page"), autoescape=True, undefined=StrictUndefined)
     page = environment.get_template("index.html").render(entries=entries)
-    _replace(output / INDEX_FILE, page)
+    write_atomically(output / INDEX_FILE, page.encode())
     return output / INDEX_FILE
 
 
@@ -82,9 +82,3 @@ def _entry(path: Path) -> dict[str, object] | None:
         return None
     is_whole = isinstance(entry, dict) and all(isinstance(entry.get(key), kind) for key, kind in ENTRY_KEYS.items())
     return entry if is_whole else None
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

@@ -14,6 +14,7 @@ from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, WITHIN, Claim
 from analysis.statistics.intervals import RESAMPLES
 from analysis.theory.gradient_check import gradient_check
 from analysis.tracked.tables import FACTS, Tables
+from analysis.wording import natural_order
 from pipeline import addresses
 
 VERDICT_CLASS = {EXACTLY: "exact", WITHIN: "within", FAILS: "fails", NOT_TESTED: "untested"}
@@ -36,8 +37,8 @@ class Shown(NamedTuple):
     title: str
     question: str
     caption: str
-    svg: bytes
-    reason: str
+    svg: bytes = b""
+    reason: str = ""
     command: str = ""
 
     @property
@@ -133,7 +134,7 @@ def methods_of(runs: pd.DataFrame) -> dict[str, list[tuple[str, str]]]:
 
 
 def _listed(values: set[str]) -> str:
-    ordered = sorted(values, key=_natural)
+    ordered = sorted(values, key=natural_order)
     more = f", ... ({len(ordered)} values)" if len(ordered) > MOST_VALUES else ""
     return ", ".join(ordered[:MOST_VALUES]) + more
 
@@ -142,13 +143,6 @@ def _text(value: Any) -> str:
     if isinstance(value, tuple):
         return str(list(value))
     return "" if value is None or value != value else str(value)
-
-
-def _natural(text: str) -> tuple[float, str]:
-    try:
-        return float(text), text
-    except ValueError:
-        return float("inf"), text
 
 
 def report_command(tables: Tables) -> str:

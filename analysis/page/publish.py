@@ -1,4 +1,4 @@
-"""What the report leaves in MLflow: the page on the newest sweep's parent run, and its conclusion as description."""
+"""Copies the report into MLflow: the page as an artifact of the newest sweep, its conclusion as description."""
 
 from collections.abc import Mapping
 from pathlib import Path

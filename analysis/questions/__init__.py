@@ -1,22 +1,29 @@
-"""Prepared questions, one module each; importing this package registers all of them.
+"""Prepared questions, one folder each; importing this package registers all of them.
 
-A module holds the answer of its question, as verdicts computed from the runs, and the figures that show it::
+The folder ``rounding`` holds the answer of that question, as verdicts computed from the runs, and the figures that show
+it; ``tables.py`` where both need large tables. The words of its figures are in ``captions.yaml``::
 
-    @question("rounding")
+    @question(figures=())  # answer.py; figures: the general ones that fit
     def answer(tables: Tables) -> Answer: ...
 
-    @figure_of("rounding")
-    def rounding_distance(tables: Tables) -> Drawing: ...  # its words: analysis/captions/rounding_distance.yaml
+    @figure  # figures.py
+    def rounding_distance(tables: Tables) -> Drawing: ...
 
-``conf/experiment/rounding.yaml`` holds what it asks and predicts, and its sweep.
+``conf/experiment/rounding.yaml`` holds what it asks and predicts, and its sweep. From outside: ANSWERS, by name.
 """
 
 from importlib import import_module
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
 from analysis.claims.answer import ANSWERS, Answer
 
 __all__ = ["ANSWERS", "Answer"]
 
-for module in iter_modules(__path__):
-    import_module(f"{__name__}.{module.name}")
+
+def register_questions() -> None:
+    """Imports all modules in the folders of questions; each registers what it holds."""
+    for module in walk_packages(__path__, f"{__name__}."):
+        import_module(module.name)
+
+
+register_questions()

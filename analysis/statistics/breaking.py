@@ -1,4 +1,4 @@
-"""When the units of a network have come apart."""
+"""Breaking time: the step at which the mean distance between hidden units reaches a threshold."""
 
 import numpy as np
 import pandas as pd

@@ -73,6 +73,10 @@ def power_law_fit(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> Fit:
     """The line through (log10 x, log10 y): y = 10^intercept * x^slope. Arguments as in ``line_fit``, positive.
 
     Range and residual are in decades.
+
+    >>> x = np.array([1.0, 2.0, 4.0])
+    >>> round(power_law_fit(x, 3.0 * x**2, groups=np.zeros(3)).slope, 12)
+    2.0
     """
     return line_fit(np.log10(x), np.log10(y), groups)
 
@@ -83,6 +87,22 @@ def exponential_fit(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> Fit:
     The residual is in units of ln y.
     """
     return line_fit(x, np.log(y), groups)
+
+
+def with_common_factor(y: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """The values, each group's scaled so that all groups have the same geometric mean.
+
+    A power law leaves its factor free, and seeds differ in it. Without that difference the residuals of a fit show how
+    well the law holds; its exponent stays the same where all groups have the same x.
+
+    Args:
+        y: (points,), positive.
+        groups: (points,).
+    """
+    logarithms = np.log(np.asarray(y, float))
+    _, group_of_point = np.unique(np.asarray(groups), return_inverse=True)
+    means = np.bincount(group_of_point, logarithms) / np.bincount(group_of_point)
+    return np.asarray(np.exp(logarithms - means[group_of_point] + logarithms.mean()))
 
 
 def _slopes(sums: np.ndarray) -> np.ndarray:

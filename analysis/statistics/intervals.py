@@ -1,10 +1,11 @@
 """Means over seeds with bootstrap confidence intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.stats import bootstrap, rankdata
 
 CONFIDENCE = 0.95
@@ -30,16 +31,24 @@ def mean_with_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.n
         return mean, mean, mean
     # SciPy also computes the standard error, whose squares overflow for the last values of runs that diverge.
     with np.errstate(over="ignore", invalid="ignore"):
-        interval = bootstrap(
-            (values,),
-            np.mean,
-            axis=0,
-            n_resamples=RESAMPLES,
-            confidence_level=CONFIDENCE,
-            method="percentile",
-            rng=np.random.default_rng(0),
-        ).confidence_interval
-    return mean, interval.low, interval.high
+        return mean, *_bootstrapped((values,), np.mean, axis=0)
+
+
+def _bootstrapped(samples: Sequence[np.ndarray], statistic: Callable[..., Any], **options: Any) -> tuple[Any, Any]:
+    """The ends of the percentile interval of a statistic; the resamples are the same in every call."""
+    fixed = {"n_resamples": RESAMPLES, "confidence_level": CONFIDENCE, "method": "percentile"}
+    interval = bootstrap(samples, statistic, rng=np.random.default_rng(0), **fixed, **options).confidence_interval
+    return interval.low, interval.high
+
+
+def sample_mean(values: ArrayLike) -> tuple[float, float, float]:
+    """Mean of one sample, and the ends of its interval, as in ``mean_with_interval``.
+
+    >>> sample_mean([2.0])
+    (2.0, 2.0, 2.0)
+    """
+    mean, low, high = mean_with_interval(np.asarray(values, float)[:, None])
+    return float(mean[0]), float(low[0]), float(high[0])
 
 
 def aggregated(data: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:
@@ -110,18 +119,9 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> tuple[float, float, 
         return np.nan, np.nan, np.nan
     order = np.lexsort((other, one))
     sample = one[order], other[order]
-    interval = bootstrap(
-        sample,
-        _spearman,
-        paired=True,
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        batch=max(1, MOST_RESAMPLED // (4 * len(one))),
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    return float(_spearman(*sample)), float(interval.low), float(interval.high)
+    batch = max(1, MOST_RESAMPLED // (4 * len(one)))
+    low, high = _bootstrapped(sample, _spearman, paired=True, vectorized=True, batch=batch)
+    return float(_spearman(*sample)), float(low), float(high)
 
 
 def _spearman(one: np.ndarray, other: np.ndarray, axis: int = -1) -> np.ndarray:

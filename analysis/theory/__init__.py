@@ -1,0 +1,5 @@
+"""Predictions without a run.
+
+gradient_check: the gradient of logistic regression. signal_moments: sizes of activations and deltas by layer (Glorot,
+He). linear_modes: exact learning curves of linear networks (Saxe, Fukumizu).
+"""

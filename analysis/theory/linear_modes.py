@@ -20,6 +20,9 @@ def exact_strength(time: np.ndarray, singular_value: float, start: float) -> np.
         time: (times,).
         singular_value: s, of the correlation between white inputs and targets.
         start: a(0).
+
+    >>> exact_strength(np.array([0.0, 1.0, 5.0]), singular_value=2.0, start=0.01).round(2).tolist()
+    [0.01, 0.43, 2.0]
     """
     # Both parts of the fraction divided by e^(2 s t), which would overflow.
     return np.asarray(singular_value / (1.0 + (singular_value / start - 1.0) * np.exp(-2.0 * singular_value * time)))

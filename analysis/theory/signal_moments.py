@@ -33,6 +33,9 @@ def variances(scheme: str, activation: str, gain: float | None, widths: Sequence
         scheme: key of ``SCHEMES``.
         gain: None for the recommended one.
         widths: of the hidden layers.
+
+    >>> variances("lecun_normal", "tanh", 1.0, (4, 2, 1))
+    [0.25, 0.5]
     """
     factor = (RECOMMENDED_GAINS[activation] if gain is None else gain) ** 2
     return [factor * SCHEMES[scheme](fan_in, fan_out) for fan_in, fan_out in pairwise(widths)]

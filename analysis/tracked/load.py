@@ -1,4 +1,4 @@
-"""Tracked runs as tidy tables."""
+"""Loads the finished runs of an experiment: params, metrics and curves as tidy tables."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,10 +19,11 @@ from analysis.tracked.store import (
     history_of,
     jobs_of,
     next_step,
-    reading_store,
+    open_store,
     weights_of,
 )
 from analysis.tracked.tables import FACTS, Question, Tables
+from analysis.wording import amount
 from pipeline import addresses, names
 from pipeline.addresses import database_path, ui_command
 
@@ -39,7 +40,7 @@ def load_tables(experiment_name: str) -> Tables:
     Raises:
         ReportError: no such experiment, no finished run, or a store that does not answer.
     """
-    with reading_store(experiment_name=experiment_name) as client:
+    with open_store(experiment_name=experiment_name) as client:
         experiment = experiment_named(client, experiment_name)
         tracked = list(all_runs(client, experiment.experiment_id))
     parents = [run for run in tracked if names.SWEEP_TAG in run.data.tags]
@@ -55,7 +56,7 @@ def load_tables(experiment_name: str) -> Tables:
     notes = [*_unfinished_notes(client, parents, trained), *_foreign_notes(tracked)]
     rows = _whole_rows(finished, notes)
     params = {key for run in finished for key in run.data.params} & {*rows} - {*FACTS, "measures"}
-    runs = _newest_runs(rows, sorted(params), notes)
+    runs = _leave_out_repeated(rows, sorted(params), notes)
     curves = _load_curves(client, parents, runs, notes)
     newest = str(by_age[-1].info.run_id) if by_age else None
     return Tables(
@@ -94,24 +95,20 @@ def _whole_rows(finished: list[Run], notes: list[str]) -> pd.DataFrame:
             faults.append(f"{run.info.run_name} has {fault}")
     if faults:
         are = "is" if len(faults) == 1 else "are"
-        notes.append(f"{_runs(len(faults))} left out that {are} not as this project tracks them ({faults[0]})")
+        notes.append(f"{amount(len(faults), 'run')} left out that {are} not as this project tracks them ({faults[0]})")
     if not rows:
         raise ReportError(f"--experiment: no run can be reported on; {notes[-1]}; {NEXT_STEP}")
     return pd.DataFrame(rows)
 
 
-def _newest_runs(rows: pd.DataFrame, params: list[str], notes: list[str]) -> pd.DataFrame:
-    """The table of runs without those that a newer one repeats."""
+def _leave_out_repeated(rows: pd.DataFrame, params: list[str], notes: list[str]) -> pd.DataFrame:
+    """The table of runs without those that a newer one repeats; adds a note on how many were left out."""
     rows = rows.sort_values(["start_time", "run_id"])
     runs = rows.drop_duplicates("fingerprint", keep="last")
     current = runs.drop_duplicates(params, keep="last")
     if len(current) < len(runs):
-        notes.append(f"{_runs(len(runs) - len(current))} left out: newer ones have the same params")
+        notes.append(f"{amount(len(runs) - len(current), 'run')} left out: newer ones have the same params")
     return current.reset_index(drop=True)
-
-
-def _runs(number: int) -> str:
-    return f"{number} run{'' if number == 1 else 's'}"
 
 
 def _question(parents: list[Run]) -> Question | None:
@@ -137,7 +134,7 @@ def _views(experiment: Experiment, parent: str | None) -> dict[str, str]:
 def _foreign_notes(tracked: list[Run]) -> Iterator[str]:
     foreign = [run for run in tracked if not {names.SWEEP_TAG, names.FINGERPRINT_TAG} & run.data.tags.keys()]
     if foreign:
-        yield f"{_runs(len(foreign))} left out that this project has not tracked ({foreign[0].info.run_name})"
+        yield f"{amount(len(foreign), 'run')} left out that this project has not tracked ({foreign[0].info.run_name})"
 
 
 def _unfinished_notes(client: MlflowClient, parents: list[Run], trained: list[Run]) -> Iterator[str]:
@@ -150,7 +147,7 @@ def _unfinished_notes(client: MlflowClient, parents: list[Run], trained: list[Ru
         if runs:
             examples = ", ".join(sorted(run.info.run_name for run in runs)[:3])
             cause = next((run.data.tags[names.ERROR_TAG] for run in runs if names.ERROR_TAG in run.data.tags), "")
-            yield f"{_runs(len(runs))} {ended}, left out ({examples}{', ...' if len(runs) > 3 else ''})" + (
+            yield f"{amount(len(runs), 'run')} {ended}, left out ({examples}{', ...' if len(runs) > 3 else ''})" + (
                 f"; the first cause: {cause}" if cause else ""
             )
     for parent in parents:

@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from analysis.errors import ReportError
 from analysis.tracked.tables import Weights
+from analysis.wording import SWEEP
 from pipeline import names
 from pipeline.addresses import database_path, masked, masked_address, require_reachable, store_address
 from pipeline.errors import InputError
@@ -29,13 +30,13 @@ PAGE = 1000
 NO_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """How stores answer to the id of no experiment."""
 CURVE_COLUMNS = ["run_id", "metric", "step", "value"]
-NEXT_STEP = "train some with: python -m pipeline.run -m"
+NEXT_STEP = f"train some with: {SWEEP}"
 PREPARED = sorted(path.stem for path in (Path(__file__).parents[2] / "conf" / "experiment").glob("*.yaml"))
 """Experiments with a sweep of their own."""
 
 
 @contextmanager
-def reading_store(tracking_uri: str | None = None, experiment_name: str = "") -> Iterator[MlflowClient]:
+def open_store(tracking_uri: str | None = None, experiment_name: str = "") -> Iterator[MlflowClient]:
     """A client of the store; what goes wrong with it becomes a ``ReportError`` in one line.
 
     Args:
@@ -92,7 +93,7 @@ def chosen_experiment() -> str:
     """
 
     def name_of(experiment_id: str) -> str:
-        with reading_store() as client:
+        with open_store() as client:
             try:
                 return str(client.get_experiment(experiment_id).name)
             except MlflowException as error:

@@ -7,7 +7,7 @@ import pytest
 
 from analysis.arguments import OptionParser
 from analysis.errors import ReportError
-from analysis.tracked.store import reading_store
+from analysis.tracked.store import open_store
 
 
 def parsed(*arguments: str) -> Namespace:
@@ -45,5 +45,5 @@ def test_what_is_right_is_parsed() -> None:
 def test_a_folder_without_runs_names_the_sweep_of_the_prepared_question(tmp_path: Path) -> None:
     for name, command in (("rounding", "-m experiment=rounding"), ("mine", "-m")):
         told = pytest.raises(ReportError, match=rf"train some with: python -m pipeline\.run {command} \(")
-        with told, reading_store(f"sqlite:///{tmp_path}/mlflow.db", name):
+        with told, open_store(f"sqlite:///{tmp_path}/mlflow.db", name):
             pass

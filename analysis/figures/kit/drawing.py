@@ -1,16 +1,21 @@
-"""What a figure is: a function of the tables, registered under its name, with its words in a YAML file.
+"""The registry of figures: each a function of the tables under its name, with its words in YAML beside its module.
 
-``analysis/captions/NAME.yaml`` holds ``number`` (the order on the page), ``title``, ``question`` and ``caption``. The
+``captions.yaml`` holds for each figure ``number`` (the order on the page), ``title``, ``question`` and ``caption``. The
 caption may use the figure's computed numbers: ``{best_loss:.3f}``.
 """
 
 from collections.abc import Callable, Mapping
+from functools import wraps
+from importlib.resources import files
 from typing import Any, NamedTuple
 
 import pandas as pd
+import yaml
 from matplotlib.figure import Figure
 
+from analysis.claims.answer import question_of
 from analysis.tracked.tables import Tables
+from analysis.wording import sweep_of
 
 
 class Drawing(NamedTuple):
@@ -32,11 +37,11 @@ class NotShownError(Exception):
 
     Attributes:
         reason: why.
-        command: the command; empty where the reason says it all.
+        command: the command; a figure of a question leaves it out, because its registration adds the question's.
     """
 
     def __init__(self, reason: str, command: str = "") -> None:
-        super().__init__(f"{reason}; try {command}" if command else reason)
+        super().__init__(f"{reason}; try {command}")
         self.reason = reason
         self.command = command
 
@@ -49,16 +54,24 @@ FIGURES_OF_QUESTIONS: dict[str, dict[str, Draw]] = {}
 
 
 def figure(draw: Draw) -> Draw:
-    """Registers a figure under its function name."""
-    FIGURES[draw.__name__] = draw
-    return draw
-
-
-def figure_of(question: str) -> Callable[[Draw], Draw]:
-    """Registers a figure under its function name, for experiments that were made by a prepared question."""
-
-    def register(draw: Draw) -> Draw:
-        FIGURES_OF_QUESTIONS.setdefault(question, {})[draw.__name__] = draw
+    """Registers a figure under its function's name: for every experiment, or in a question's folder for its sweeps."""
+    question = question_of(draw)
+    if not question:
+        FIGURES[draw.__name__] = draw
         return draw
 
-    return register
+    @wraps(draw)
+    def drawn(tables: Tables) -> Drawing:
+        try:
+            return draw(tables)
+        except NotShownError as error:
+            raise NotShownError(error.reason, sweep_of(question)) from None
+
+    FIGURES_OF_QUESTIONS.setdefault(question, {})[draw.__name__] = drawn
+    return drawn
+
+
+def words_of(draw: Draw) -> dict[str, Any]:
+    """``number``, ``title``, ``question`` and ``caption`` of a figure."""
+    captions = files(draw.__module__.rpartition(".")[0]) / "captions.yaml"
+    return dict(yaml.safe_load(captions.read_text(encoding="utf-8"))[draw.__name__])

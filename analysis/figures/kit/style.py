@@ -1,4 +1,4 @@
-"""One look for all figures: colours, labels, axes."""
+"""Matplotlib settings, colours, legends and axes of all figures."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -106,7 +106,7 @@ def _lighter(colour: str, share: float) -> str:
     return to_hex((red, green, blue))
 
 
-def legend_above(canvas: Figure, lines: Mapping[str, dict[str, Any]]) -> None:
+def add_legend_above(canvas: Figure, lines: Mapping[str, dict[str, Any]]) -> None:
     """A legend over all panels: label -> style of its line, in as many columns as the figure has room for."""
     widths = [HANDLE_INCHES + CHARACTER_INCHES * len(label) for label in lines]
     room = canvas.get_figwidth()
@@ -116,14 +116,14 @@ def legend_above(canvas: Figure, lines: Mapping[str, dict[str, Any]]) -> None:
     canvas.legend(handles, labels, loc="outside upper center", ncols=columns, handlelength=2.4, columnspacing=1.4)
 
 
-def step_axis(axes: Axes) -> None:
+def set_step_axis(axes: Axes) -> None:
     """A logarithmic axis of steps on which step 0 has a place: it is linear up to step 1."""
     axes.set_xscale("symlog", linthresh=1)
     axes.set_xlim(0, None)
     axes.xaxis.set_major_formatter("{x:g}")
 
 
-def value_axis(axes: Axes, values: "pd.Series[float]") -> None:
+def set_value_axis(axes: Axes, values: "pd.Series[float]") -> None:
     """A logarithmic axis of values that shows exact zeros, with a faint line at 0.
 
     If there are any, it is linear from 0 to the decade below the smallest other value.
@@ -131,17 +131,17 @@ def value_axis(axes: Axes, values: "pd.Series[float]") -> None:
     positive = values[values > 0.0]
     if len(positive) == len(values):
         axes.set_yscale("log")
-        plain_log_ticks(axes.yaxis, values.min(), values.max())
+        set_plain_log_ticks(axes.yaxis, values.min(), values.max())
         return
     smallest, largest = (positive.min(), positive.max()) if len(positive) else (1e-6, 1.0)
     linear = 10.0 ** math.floor(math.log10(smallest))
     axes.set_yscale("symlog", linthresh=linear)
     axes.set_ylim(-0.4 * linear, None)
     axes.axhline(0.0, color="0.85", lw=0.8, zorder=0)
-    ticks_with_zero(axes.yaxis, linear, largest)
+    set_ticks_with_zero(axes.yaxis, linear, largest)
 
 
-def ticks_with_zero(axis: Axis, linear: float, largest: float) -> None:
+def set_ticks_with_zero(axis: Axis, linear: float, largest: float) -> None:
     """Ticks at 0 and at some powers of ten; at 1, 2 and 5, too, where there are few.
 
     Args:
@@ -158,7 +158,7 @@ def ticks_with_zero(axis: Axis, linear: float, largest: float) -> None:
         axis.set_ticks([0.0, *powers])
 
 
-def plain_log_ticks(axis: Axis, low: float, high: float) -> None:
+def set_plain_log_ticks(axis: Axis, low: float, high: float) -> None:
     """Ticks 1, 2, 5, 10 ... on a logarithmic axis that spans too little for powers of ten alone."""
     if high / low < 1e3:
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))

@@ -1,4 +1,4 @@
-"""The words for runs and numbers that all figures share."""
+"""Labels of runs (which params differ) and of final metrics, for all figures."""
 
 import math
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures.kit.style import schemes_in
+from analysis.wording import natural_order
 from pipeline import names
 
-RATE = "optimizer.learning_rate"
 OPTIONS = ("model", "init", "data", "optimizer", "arithmetic", "dtype")
 """Params that hold the name of a chosen option; a label shows it without its key."""
 FAMILIES = (*OPTIONS, "training", "seed")
@@ -58,20 +58,13 @@ def labelled(texts: pd.DataFrame, keys: Sequence[str]) -> pd.Series:
     ranked = sorted(
         different.itertuples(index=False, name=None),
         key=lambda row: [
-            (order[text],) if key == "init" else _natural(text) for key, text in zip(keys, row, strict=True)
+            (order[text],) if key == "init" else natural_order(text) for key, text in zip(keys, row, strict=True)
         ],
     )
     label_of = {row: _label(keys, row) for row in ranked}
     labels = [label_of[row] for row in texts[list(keys)].itertuples(index=False, name=None)]
     categories = list(dict.fromkeys(label_of.values()))
     return pd.Series(pd.Categorical(labels, categories, ordered=True), index=texts.index)
-
-
-def _natural(text: str) -> tuple[int, float, str]:
-    try:
-        return 0, float(text), ""
-    except ValueError:
-        return 1, 0.0, text
 
 
 def _label(keys: Sequence[str], row: Sequence[str]) -> str:

@@ -1,0 +1,1 @@
+"""What does gradient flow conserve?"""

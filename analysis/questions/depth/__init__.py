@@ -1,0 +1,1 @@
+"""Does the argument survive depth?"""

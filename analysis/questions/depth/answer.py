@@ -9,14 +9,13 @@ from typing import Any
 import pandas as pd
 
 from analysis.claims.answer import Answer, question
-from analysis.claims.claim import FAILS, WITHIN, Claim, widths_of
-from analysis.claims.verdicts import POSITIVE, ZERO, decided, failures
+from analysis.claims.claim import FAILS, WITHIN, Claim, stated, widths_of
+from analysis.claims.verdicts import POSITIVE, ZERO, decided
 from analysis.statistics.intervals import means_with_intervals
 from analysis.tracked.tables import Tables
 from analysis.wording import amount, number
 from pipeline import names
 
-COMMAND = "python -m pipeline.run -m experiment=depth"
 BETWEEN, BELOW, ABOVE, RANDOM = "between constant layers", "above a constant layer", "below a constant layer", "random"
 FIRST_APART = 2
 """The step from which units are predicted to differ: where a constant layer feeds a softmax, whose deltas sum to 0, the
@@ -63,43 +62,36 @@ def ends_of(values: "pd.Series[int]") -> str:
     return f"{values.min()}" if values.nunique() == 1 else f"{values.min()} to {values.max()}"
 
 
-@question("depth", figures=())
+@question(figures=())
 def answer(tables: Tables) -> Answer:
     """Verdicts on copies at every depth, and on every place of a constant layer among random ones."""
     layers = hidden_layers(tables)
     equal, mixed = layers[layers["init"] == "constant"], layers[layers["init"] == "constant_layers"]
+    between = mixed[mixed["place"] == BETWEEN]
+    every = "From equal weights, the units of every hidden layer stay copies, at every depth."
+    some = "Between two constant layers, units stay copies, whatever the other layers hold."
     claims = [
-        _copies_claim(
-            tables, "1", "From equal weights, the units of every hidden layer stay copies, at every depth.", equal
-        ),
+        _copies_claim(tables, every, equal, f"{ends_of(equal['depth'])} hidden layers"),
         _learning_claim(tables, equal),
-        _copies_claim(
-            tables,
-            "3",
-            "Between two constant layers, units stay copies, whatever the other layers hold.",
-            mixed[mixed["place"] == BETWEEN],
-        ),
-        _apart_claim(tables, "4", "A constant layer below alone does not keep units copies.", mixed, BELOW),
-        _apart_claim(tables, "5", "A constant layer above alone does not keep units copies.", mixed, ABOVE),
+        _copies_claim(tables, some, between, amount(len(between), "layer")),
+        _apart_claim(tables, "A constant layer below alone does not keep units copies.", mixed, BELOW),
+        _apart_claim(tables, "A constant layer above alone does not keep units copies.", mixed, ABOVE),
         _single_claim(mixed),
         _cost_claim(layers),
     ]
     return Answer(claims, _conclusion(layers, claims))
 
 
-def _copies_claim(tables: Tables, identity: str, statement: str, layers: pd.DataFrame) -> Claim:
-    claim = Claim(identity, "", statement, "distance exactly 0 at every step", command=COMMAND)
+def _copies_claim(tables: Tables, statement: str, layers: pd.DataFrame, counts: str) -> Claim:
+    claim = stated(statement, "distance exactly 0 at every step")
     values = measured_in(tables, layers, "distance_max", "outgoing_distance")
     decision = decided(claim, ZERO, values, layers.drop_duplicates("run_id"), "distance")
-    if layers.empty:
-        return decision
-    counts = f"{ends_of(layers['depth'])} hidden layers" if identity == "1" else f"{amount(len(layers), 'layer')}"
-    return decision._replace(measured=f"{decision.measured}, in {counts}")
+    return decision if layers.empty else decision._replace(measured=f"{decision.measured}, in {counts}")
 
 
 def _learning_claim(tables: Tables, equal: pd.DataFrame) -> Claim:
     """That symmetric networks do learn shows that their distance of 0 is not for want of a gradient."""
-    claim = Claim("2", "", "These symmetric networks learn all the same.", "loss falls by > 0", command=COMMAND)
+    claim = stated("These symmetric networks learn all the same.", "loss falls by > 0")
     runs = equal.drop_duplicates("run_id")
     losses = tables.values(runs, [names.LOSS_TRAIN])
     last = losses["step"] == losses.groupby("run_id")["step"].transform("max")
@@ -108,9 +100,9 @@ def _learning_claim(tables: Tables, equal: pd.DataFrame) -> Claim:
     return decided(claim, POSITIVE, falls, runs, "fall of the training loss")
 
 
-def _apart_claim(tables: Tables, identity: str, statement: str, mixed: pd.DataFrame, place: str) -> Claim:
+def _apart_claim(tables: Tables, statement: str, mixed: pd.DataFrame, place: str) -> Claim:
     """The weights that start equal in a layer with one constant side are those on that side."""
-    claim = Claim(identity, "", statement, f"0 at the start, > 0 from step {FIRST_APART} on", command=COMMAND)
+    claim = stated(statement, f"0 at the start, > 0 from step {FIRST_APART} on")
     layers = mixed[mixed["place"] == place]
     values = measured_in(tables, layers, "distance_min" if place == BELOW else "outgoing_distance")
     start, later = values[values["step"] == 0], values[values["step"] >= FIRST_APART]
@@ -123,12 +115,8 @@ def _apart_claim(tables: Tables, identity: str, statement: str, mixed: pd.DataFr
 
 
 def _single_claim(mixed: pd.DataFrame) -> Claim:
-    claim = Claim(
-        "6",
-        "",
-        "A single constant layer among random ones keeps no copies in any hidden layer.",
-        "0 copies at the end",
-        command=COMMAND,
+    claim = stated(
+        "A single constant layer among random ones keeps no copies in any hidden layer.", "0 copies at the end"
     )
     single = mixed[mixed["pattern"].str.count("c") == 1] if len(mixed) else mixed
     copies = [
@@ -162,12 +150,9 @@ def cost_of_copies(layers: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cost_claim(layers: pd.DataFrame) -> Claim:
-    claim = Claim(
-        "7",
-        "",
+    claim = stated(
         "One hidden layer of copies is a bottleneck of one unit: the loss ends higher than from random weights.",
         "> 0 for every start with such a layer",
-        command=COMMAND,
     )
     costs = cost_of_copies(layers)
     if costs.empty:
@@ -175,17 +160,14 @@ def _cost_claim(layers: pd.DataFrame) -> Claim:
     least = costs.sort_values("cost").iloc[0]
     compared = layers[layers["pattern"].isin(costs["pattern"]) | (layers["init"] == "xavier_normal")]
     runs = compared.drop_duplicates("run_id")
-    return claim._replace(
-        measured=f"smallest mean difference {least['cost']:.2g} of {amount(len(costs), 'start')}, with"
+    return claim.with_verdict(
+        WITHIN if costs["low"].min() > 0.0 else FAILS,
+        f"smallest mean difference {least['cost']:.2g} of {amount(len(costs), 'start')}, with"
         f" {_constant_weights(str(least['pattern']))} constant",
-        number=float(least["cost"]),
-        low=float(least["low"]),
-        high=float(least["high"]),
-        verdict=WITHIN if costs["low"].min() > 0.0 else FAILS,
+        float(least["cost"]),
         runs=len(runs),
-        steps=len(runs),
         widths=widths_of(runs),
-        command="",
+        interval=(float(least["low"]), float(least["high"])),
     )
 
 
@@ -195,13 +177,13 @@ def _constant_weights(pattern: str) -> str:
 
 
 def _conclusion(layers: pd.DataFrame, claims: list[Claim]) -> str:
-    verdict_on = {claim.identity: claim for claim in claims}
+    equal, *_, cost = claims
     sentences = []
-    if verdict_on["1"].runs:
+    if equal.runs:
         depths = ends_of(layers.loc[layers["init"] == "constant", "depth"])
         sentences.append(
             f"From equal weights, the largest distance in any layer of networks with {depths} hidden layers is"
-            f" {verdict_on['1'].number:.3g}."
+            f" {equal.number:.3g}."
         )
     mixed = layers[layers["init"] == "constant_layers"]
     if len(mixed):
@@ -212,8 +194,6 @@ def _conclusion(layers: pd.DataFrame, claims: list[Claim]) -> str:
             f" {between} of the {(mixed['place'] == BETWEEN).sum()} between two constant layers, and"
             f" {len(kept) - between} others."
         )
-    if verdict_on["7"].runs:
-        sentences.append(
-            f"A layer of copies raises the final training loss by {number(verdict_on['7'].number)} or more."
-        )
-    return failures(claims) + " ".join(sentences)
+    if cost.runs:
+        sentences.append(f"A layer of copies raises the final training loss by {number(cost.number)} or more.")
+    return " ".join(sentences)

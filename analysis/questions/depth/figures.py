@@ -8,21 +8,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis.figures.kit.drawing import Drawing, NotShownError, figure_of
+from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.style import PALETTE
-from analysis.questions.depth.answer import BETWEEN, COMMAND, ends_of, hidden_layers, measured_in
+from analysis.questions.depth.answer import BETWEEN, ends_of, hidden_layers, measured_in
 from analysis.statistics.intervals import means_with_intervals
 from analysis.tracked.tables import Tables
 from pipeline import names
 
 
-@figure_of("depth")
+@figure
 def distance_of_layers(tables: Tables) -> Drawing:
     """The largest distance in every hidden layer of networks of every depth, and the loss they reach."""
     layers = hidden_layers(tables)
     layers = layers[layers["init"].isin(("constant", "xavier_normal"))]
     if layers.empty:
-        raise NotShownError(f"no run starts from a constant or from Xavier-normal weights; {COMMAND}")
+        raise NotShownError("no run starts from a constant or from Xavier-normal weights")
     values = measured_in(tables, layers, "distance_max").merge(layers[["run_id", "init", "depth"]].drop_duplicates())
     data = values.groupby(["init", "depth", "layer"], as_index=False)["value"].max()
     inits = sorted(set(data["init"]))
@@ -30,7 +30,7 @@ def distance_of_layers(tables: Tables) -> Drawing:
     *grids, below = canvas.subplots(1, len(inits) + 1, width_ratios=[1.0] * len(inits) + [1.1])
     highest = max(float(data["value"].max()), 1.0)
     for axes, init in zip(grids, inits, strict=True):
-        _triangle(axes, data[data["init"] == init], highest)
+        _draw_triangle(axes, data[data["init"] == init], highest)
         axes.set_title(f"{init}\nlargest distance at any step")
     losses = _losses(layers.drop_duplicates("run_id"), ["init", "depth"])
     for init, line in losses.groupby("init"):
@@ -47,7 +47,7 @@ def distance_of_layers(tables: Tables) -> Drawing:
     )
 
 
-def _triangle(axes: Axes, data: pd.DataFrame, highest: float) -> None:
+def _draw_triangle(axes: Axes, data: pd.DataFrame, highest: float) -> None:
     """One cell per depth and layer with its number; exact zeros stay white."""
     cells: Any = data[["layer", "depth", "value"]].itertuples(index=False, name=None)
     for layer, depth, value in cells:
@@ -69,20 +69,20 @@ def _losses(layers: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     return groups.size().reset_index(name="runs").join(table)
 
 
-@figure_of("depth")
+@figure
 def constant_layers_and_copies(tables: Tables) -> Drawing:
     """Which hidden layers hold copies at the end, for every choice of constant and random layers of weights."""
     layers = hidden_layers(tables)
     depths = layers.loc[layers["init"] == "constant_layers", "depth"]
     if depths.empty:
-        raise NotShownError(f"no run starts from constant and random layers; {COMMAND}")
+        raise NotShownError("no run starts from constant and random layers")
     shown = layers[layers["depth"] == depths.mode()[0]]
     data = _layers_at_the_end(shown)
     patterns = sorted(set(data["pattern"]), key=lambda pattern: (pattern.count("c"), pattern))
     canvas = Figure(figsize=(9.0, 1.5 + 0.36 * len(patterns)), layout="constrained")
     network, losses = canvas.subplots(1, 2, sharey=True, width_ratios=[1.5, 1.0])
     for height, pattern in enumerate(patterns):
-        _network(network, height, pattern, data[data["pattern"] == pattern])
+        _draw_network(network, height, pattern, data[data["pattern"] == pattern])
     ends = data.drop_duplicates("pattern").set_index("pattern").loc[patterns]
     bars = np.abs(ends[["low", "high"]].to_numpy().T - ends["loss"].to_numpy())
     losses.errorbar(ends["loss"], range(len(patterns)), xerr=bars, fmt="o", color="black", ms=4, lw=1.2)
@@ -121,7 +121,7 @@ def _layers_at_the_end(layers: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _network(axes: Axes, height: int, pattern: str, layers: pd.DataFrame) -> None:
+def _draw_network(axes: Axes, height: int, pattern: str, layers: pd.DataFrame) -> None:
     """Squares are weights (filled: constant), circles hidden layers (filled: copies) with their distinct units."""
     for place, letter in enumerate(pattern, start=1):
         colour = PALETTE["constant"] if letter == "c" else "white"

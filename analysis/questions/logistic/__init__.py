@@ -1,0 +1,1 @@
+"""Does logistic regression reach the global optimum from every start?"""

@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims.answer import Answer, question
-from analysis.claims.claim import FAILS, LOGISTIC_SWEEP, NOT_TESTED, WITHIN, Claim
-from analysis.claims.laws import failures, judged, with_interval
+from analysis.claims.claim import FAILS, NOT_TESTED, WITHIN, Claim, stated
+from analysis.claims.laws import judged, with_interval
 from analysis.claims.verdicts import Prediction, decided
 from analysis.statistics.fits import Fit, exponential_fit, line_fit, power_law_fit
 from analysis.tracked.tables import Tables
 from analysis.wording import counted, number
 from pipeline import names
 
-RATE, L2 = "optimizer.learning_rate", "training.l2"
+L2 = "training.l2"
 LARGEST_GAP = 1e-10
 RESOLVED_GAP = 1e-12
 """Smaller gaps are the rounding of the objective, near 1e-13, and no longer shrink."""
@@ -34,7 +34,7 @@ def penalised(tables: Tables) -> pd.DataFrame:
     gaps = _curve(tables, runs[runs[L2] > 0.0], names.OPTIMUM_GAP)
     gaps = gaps.assign(value=gaps["value"].clip(lower=0.0))
     initial = gaps["run_id"].map(gaps[gaps["step"] == 0].set_index("run_id")["value"]).astype(float)
-    return gaps.assign(bound=initial * (1.0 - gaps[RATE] * gaps[L2]) ** gaps["step"])
+    return gaps.assign(bound=initial * (1.0 - gaps[names.RATE] * gaps[L2]) ** gaps["step"])
 
 
 def separable(tables: Tables) -> pd.DataFrame:
@@ -71,7 +71,7 @@ def _curve(tables: Tables, runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     return curve.sort_values(["data", "init", "seed", "run_id", "step"], ignore_index=True)
 
 
-@question("logistic", figures=())
+@question(figures=())
 def answer(tables: Tables) -> Answer:
     """The gap and its rate with a penalty; loss, norm and direction without one on separable classes."""
     gaps, limits = penalised(tables), separable(tables)
@@ -88,7 +88,7 @@ def answer(tables: Tables) -> Answer:
 def _gap_claim(gaps: pd.DataFrame) -> Claim:
     small = Prediction(f"a gap below {LARGEST_GAP:g}", "max", lambda gap: gap < LARGEST_GAP)
     statement = "With an l2 penalty every start ends at the one optimum."
-    claim = Claim("1", "", statement, small.text, command=LOGISTIC_SWEEP)
+    claim = stated(statement, small.text)
     final = gaps[gaps["step"] == gaps.groupby("run_id")["step"].transform("max")]
     claim = decided(claim, small, final, final, "gap at the end", met=WITHIN)
     each = [f"{data}: {number(float(gap))}" for data, gap in final.groupby("data")["value"].max().items()]
@@ -101,13 +101,13 @@ def _gap_claim(gaps: pd.DataFrame) -> Claim:
 def _bound_claim(gaps: pd.DataFrame) -> Claim:
     below = Prediction("gap / bound at most 1", "max", lambda ratio: ratio <= 1.0)
     statement = "The gap never exceeds its first value times (1 - eta mu)^t, for learning rates up to 1 / L."
-    claim = Claim("2", "", statement, below.text, command=LOGISTIC_SWEEP)
+    claim = stated(statement, below.text)
     resolved = gaps[(gaps["step"] > 0) & (gaps["bound"] > RESOLVED_GAP)]
     ratios = resolved.assign(value=resolved["value"] / resolved["bound"])
     claim = decided(claim, below, ratios, gaps.drop_duplicates("run_id"), "ratio")
     rates = [
-        f"{data}: {number(fit.slope / np.log1p(-part[RATE].iloc[0] * part[L2].iloc[0]))} times as fast as the bound"
-        for (data, _, _), part in gaps.groupby(["data", RATE, L2])
+        f"{data}: {number(fit.slope / np.log1p(-(part[names.RATE] * part[L2]).iloc[0]))} times as fast as the bound"
+        for (data, _, _), part in gaps.groupby(["data", names.RATE, L2])
         if (fit := _tail_fit(part)) is not None
     ]
     return claim._replace(measured="; ".join([claim.measured, *rates]) if rates else claim.measured)
@@ -126,7 +126,6 @@ class Limit(NamedTuple):
     """A slope with a known limit, fitted over the last decade of steps.
 
     Attributes:
-        identity: of its claim.
         statement: in words.
         limit: of the slope.
         what: the slope in words.
@@ -134,7 +133,6 @@ class Limit(NamedTuple):
         fit: from the rows of ``separable`` to the fit.
     """
 
-    identity: str
     statement: str
     limit: float
     what: str
@@ -143,7 +141,6 @@ class Limit(NamedTuple):
 
 
 LOSS = Limit(
-    "3",
     "On separable classes the loss falls like 1 / t, to its infimum 0.",
     -1.0,
     "exponent",
@@ -151,7 +148,6 @@ LOSS = Limit(
     lambda rows: power_law_fit(rows["step"].to_numpy(), rows["loss"].to_numpy(), rows["seed"].to_numpy()),
 )
 NORM = Limit(
-    "4",
     "The norm of the weights grows like ln t over the largest margin.",
     1.0,
     "slope of the norm times the largest margin against ln t",
@@ -163,7 +159,7 @@ NORM = Limit(
 def _limit_claim(limit: Limit, limits: pd.DataFrame) -> Claim:
     """The fit whose slope is furthest from the limit, over the data sets."""
     near = f"{limit.limit:g} within {TOLERANCE:g} over the last decade of steps"
-    claim = Claim(limit.identity, "", limit.statement, near, command=LOGISTIC_SWEEP)
+    claim = stated(limit.statement, near)
     late = limits[limits["step"] >= LAST_DECADE * limits.groupby("run_id")["step"].transform("max")]
     fits = {str(data): limit.fit(rows) for data, rows in late.groupby("data") if rows["step"].nunique() > 1}
     if not fits:
@@ -179,7 +175,7 @@ def _direction_claim(limits: pd.DataFrame) -> Claim:
     most = 1.0 + TOLERANCE
     bounded = Prediction(f"angle times ln t at most {most:g} times that a decade before", "max", lambda r: r <= most)
     statement = "The direction of the weights tends to the separator of largest margin, at least like 1 / ln t."
-    claim = Claim("5", "", statement, bounded.text, command=LOGISTIC_SWEEP)
+    claim = stated(statement, bounded.text)
     scaled = limits.assign(value=limits["angle"] * np.log(limits["step"]))
     last = limits.groupby("run_id")["step"].transform("max")
     now, before = (
@@ -211,7 +207,6 @@ def _conclusion(claims: list[Claim], limits: pd.DataFrame) -> str:
             f" the norm grows with {number(norm.number, 3)} of its limiting slope, and every direction has come to"
             f" {number(float(final['margin'].min()), 3)} of the largest margin or more."
         )
-    sentences += failures(claims)
     untested = [claim.identity for claim in claims if claim.verdict == NOT_TESTED]
     if untested:
         sentences.append(f"These runs do not test {', '.join(untested)}.")

@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.claims.claim import LOGISTIC_SWEEP
-from analysis.figures.kit.drawing import Drawing, NotShownError, figure_of
-from analysis.figures.kit.style import colours_of, legend_above, plain_log_ticks, schemes_in
-from analysis.questions.logistic.answer import L2, RATE, penalised, separable
+from analysis.figures.kit.drawing import Drawing, NotShownError, figure
+from analysis.figures.kit.style import add_legend_above, colours_of, schemes_in, set_plain_log_ticks
+from analysis.questions.logistic.answer import L2, penalised, separable
 from analysis.tracked.tables import Tables
 from analysis.wording import amount, number
+from pipeline import names
 
 LIMIT = {"color": "0.35", "ls": ":", "lw": 1.4}
-SETTINGS = ["data", RATE, L2]
+SETTINGS = ["data", names.RATE, L2]
 ROWS = {
     "loss": "training loss [nats]",
     "norm": "|W| times\nlargest margin",
@@ -22,7 +22,7 @@ ROWS = {
 }
 
 
-@figure_of("logistic")
+@figure
 def logistic_gap(tables: Tables) -> Drawing:
     """The gap to the optimum over the steps from every start, with the slowest decrease that theory allows.
 
@@ -31,7 +31,7 @@ def logistic_gap(tables: Tables) -> Drawing:
     """
     data = penalised(tables)
     if data.empty:
-        raise NotShownError(f"no run of logistic regression has a penalty and no bias; {LOGISTIC_SWEEP}")
+        raise NotShownError("no run of logistic regression has a penalty and no bias")
     data = data[["run_id", *SETTINGS, "init", "seed", "step", "value", "bound"]]
     panels = list(data.groupby(SETTINGS))
     canvas = Figure(figsize=(1.5 + 4.2 * len(panels), 4.2), layout="constrained")
@@ -44,12 +44,12 @@ def logistic_gap(tables: Tables) -> Drawing:
         axes.set_title(f"{source}: learning rate {eta:g}, l2 = {l2:g}\n{amount(rows['run_id'].nunique(), 'run')}")
         axes.set_xlabel("step")
     grid[0].set_ylabel("gap to the optimum [nats]")
-    _legend(canvas, data["init"], "bound for the largest first gap")
+    _add_legend(canvas, data["init"], "bound for the largest first gap")
     final = data[data["step"] == data.groupby("run_id")["step"].transform("max")]
     return Drawing(canvas, data, {"runs": len(final), "largest": number(float(final["value"].max()))})
 
 
-@figure_of("logistic")
+@figure
 def logistic_limits(tables: Tables) -> Drawing:
     """Loss, norm and direction on separable classes over the steps, with the limits of the theory.
 
@@ -58,7 +58,7 @@ def logistic_limits(tables: Tables) -> Drawing:
     """
     data = separable(tables)
     if data.empty:
-        raise NotShownError(f"no run of logistic regression on separable classes measured them; {LOGISTIC_SWEEP}")
+        raise NotShownError("no run of logistic regression on separable classes measured them")
     data = data[["run_id", *SETTINGS, "init", "seed", "step", *ROWS, "margin"]]
     panels = list(data.groupby(SETTINGS))
     canvas = Figure(figsize=(1.5 + 4.2 * len(panels), 8.4), layout="constrained")
@@ -76,9 +76,9 @@ def logistic_limits(tables: Tables) -> Drawing:
     for axes, (quantity, label) in zip(grid[:, 0], ROWS.items(), strict=True):
         axes.set_ylabel(label)
         if axes.get_yscale() == "log":
-            plain_log_ticks(axes.yaxis, data[quantity].min(), data[quantity].max())
+            set_plain_log_ticks(axes.yaxis, data[quantity].min(), data[quantity].max())
     canvas.align_ylabels(grid[:, 0])
-    _legend(canvas, data["init"], "limit, through the last mean")
+    _add_legend(canvas, data["init"], "limit, through the last mean")
     return Drawing(canvas, data, {"runs": data["run_id"].nunique()})
 
 
@@ -97,5 +97,5 @@ def _style(init: str) -> dict[str, object]:
     return {"color": colours_of([init])[init], "lw": 1.1, "ls": "--" if init == "constant" else "-"}
 
 
-def _legend(canvas: Figure, inits: Iterable[str], limit: str) -> None:
-    legend_above(canvas, {init: _style(init) for init in schemes_in(inits)} | {limit: LIMIT})
+def _add_legend(canvas: Figure, inits: Iterable[str], limit: str) -> None:
+    add_legend_above(canvas, {init: _style(init) for init in schemes_in(inits)} | {limit: LIMIT})

@@ -1,0 +1,1 @@
+"""Is a symmetric network of width H worth one unit?"""

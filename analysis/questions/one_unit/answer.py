@@ -13,14 +13,13 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims.answer import Answer, question
-from analysis.claims.claim import EXACTLY, FAILS, Claim, widths_of
-from analysis.claims.verdicts import ZERO, decided, failures
-from analysis.statistics.intervals import mean_with_interval
+from analysis.claims.claim import EXACTLY, FAILS, Claim, stated, widths_of
+from analysis.claims.verdicts import ZERO, decided
+from analysis.statistics.intervals import sample_mean
 from analysis.tracked.tables import Tables
 from analysis.wording import number
 from pipeline import names
 
-COMMAND = "python -m pipeline.run -m experiment=one_unit"
 PATH = ["incoming", "outgoing", "incoming_rate", "outgoing_rate"]
 """The single unit that a symmetric network is worth: its two starting weights and its two rates."""
 SETTINGS = ["data", "model.activation", "training.batch_size", "training.steps", "training.measure_at", "seed"]
@@ -71,7 +70,7 @@ def _single_unit(run: dict[Any, Any]) -> tuple[float, ...]:
     factors = run.get("optimizer.rate_factors")
     incoming_factor, outgoing_factor = factors if isinstance(factors, (list, tuple)) else (1.0, 1.0)
     incoming, outgoing = (np.nan if value is None else value for value in values)
-    rate = run["optimizer.learning_rate"]
+    rate = run[names.RATE]
     return incoming, width * outgoing, rate * incoming_factor / width, rate * outgoing_factor * width
 
 
@@ -101,7 +100,7 @@ def deviations(table: pd.DataFrame) -> pd.DataFrame:
     return groups.last().assign(value=differences).reset_index()
 
 
-@question("one_unit", figures=("incoming_weights",))
+@question(figures=("incoming_weights",))
 def answer(tables: Tables) -> Answer:
     """Whether networks of all widths follow the path of one unit, and what random starts gain."""
     networks, broken = symmetric_networks(tables), random_networks(tables)
@@ -112,7 +111,6 @@ def answer(tables: Tables) -> Answer:
         _best_claim(networks),
         _random_claim(networks, broken),
     ]
-    claims = [claim._replace(identity=str(place)) for place, claim in enumerate(claims, start=1)]
     return Answer(claims, _conclusion(networks, claims))
 
 
@@ -121,7 +119,7 @@ def _path_claim(table: pd.DataFrame, networks: pd.DataFrame) -> Claim:
         "At every step, all symmetric networks that are worth the same single unit have one loss, and H times their"
         " outgoing weights one spread."
     )
-    claim = Claim("", "", statement, ZERO.text, command=COMMAND)
+    claim = stated(statement, ZERO.text)
     values = deviations(table)
     on_shared = networks[networks["path"].isin(values["path"])]
     found = decided(claim, ZERO, values, on_shared, "difference")
@@ -141,7 +139,7 @@ def _weights_claim(tables: Tables, networks: pd.DataFrame) -> Claim:
     statement = (
         "After training, every unit has the incoming weights of the single unit, and 1/H of its outgoing weights."
     )
-    claim = Claim("", "", statement, ZERO.text, command=COMMAND)
+    claim = stated(statement, ZERO.text)
     rows = []
     for _, on_path in networks.groupby("path"):
         single = on_path[on_path["width"] == 1]
@@ -157,7 +155,7 @@ def _weights_claim(tables: Tables, networks: pd.DataFrame) -> Claim:
 def _best_claim(networks: pd.DataFrame) -> Claim:
     """The lowest losses of all widths on the paths that a plain network of width 1 takes."""
     statement = "On the path of the plain network of width 1, the best training loss is the same at every width."
-    claim = Claim("", "", statement, ZERO.text, command=COMMAND)
+    claim = stated(statement, ZERO.text)
     one = networks.loc[(networks["width"] == 1) & (networks["init"] == "constant"), "path"]
     compared = networks[networks["path"].isin(one)]
     compared = compared[compared.groupby("path")["width"].transform("nunique") > 1]
@@ -178,36 +176,29 @@ def _random_claim(networks: pd.DataFrame, broken: pd.DataFrame) -> Claim:
     best = networks.groupby(SETTINGS, dropna=False)["best"].min().rename("best_symmetric")
     compared = broken.merge(best, left_on=SETTINGS, right_index=True)
     compared = compared.assign(gain=compared["best_symmetric"] - compared["best"])
-    claim = Claim(
-        "",
-        "",
+    claim = stated(
         "Random starts with two units or more end below every symmetric network, whatever its width.",
         "best training loss lower at every width",
-        command=COMMAND,
     )
     wide = compared[compared["width"] > 1]
     if wide.empty:
         return claim
     rows = {}
     for width, runs in wide.groupby("width"):
-        rows[width] = [float(value[0]) for value in mean_with_interval(runs[["gain"]].to_numpy())]
+        rows[width] = sample_mean(runs["gain"])
     least: Any = min(rows, key=lambda width: rows[width][0])
     mean, low, high = rows[least]
     several = int((wide["width"] == least).sum()) > 1
-    holds = (low if several else mean) > 0.0
     gains = ", ".join(f"{number(values[0], 3)} at {width}" for width, values in rows.items())
     worst = wide[wide["width"] == least].sort_values("gain")["run_id"]
-    return claim._replace(
-        measured=f"lower by {gains}; least at width {least}",
-        number=mean,
-        low=low if several else np.nan,
-        high=high if several else np.nan,
-        verdict=EXACTLY if holds else FAILS,
+    return claim.with_verdict(
+        EXACTLY if low > 0.0 else FAILS,
+        f"lower by {gains}; least at width {least}",
+        mean,
         runs=len(wide) + len(networks),
-        steps=len(wide) + len(networks),
         widths=widths_of(wide),
-        worst_run="" if holds else str(worst.iloc[0]),
-        command="",
+        interval=(low, high) if several else (np.nan, np.nan),
+        worst_run=str(worst.iloc[0]),
     )
 
 
@@ -226,4 +217,4 @@ def _conclusion(networks: pd.DataFrame, claims: list[Claim]) -> str:
         )
     if random.verdict == EXACTLY:
         sentences.append(f"From random starts it is {random.measured.split(';')[0].replace(' at ', ' at width ', 1)}.")
-    return failures(claims) + " ".join(sentences)
+    return " ".join(sentences)

@@ -7,11 +7,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.kit.drawing import Drawing, NotShownError, figure_of
-from analysis.figures.kit.style import PALETTE, legend_above, plain_log_ticks, step_axis, value_axis
+from analysis.figures.kit.drawing import Drawing, NotShownError, figure
+from analysis.figures.kit.style import PALETTE, add_legend_above, set_plain_log_ticks, set_step_axis, set_value_axis
 from analysis.figures.kit.words import loss_label
-from analysis.questions.one_unit.answer import COMMAND, deviations, random_networks, symmetric_networks, trajectories
-from analysis.statistics.intervals import mean_with_interval
+from analysis.questions.one_unit.answer import deviations, random_networks, symmetric_networks, trajectories
+from analysis.statistics.intervals import sample_mean
 from analysis.tracked.tables import Tables
 from analysis.wording import number
 from pipeline import names
@@ -28,7 +28,7 @@ KINDS = {
 }
 
 
-@figure_of("one_unit")
+@figure
 def one_unit_paths(tables: Tables) -> Drawing:
     """Loss and outgoing weights of the single unit over the steps, for the first seed, in two kinds of shared paths.
 
@@ -39,7 +39,7 @@ def one_unit_paths(tables: Tables) -> Drawing:
     table = trajectories(tables, networks)
     shared = deviations(table)
     if shared.empty:
-        raise NotShownError("no two symmetric networks are worth the same single unit", COMMAND)
+        raise NotShownError("no two symmetric networks are worth the same single unit")
     networks = networks[networks["path"].isin(shared["path"])]
     first = networks[networks["seed"] == networks["seed"].min()]
     # A path that a plain network of width 1 takes is shared by networks of other widths; the others by single units.
@@ -59,9 +59,9 @@ def one_unit_paths(tables: Tables) -> Drawing:
     for column, name in enumerate(kinds):
         for axes, quantity in zip(grid[:, column], ("loss", "spread"), strict=True):
             shown = data[(data["kind"] == name) & (data["quantity"] == quantity)]
-            _lines(axes, shown, colour_of)
-            step_axis(axes)
-            value_axis(axes, shown["value"])
+            _draw_lines(axes, shown, colour_of)
+            set_step_axis(axes)
+            set_value_axis(axes, shown["value"])
             axes.set_ylim(None, 1.1 * float(shown["value"].max()))
         grid[0, column].set_title(PATHS[name])
         grid[1, column].set_xlabel("step")
@@ -69,7 +69,7 @@ def one_unit_paths(tables: Tables) -> Drawing:
         axes.set_ylabel(label)
     legend = {f"width {width}": {"color": colour_of[width], "lw": 2.0} for width in widths}
     legend["its single unit (right)"] = {"color": "0.4", "ls": "", "marker": "o", "mfc": "none"}
-    legend_above(canvas, legend)
+    add_legend_above(canvas, legend)
     numbers = {
         "networks": len(first),
         "runs": len(networks),
@@ -79,7 +79,7 @@ def one_unit_paths(tables: Tables) -> Drawing:
     return Drawing(canvas, data, numbers)
 
 
-def _lines(axes: Axes, data: pd.DataFrame, colour_of: dict[int, str]) -> None:
+def _draw_lines(axes: Axes, data: pd.DataFrame, colour_of: dict[int, str]) -> None:
     """One line a network, narrower with its width, so that lines which coincide stay visible; twins are circles."""
     group: Any
     for group, line in data.groupby(["stands_for", "is_twin", "run_id"]):
@@ -93,7 +93,7 @@ def _lines(axes: Axes, data: pd.DataFrame, colour_of: dict[int, str]) -> None:
         axes.plot(line["step"], line["value"], color=colour_of[width], **look)
 
 
-@figure_of("one_unit")
+@figure
 def one_unit_best_loss(tables: Tables) -> Drawing:
     """The best training loss at every width, by kind of start: mean and interval over seeds.
 
@@ -102,7 +102,7 @@ def one_unit_best_loss(tables: Tables) -> Drawing:
     """
     networks = symmetric_networks(tables)
     if networks.empty:
-        raise NotShownError("no network has equal units, no biases and plain gradient descent", COMMAND)
+        raise NotShownError("no network has equal units, no biases and plain gradient descent")
     plain = networks["init"] == "constant"
     on_plain_path = networks["path"].isin(networks.loc[plain & (networks["width"] == 1), "path"])
     kinds = {
@@ -111,7 +111,7 @@ def one_unit_best_loss(tables: Tables) -> Drawing:
         "random start": random_networks(tables),
     }
     rows = [
-        (kind, width, *(float(value[0]) for value in mean_with_interval(runs[["best"]].to_numpy())), len(runs))
+        (kind, width, *sample_mean(runs["best"]), len(runs))
         for kind, chosen in kinds.items()
         for width, runs in chosen.groupby("width")
     ]
@@ -126,9 +126,9 @@ def one_unit_best_loss(tables: Tables) -> Drawing:
     axes.set_xscale("log", base=2)
     axes.set_xticks(sorted(set(data["width"])), [str(width) for width in sorted(set(data["width"]))])
     axes.set_yscale("log")
-    plain_log_ticks(axes.yaxis, data["low"].min(), data["high"].max())
+    set_plain_log_ticks(axes.yaxis, data["low"].min(), data["high"].max())
     axes.set(xlabel="hidden units H", ylabel=f"best {loss_label(tables.runs, names.LOSS_TRAIN)}")
-    legend_above(canvas, styles)
+    add_legend_above(canvas, styles)
     constant = data.loc[data["start"] == "plain constant start", "value"]
     numbers = {
         "runs_a_point": int(data["runs"].max()),

@@ -1,0 +1,1 @@
+"""Do copies stay copies?"""

@@ -14,20 +14,19 @@ from typing import Any
 import pandas as pd
 
 from analysis.claims.answer import Answer, question
-from analysis.claims.claim import EXACTLY, FAILS, WITHIN, Claim, widths_of
-from analysis.claims.verdicts import ZERO, decided, failures
+from analysis.claims.claim import EXACTLY, FAILS, WITHIN, Claim, stated, widths_of
+from analysis.claims.verdicts import ZERO, decided
 from analysis.statistics.intervals import means_with_intervals
 from analysis.tracked.tables import Tables
 from analysis.wording import amount, number
 from pipeline import names
 
-COMMAND = "python -m pipeline.run -m experiment=partial"
 COPIES, MERGED, PLAIN, MIRRORED = "copies", "the distinct units alone", "plain random start", "mirrored pairs"
 KINDS = {"duplicated": COPIES, "merged": MERGED, "xavier_normal": PLAIN, "mirrored": MIRRORED}
 MIRROR_DISTANCE = names.symmetry("mirror_distance")
 SETTING = [
     "data", "data.seed", "data.limit", "model.activation", "model.bias", "training.batch_size", "training.steps",
-    "optimizer.learning_rate", "seed",
+    names.RATE, "seed",
 ]  # fmt: skip
 """Runs that agree in these see the same examples at the same rate."""
 
@@ -51,7 +50,7 @@ def partial_networks(tables: Tables) -> pd.DataFrame:
     return runs.assign(kind=kinds, width=width, copies=copies, distinct=distinct)
 
 
-@question("partial", figures=())
+@question(figures=())
 def answer(tables: Tables) -> Answer:
     """Verdicts on copies, on mirrored pairs, and on what a network with copies is worth."""
     networks = partial_networks(tables)
@@ -63,7 +62,6 @@ def answer(tables: Tables) -> Answer:
         _cost_claim(networks),
         _worth_claim(networks),
     ]
-    claims = [claim._replace(identity=str(place)) for place, claim in enumerate(claims, start=1)]
     return Answer(claims, _conclusion(networks, claims))
 
 
@@ -73,7 +71,7 @@ def _constant_claim(tables: Tables, networks: pd.DataFrame) -> Claim:
     counts = tables.values(copies, [names.DISTINCT_UNITS])
     expected = counts["run_id"].map(copies.set_index("run_id")["distinct"]).astype(float)
     values = counts.assign(value=(counts["value"] - expected).abs())
-    found = decided(_claim(statement, "change exactly 0 at every step"), ZERO, values, copies, "change")
+    found = decided(stated(statement, "change exactly 0 at every step"), ZERO, values, copies, "change")
     of_all = ", ".join(map(str, sorted(set(copies["distinct"]))))
     return found._replace(measured=f"{found.measured}, with {of_all} distinct units") if found.runs else found
 
@@ -85,7 +83,7 @@ def _path_claim(tables: Tables, networks: pd.DataFrame) -> Claim:
     )
     copies, merged = without_biases(networks, COPIES), _scaled(without_biases(networks, MERGED))
     both = [*SETTING, "distinct", "copies"]
-    return _same_losses(tables, _claim(statement, f"difference of the losses {ZERO.text}"), copies, merged, both)
+    return _same_losses(tables, stated(statement, f"difference of the losses {ZERO.text}"), copies, merged, both)
 
 
 def _scaled(merged: pd.DataFrame) -> pd.DataFrame:
@@ -103,18 +101,14 @@ def _mirror_claim(tables: Tables, networks: pd.DataFrame) -> Claim:
     statement = "Mirrored units of an odd activation stay mirrored, with biases that start at 0, too."
     mirrored = networks[networks["kind"] == MIRRORED]
     values = tables.values(mirrored, [MIRROR_DISTANCE])
-    return decided(_claim(statement, f"distance {ZERO.text} at every step"), ZERO, values, mirrored, "mirror distance")
+    return decided(stated(statement, f"distance {ZERO.text} at every step"), ZERO, values, mirrored, "mirror distance")
 
 
 def _pair_claim(tables: Tables, networks: pd.DataFrame) -> Claim:
     statement = "A mirrored pair is worth one unit: its network follows that of pairs of copies with the same draw."
     pairs, copies = networks[networks["kind"] == MIRRORED], networks[networks["kind"] == COPIES]
-    claim = _claim(statement, f"difference of the losses {ZERO.text}")
+    claim = stated(statement, f"difference of the losses {ZERO.text}")
     return _same_losses(tables, claim, pairs, copies, [*SETTING, "width", "copies"])
-
-
-def _claim(statement: str, prediction: str) -> Claim:
-    return Claim("", "", statement, prediction, command=COMMAND)
 
 
 def _same_losses(tables: Tables, claim: Claim, runs: pd.DataFrame, others: pd.DataFrame, keys: list[str]) -> Claim:
@@ -168,15 +162,15 @@ def _cost_claim(networks: pd.DataFrame) -> Claim:
     copies = without_biases(networks, COPIES)
     finer = copies[copies["distinct"] % 2 == 0]
     table = differences(copies, finer.assign(distinct=finer["distinct"] // 2), ["distinct", "width"])
-    claim = _claim(statement, "mean fall > 0 at every doubling, its interval too")
-    return _judged(claim, table, "low", copies, "fall", "from {0} to {1}")
+    claim = stated(statement, "mean fall > 0 at every doubling, its interval too")
+    return _difference_decided(claim, table, "low", copies, "fall", "from {0} to {1}")
 
 
 def _worth_claim(networks: pd.DataFrame) -> Claim:
     statement = "A network with copies ends no lower than a plain random network of as many units as differ."
-    claim = _claim(statement, "no mean difference of the final training losses whose interval lies below 0")
+    claim = stated(statement, "no mean difference of the final training losses whose interval lies below 0")
     compared = networks[networks["kind"].isin((COPIES, PLAIN)) & ~networks["model.bias"].astype(bool)]
-    return _judged(claim, _worth(networks), "high", compared, "difference", "with {0}")
+    return _difference_decided(claim, _worth(networks), "high", compared, "difference", "with {0}")
 
 
 def _worth(networks: pd.DataFrame) -> pd.DataFrame:
@@ -185,24 +179,23 @@ def _worth(networks: pd.DataFrame) -> pd.DataFrame:
     return differences(copies[copies["distinct"] < copies["width"]], plain, ["distinct"])
 
 
-def _judged(claim: Claim, table: pd.DataFrame, end: str, runs: pd.DataFrame, what: str, where: str) -> Claim:
+def _difference_decided(
+    claim: Claim, table: pd.DataFrame, end: str, runs: pd.DataFrame, what: str, where: str
+) -> Claim:
     """The claim with the verdict on the differences: no interval may end below 0, and for ``low`` not at 0 either."""
     if table.empty:
         return claim
     worst: Any = table.sort_values(end).iloc[0]
     place = where.format(worst["distinct"], 2 * worst["distinct"])
     against = table[(table[end] < 0.0) | ((table[end] == 0.0) & (end == "low"))]
-    return claim._replace(
-        measured=f"{what} {number(worst['difference'])} {place} distinct {worst['activation']} units;"
+    return claim.with_verdict(
+        FAILS if len(against) else WITHIN,
+        f"{what} {number(worst['difference'])} {place} distinct {worst['activation']} units;"
         f" {len(against)} of {len(table)} against the prediction",
-        number=float(worst["difference"]),
-        low=float(worst["low"]),
-        high=float(worst["high"]),
-        verdict=FAILS if len(against) else WITHIN,
+        float(worst["difference"]),
         runs=len(runs),
-        steps=len(runs),
         widths=widths_of(runs),
-        command="",
+        interval=(float(worst["low"]), float(worst["high"])),
     )
 
 
@@ -224,4 +217,4 @@ def _conclusion(networks: pd.DataFrame, claims: list[Claim]) -> str:
             f"With {places} units that differ, copies end lower than as many plain random units: by statement 2 only"
             " because these start from other sizes of weights and learn at other rates."
         )
-    return failures(claims) + " ".join(sentences)
+    return " ".join(sentences)

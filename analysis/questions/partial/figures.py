@@ -6,11 +6,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.kit.drawing import Drawing, NotShownError, figure_of
-from analysis.figures.kit.style import PALETTE, legend_above, plain_log_ticks, step_axis, value_axis
+from analysis.figures.kit.drawing import Drawing, NotShownError, figure
+from analysis.figures.kit.style import PALETTE, add_legend_above, set_plain_log_ticks, set_step_axis, set_value_axis
 from analysis.figures.kit.words import loss_label
 from analysis.questions.partial.answer import (
-    COMMAND,
     COPIES,
     MERGED,
     MIRROR_DISTANCE,
@@ -31,7 +30,7 @@ STYLES: dict[str, dict[str, Any]] = {
 }
 
 
-@figure_of("partial")
+@figure
 def copies_and_mirrors(tables: Tables) -> Drawing:
     """Distinct units and the mirror distance at every measured step, one line a run.
 
@@ -45,17 +44,17 @@ def copies_and_mirrors(tables: Tables) -> Drawing:
     canvas = Figure(figsize=(9.0, 3.6), layout="constrained")
     left, right = canvas.subplots(1, 2)
     for axes, data, label in ((left, counts, "distinct units"), (right, distances, "mirror distance")):
-        _lines(axes, data)
+        _draw_lines(axes, data)
         axes.set(xlabel="step", ylabel=label)
     if len(counts):
         left.set_yscale("log", base=2)
         ticks = sorted(set(counts["distinct"]))
         left.set_yticks(ticks, [str(tick) for tick in ticks])
     if len(distances):
-        value_axis(right, distances["value"])
+        set_value_axis(right, distances["value"])
     kinds = {COPIES: "copies (right: one of each unit)", MIRRORED: MIRRORED}
     present = {*counts["kind"], *distances["kind"]}
-    legend_above(canvas, {kinds[kind]: _line_style(kind) for kind in kinds if kind in present})
+    add_legend_above(canvas, {kinds[kind]: _line_style(kind) for kind in kinds if kind in present})
     data = pd.concat([counts.assign(metric=names.DISTINCT_UNITS), distances.assign(metric=MIRROR_DISTANCE)])
     mirrored = distances.loc[distances["kind"] == MIRRORED, "value"]
     numbers = {"runs": data["run_id"].nunique(), "mirrored": f"{mirrored.max():.3g}"}
@@ -65,7 +64,7 @@ def copies_and_mirrors(tables: Tables) -> Drawing:
 def _networks(tables: Tables) -> pd.DataFrame:
     networks = partial_networks(tables)
     if not networks["kind"].isin((COPIES, MIRRORED)).any():
-        raise NotShownError("no network started with copies or mirrored pairs", COMMAND)
+        raise NotShownError("no network started with copies or mirrored pairs")
     return networks
 
 
@@ -74,18 +73,18 @@ def _measured(tables: Tables, networks: pd.DataFrame, metric: str) -> pd.DataFra
     return tables.values(networks, [metric])[["run_id", "step", "value"]].merge(networks[known], on="run_id")
 
 
-def _lines(axes: Axes, data: pd.DataFrame) -> None:
+def _draw_lines(axes: Axes, data: pd.DataFrame) -> None:
     group: Any
     for group, line in data.sort_values("step").groupby(["kind", "run_id"]):
         axes.plot(line["step"], line["value"], **_line_style(group[0]))
-    step_axis(axes)
+    set_step_axis(axes)
 
 
 def _line_style(kind: str) -> dict[str, Any]:
     return {"color": STYLES[kind]["color"], "lw": 1.2}
 
 
-@figure_of("partial")
+@figure
 def worth_of_distinct_units(tables: Tables) -> Drawing:
     """The final training loss against the number of distinct units, a panel per activation.
 
@@ -110,7 +109,7 @@ def worth_of_distinct_units(tables: Tables) -> Drawing:
         axes.set_xticks(ticks, [str(tick) for tick in ticks])
         axes.set(title=activation, xlabel="distinct units")
     grid[0].set_yscale("log")
-    plain_log_ticks(grid[0].yaxis, data["low"].min(), data["high"].max())
+    set_plain_log_ticks(grid[0].yaxis, data["low"].min(), data["high"].max())
     grid[0].set_ylabel(f"final {loss_label(tables.runs, names.LOSS_TRAIN)}")
-    legend_above(canvas, {kind: STYLES[kind] for kind in kinds})
+    add_legend_above(canvas, {kind: STYLES[kind] for kind in kinds})
     return Drawing(canvas, data, {"runs": int(data["runs"].sum()), "runs_a_point": counted(list(data["runs"]))})

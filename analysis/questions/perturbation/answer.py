@@ -8,15 +8,14 @@ import pandas as pd
 
 from analysis.claims.answer import Answer, question
 from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, WITHIN, Claim, widths_of
-from analysis.claims.verdicts import ZERO, decided, failures
+from analysis.claims.verdicts import ZERO, decided
 from analysis.statistics.breaking import APART, breaking_steps
 from analysis.statistics.fits import Fit, exponential_fit, line_fit
-from analysis.statistics.intervals import mean_with_interval
+from analysis.statistics.intervals import sample_mean
 from analysis.tracked.tables import Tables
 from analysis.wording import amount, number
 from pipeline import names
 
-COMMAND = "python -m pipeline.run -m experiment=perturbation"
 EPSILON = "init.epsilon"
 LINEAR = 1e-3
 """Below this distance the units' difference is small beside their weights, and grows as its linear equation says."""
@@ -80,7 +79,7 @@ def time_fit(networks: pd.DataFrame) -> Fit | None:
     return line_fit(np.log(late[EPSILON].to_numpy(float)), late["breaks_at"].to_numpy(), late["seed"].to_numpy())
 
 
-@question("perturbation", figures=())
+@question(figures=())
 def answer(tables: Tables) -> Answer:
     """For each product: no push, any push, the rate, the time and what it is worth."""
     networks = pushed_networks(tables)
@@ -94,7 +93,7 @@ def answer(tables: Tables) -> Answer:
 
 def _claims(tables: Tables, networks: pd.DataFrame, arithmetic: str) -> Iterator[Claim]:
     def claim(identity: str, statement: str, prediction: str) -> Claim:
-        return Claim(f"{arithmetic} {identity}", "", statement, prediction, command=COMMAND)
+        return Claim(f"{arithmetic} {identity}", "", statement, prediction)
 
     pushed, unpushed = networks[networks[EPSILON] > 0.0], networks[networks[EPSILON] == 0.0]
     zero = claim("1", "Without a push, the distance between equal units stays 0.", ZERO.text)
@@ -120,8 +119,8 @@ def _any_claim(claim: Claim, pushed: pd.DataFrame) -> Claim:
     measured = f"{breaks.sum()} of {amount(len(pushed), 'run')}, from {pushed.loc[breaks, EPSILON].min():g} up"
     if len(kept):
         measured += f"; never within {int(kept['training.steps'].max())} steps from {kept[EPSILON].max():g} down"
-    worst = "" if kept.empty else str(kept["run_id"].iloc[-1])
-    return _judged(claim, pushed, measured, float(breaks.mean()), EXACTLY if kept.empty else FAILS, worst)
+    worst = "" if kept.empty else kept["run_id"].iloc[-1]
+    return _decided(claim, pushed, EXACTLY if kept.empty else FAILS, measured, float(breaks.mean()), worst)
 
 
 def _rate_claim(claim: Claim, pushed: pd.DataFrame) -> Claim:
@@ -131,7 +130,7 @@ def _rate_claim(claim: Claim, pushed: pd.DataFrame) -> Claim:
     rates = fitted.groupby(EPSILON)["rate"].mean()
     deviation = (rates / rates.median() - 1.0).abs()
     furthest: Any = deviation.idxmax()
-    mean, low, high = (float(part[0]) for part in mean_with_interval(_by_seed(fitted, "rate")))
+    mean, low, high = sample_mean(fitted.groupby("seed")["rate"].mean())
     ends = f"{number(rates.min(), 4)} to {number(rates.max(), 4)}"
     measured = (
         f"furthest off by {deviation[furthest]:.2%} at {furthest:g}; rates {ends} over"
@@ -141,7 +140,7 @@ def _rate_claim(claim: Claim, pushed: pd.DataFrame) -> Claim:
     )
     holds = float(deviation[furthest]) < TOLERANCE
     worst = fitted.loc[fitted[EPSILON] == furthest, "run_id"]
-    return _judged(claim, fitted, measured, float(deviation[furthest]), WITHIN if holds else FAILS, str(worst.iloc[0]))
+    return _decided(claim, fitted, WITHIN if holds else FAILS, measured, float(deviation[furthest]), worst.iloc[0])
 
 
 def _time_claim(claim: Claim, networks: pd.DataFrame) -> Claim:
@@ -157,15 +156,15 @@ def _time_claim(claim: Claim, networks: pd.DataFrame) -> Claim:
             products.append(-own.slope * rate)
     if not products:
         return claim
-    mean, low, high = (float(part[0]) for part in mean_with_interval(np.array(products)[:, None]))
+    mean, low, high = sample_mean(products)
     cost, fewest, most = (-np.log(10.0) * slope for slope in (fit.slope, fit.high, fit.low))
     measured = (
         f"{cost:.1f} steps [{fewest:.1f}, {most:.1f}] a factor 10, fitted from {np.exp(fit.first):.0e} to"
         f" {np.exp(fit.last):.0e}, largest residual {number(fit.largest_residual)} steps; times rate: {number(mean, 4)}"
     )
-    holds = abs(mean - 1.0) < TOLERANCE
-    judged = _judged(claim, late, measured, mean, WITHIN if holds else FAILS, str(late["run_id"].iloc[0]))
-    return judged._replace(low=low, high=high) if len(products) > 1 else judged
+    verdict = WITHIN if abs(mean - 1.0) < TOLERANCE else FAILS
+    ends = (low, high) if len(products) > 1 else (np.nan, np.nan)
+    return _decided(claim, late, verdict, measured, mean, late["run_id"].iloc[0], ends)
 
 
 def _loss_claim(claim: Claim, pushed: pd.DataFrame, unpushed: pd.DataFrame) -> Claim:
@@ -175,34 +174,25 @@ def _loss_claim(claim: Claim, pushed: pd.DataFrame, unpushed: pd.DataFrame) -> C
     broken = broken.assign(gain=unpushed[names.LOSS_TRAIN].min() - broken[names.LOSS_TRAIN])
     least: Any = broken.groupby(EPSILON)["gain"].mean().idxmin()
     runs = broken[broken[EPSILON] == least].sort_values("gain")
-    mean, low, high = (float(part[0]) for part in mean_with_interval(runs[["gain"]].to_numpy()))
+    mean, low, high = sample_mean(runs["gain"])
     losses, steps = broken[names.LOSS_TRAIN], int(broken["training.steps"].max())
     measured = (
         f"{number(losses.min(), 4)} to {number(losses.max(), 4)} after {steps} steps, against"
         f" {number(unpushed[names.LOSS_TRAIN].min(), 4)}; least gain {number(mean, 3)}, at {least:g}"
     )
-    several = len(runs) > 1
-    holds = (low if several else mean) > 0.0
-    judged = _judged(claim, broken, measured, mean, EXACTLY if holds else FAILS, str(runs["run_id"].iloc[0]))
-    return judged._replace(low=low, high=high) if several else judged
+    verdict = EXACTLY if low > 0.0 else FAILS
+    ends = (low, high) if len(runs) > 1 else (np.nan, np.nan)
+    return _decided(claim, broken, verdict, measured, mean, runs["run_id"].iloc[0], ends)
 
 
-def _judged(claim: Claim, runs: pd.DataFrame, measured: str, value: float, verdict: str, worst_run: str) -> Claim:
-    return claim._replace(
-        measured=measured,
-        number=value,
-        verdict=verdict,
-        runs=len(runs),
-        steps=len(runs),
-        widths=widths_of(runs),
-        worst_run=worst_run if verdict == FAILS else "",
-        command="",
+def _decided(
+    claim: Claim, runs: pd.DataFrame, verdict: str, measured: str, value: float, worst: object,
+    interval: tuple[float, float] = (np.nan, np.nan),
+) -> Claim:  # fmt: skip
+    """The claim with the verdict that all these runs give."""
+    return claim.with_verdict(
+        verdict, measured, value, runs=len(runs), widths=widths_of(runs), interval=interval, worst_run=str(worst)
     )
-
-
-def _by_seed(runs: pd.DataFrame, column: str) -> np.ndarray:
-    """(seeds, 1): the mean of a column over each seed's runs."""
-    return runs.groupby("seed")[[column]].mean().to_numpy()
 
 
 def _conclusion(networks: pd.DataFrame, claims: list[Claim]) -> str:
@@ -217,4 +207,4 @@ def _conclusion(networks: pd.DataFrame, claims: list[Claim]) -> str:
         if fit is not None and found[f"{arithmetic} 2"].verdict == EXACTLY:
             steps = number(-fit.slope * np.log(10.0), 3)
             sentences.append(f"A push ten times smaller costs {steps} steps more, and no more than that.")
-    return failures(claims) + " ".join(sentences)
+    return " ".join(sentences)

@@ -9,10 +9,10 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from analysis.figures.kit.drawing import Drawing, NotShownError, figure_of
-from analysis.figures.kit.style import legend_above, value_axis
+from analysis.figures.kit.drawing import Drawing, NotShownError, figure
+from analysis.figures.kit.style import add_legend_above, set_value_axis
 from analysis.figures.kit.words import loss_label
-from analysis.questions.perturbation.answer import COMMAND, EPSILON, LINEAR, pushed_networks, time_fit
+from analysis.questions.perturbation.answer import EPSILON, LINEAR, pushed_networks, time_fit
 from analysis.statistics.breaking import APART
 from analysis.statistics.intervals import aggregated, means_with_intervals
 from analysis.tracked.tables import Tables
@@ -25,7 +25,7 @@ STYLES = {
 }
 
 
-@figure_of("perturbation")
+@figure
 def perturbation_distance(tables: Tables) -> Drawing:
     """The distance between the units over the steps, one line per push, a panel per product.
 
@@ -48,7 +48,7 @@ def perturbation_distance(tables: Tables) -> Drawing:
             axes.fill_between(line["step"], line["low"], line["high"], color=colour, alpha=0.2, lw=0)
         axes.axhline(APART, color="0.6", lw=0.8, ls=":")
         axes.set(title=f"{arithmetic} products", xlabel="step")
-    value_axis(panels[0], data["value"])
+    set_value_axis(panels[0], data["value"])
     panels[0].set_ylim(None, 3.0 * float(data["value"].max()))
     panels[0].set_ylabel("mean distance between hidden units")
     canvas.colorbar(colours, ax=panels, label="push epsilon (red line: none)")
@@ -56,7 +56,7 @@ def perturbation_distance(tables: Tables) -> Drawing:
     return Drawing(canvas, data, numbers)
 
 
-@figure_of("perturbation")
+@figure
 def perturbation_size(tables: Tables) -> Drawing:
     """Growth rate, step of breaking and final loss against the size of the push: mean and interval over seeds.
 
@@ -99,7 +99,7 @@ def perturbation_size(tables: Tables) -> Drawing:
         )
     canvas.align_ylabels()
     legend = {f"{name} products": style for name, style in STYLES.items() if name in set(pushed["arithmetic"])}
-    legend_above(canvas, legend | {"no push": {"color": "#d62728", "lw": 1.0, "ls": "--"}})
+    add_legend_above(canvas, legend | {"no push": {"color": "#d62728", "lw": 1.0, "ls": "--"}})
     settled = networks["settles_at"].max()
     numbers = {"runs": len(networks), "linear": LINEAR, "settled": f"{settled:.0f}", "line": words}
     return Drawing(canvas, pd.concat(parts, ignore_index=True), numbers)
@@ -107,5 +107,5 @@ def perturbation_size(tables: Tables) -> Drawing:
 
 def _shown(tables: Tables) -> pd.DataFrame:
     if not (tables.runs["init"] == "perturbed").any():
-        raise NotShownError("no network started from a constant plus a push", COMMAND)
+        raise NotShownError("no network started from a constant plus a push")
     return pushed_networks(tables)

@@ -1,0 +1,1 @@
+"""Does arithmetic break symmetry?"""

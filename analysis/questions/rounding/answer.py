@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims.answer import Answer, question
-from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, WITHIN, Claim, widths_of
-from analysis.claims.laws import failures
+from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, WITHIN, Claim, stated, widths_of
 from analysis.claims.verdicts import ZERO, Prediction, decided
 from analysis.statistics.breaking import APART
 from analysis.statistics.fits import exponential_fit
@@ -13,7 +12,6 @@ from analysis.tracked.tables import Tables
 from analysis.wording import amount, number
 from pipeline import names
 
-COMMAND = "python -m pipeline.run -m experiment=rounding"
 EXACT, *ROUNDING = ("exact", "blas, float64", "blas, float32")
 GROWTH = ("step", "measured", "largest", "leaves", "amplified", "rate", "residual", "rise")
 OWN_ROUNDING = 100.0
@@ -70,13 +68,13 @@ def _growth(curve: pd.DataFrame) -> dict[str, float]:
     return found
 
 
-@question("rounding", figures=())
+@question(figures=())
 def answer(tables: Tables) -> Answer:
     """Over all widths: exact products, both rounding ones, how fast differences grow, what they do to learning."""
     networks = symmetric_networks(tables)
     claims = [
         _exact_claim(tables, networks),
-        *(_rounding_claim(identity, networks, product) for identity, product in zip("23", ROUNDING, strict=True)),
+        *(_rounding_claim(networks, product) for product in ROUNDING),
         _amplification_claim(networks),
         _exponential_claim(networks),
         _learning_claim(networks),
@@ -89,26 +87,25 @@ def _exact_claim(tables: Tables, networks: pd.DataFrame) -> Claim:
     runs = networks[networks["product"] == EXACT]
     keys = (names.symmetry("distance_max"), names.symmetry("outgoing_distance"))
     values = tables.curves[tables.curves["run_id"].isin(runs["run_id"]) & tables.curves["metric"].isin(keys)]
-    claim = Claim("1", "", statement, ZERO.text, command=COMMAND)
+    claim = stated(statement, ZERO.text)
     return decided(claim, ZERO, values, runs, "distance")
 
 
-def _rounding_claim(identity: str, networks: pd.DataFrame, product: str) -> Claim:
+def _rounding_claim(networks: pd.DataFrame, product: str) -> Claim:
     statement = f"With products that round ({product}) the units of some widths drift apart."
-    claim = Claim(identity, "", statement, "more than 0 widths", command=COMMAND)
+    claim = stated(statement, "more than 0 widths")
     runs = networks[networks["product"] == product]
     if runs.empty:
         return claim
     widths, broken = set(runs["width"]), set(runs.loc[runs["largest"] > 0.0, "width"])
     intact = ", ".join(map(str, sorted(widths - broken)))
-    return claim._replace(
-        measured=f"{len(broken)} of {amount(len(widths), 'width')} break" + (f"; not {intact}" if intact else ""),
-        number=len(broken),
-        verdict=EXACTLY if broken else FAILS,
+    return claim.with_verdict(
+        EXACTLY if broken else FAILS,
+        f"{len(broken)} of {amount(len(widths), 'width')} break" + (f"; not {intact}" if intact else ""),
+        len(broken),
         runs=len(runs),
         steps=int(runs["measured"].sum()),
         widths=widths_of(runs),
-        command="",
     )
 
 
@@ -117,7 +114,7 @@ def _amplification_claim(networks: pd.DataFrame) -> Claim:
         "Training amplifies the difference: it grows by more than rounding errors that add up step by step could."
     )
     amplified = Prediction("a factor > 1 over that sum", "min", lambda factor: factor > 1.0)
-    claim = Claim("4", "", statement, amplified.text, command=COMMAND)
+    claim = stated(statement, amplified.text)
     claim = decided(claim, amplified, networks.assign(value=networks["amplified"]), networks, "factor")
     median = number(float(networks["amplified"].median()))
     return claim._replace(measured=claim.measured and f"{claim.measured}, median {median}")
@@ -129,7 +126,7 @@ def _exponential_claim(networks: pd.DataFrame) -> Claim:
         "max",
         lambda bend: bend <= LARGEST_BEND,
     )
-    claim = Claim("5", "", "While it grows, the distance follows one exponential.", straight.text, command=COMMAND)
+    claim = stated("While it grows, the distance follows one exponential.", straight.text)
     bends = networks["residual"] / networks["rise"]
     claim = decided(claim, straight, networks.assign(value=bends), networks, "share", met=WITHIN)
     slowest, fastest = (number(float(rate)) for rate in (networks["rate"].min(), networks["rate"].max()))
@@ -143,13 +140,13 @@ def _learning_claim(networks: pd.DataFrame) -> Claim:
     exact = networks[networks["product"] == EXACT].groupby("width")["loss"].min()
     apart = networks[(networks["product"] != EXACT) & (networks["distance"] > APART)]
     gains = apart["width"].map(exact) - apart["loss"]
-    claim = Claim("6", "", statement, lower.text, command=COMMAND)
+    claim = stated(statement, lower.text)
     claim = decided(claim, lower, apart.assign(value=gains), apart, "gain")
     return claim._replace(measured=claim.measured and f"lower by {claim.number:.3g} to {gains.max():.3g}")
 
 
 def _conclusion(networks: pd.DataFrame, claims: list[Claim]) -> str:
-    """How many widths each product breaks, what that does to the loss, and which predictions fail."""
+    """How many widths each product breaks, and what that does to the loss."""
     sentences = []
     exact, *rounding, _, _, learning = claims
     if exact.verdict == EXACTLY:
@@ -166,7 +163,7 @@ def _conclusion(networks: pd.DataFrame, claims: list[Claim]) -> str:
     if learning.verdict == EXACTLY:
         consequence = f"its training loss ends {learning.measured}"
         sentences.append(f"Where that drives units apart, the symmetric start seems to learn: {consequence}.")
-    return " ".join([*sentences, *failures(claims)])
+    return " ".join(sentences)
 
 
 def _widths(networks: pd.DataFrame, product: str) -> str:

@@ -9,10 +9,10 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from analysis.figures.kit.drawing import Drawing, NotShownError, figure_of
-from analysis.figures.kit.style import legend_above, step_axis, value_axis
+from analysis.figures.kit.drawing import Drawing, NotShownError, figure
+from analysis.figures.kit.style import add_legend_above, set_step_axis, set_value_axis
 from analysis.figures.kit.words import loss_label
-from analysis.questions.rounding.answer import answer as rounding
+from analysis.questions.rounding.answer import END_OF_GROWTH, OWN_ROUNDING, symmetric_networks
 from analysis.tracked.tables import Tables
 from analysis.wording import amount
 from pipeline import names
@@ -24,16 +24,16 @@ STYLES: dict[str, dict[str, Any]] = {
 }
 
 
-@figure_of("rounding")
+@figure
 def rounding_distance(tables: Tables) -> Drawing:
     """The distance between the units over the steps, one line per width, a panel per product.
 
     Raises:
         NotShownError: no run from equal weights.
     """
-    networks = rounding.symmetric_networks(tables)
+    networks = symmetric_networks(tables)
     if networks.empty:
-        raise NotShownError(f"no network started from a constant; {rounding.COMMAND}")
+        raise NotShownError("no network started from a constant")
     columns = ["run_id", "product", "width"]
     data = tables.curves[tables.curves["metric"] == names.DISTANCE].merge(networks[columns], on="run_id")
     data = data[[*columns, "step", "value"]].sort_values(["product", "width", "run_id", "step"], ignore_index=True)
@@ -47,8 +47,8 @@ def rounding_distance(tables: Tables) -> Drawing:
             axes.plot(line["step"], line["value"], color=colours.to_rgba(line["width"].iloc[0]), lw=1.0)
         axes.set_title(f"{product}\n{amount(lines['width'].nunique(), 'width')}")
         axes.set_xlabel("step")
-        step_axis(axes)
-    value_axis(grid[0], data["value"])
+        set_step_axis(axes)
+    set_value_axis(grid[0], data["value"])
     grid[0].set_ylabel("distance between hidden units")
     canvas.colorbar(colours, ax=grid, label="hidden units")
     at_end = networks.groupby("product")["largest"].agg(lambda largest: int((largest > 0.0).sum()))
@@ -58,16 +58,16 @@ def rounding_distance(tables: Tables) -> Drawing:
     return Drawing(canvas, data, {"runs": len(networks), "broken": broken})
 
 
-@figure_of("rounding")
+@figure
 def rounding_widths(tables: Tables) -> Drawing:
     """For every width: the final distance, the step at which it left 0, its growth rate, and the final loss.
 
     Raises:
         NotShownError: no run from equal weights.
     """
-    networks = rounding.symmetric_networks(tables)
+    networks = symmetric_networks(tables)
     if networks.empty:
-        raise NotShownError(f"no network started from a constant; {rounding.COMMAND}")
+        raise NotShownError("no network started from a constant")
     rows = {
         "distance": "final distance\nbetween units",
         "leaves": "distance leaves 0\nat step",
@@ -80,19 +80,17 @@ def rounding_widths(tables: Tables) -> Drawing:
         for product, style in STYLES.items():
             points = data[data["product"] == product]
             axes.plot(points["width"], points[column], **style)
-        _row_axis(axes, column, data[column].dropna())
+        _set_row_axis(axes, column, data[column].dropna())
         axes.set_ylabel(label)
     axes.set_xlabel("hidden units")
     canvas.align_ylabels()
-    legend_above(canvas, {product: STYLES[product] for product in STYLES if product in set(data["product"])})
-    return Drawing(
-        canvas, data, {"runs": len(data), "own_rounding": rounding.OWN_ROUNDING, "end": rounding.END_OF_GROWTH}
-    )
+    add_legend_above(canvas, {product: STYLES[product] for product in STYLES if product in set(data["product"])})
+    return Drawing(canvas, data, {"runs": len(data), "own_rounding": OWN_ROUNDING, "end": END_OF_GROWTH})
 
 
-def _row_axis(axes: Axes, column: str, values: "pd.Series[float]") -> None:
+def _set_row_axis(axes: Axes, column: str, values: "pd.Series[float]") -> None:
     if column == "distance":
-        value_axis(axes, values)
+        set_value_axis(axes, values)
     elif column == "leaves":
         axes.set_yscale("log")
     axes.grid(axis="x", color="0.92")

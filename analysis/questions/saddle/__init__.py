@@ -1,0 +1,1 @@
+"""How long is the plateau from a small start?"""

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.claims.laws import with_interval
-from analysis.figures.kit.drawing import Drawing, NotShownError, figure_of
-from analysis.figures.kit.style import legend_above, plain_log_ticks
-from analysis.questions.saddle.answer import COMMAND, CURVES, fits_of
+from analysis.figures.kit.drawing import Drawing, NotShownError, figure
+from analysis.figures.kit.style import add_legend_above, set_plain_log_ticks
+from analysis.questions.saddle.answer import CURVES, fits_of
 from analysis.questions.saddle.tables import ESCAPED, escapes_of, modes_of
 from analysis.statistics.fits import line_fit
 from analysis.tracked.tables import Tables
@@ -20,7 +20,7 @@ from analysis.wording import amount, interval, number
 MARKS = {"identity": ("#029e73", "s"), "tanh": ("#d55e00", "^")}
 
 
-@figure_of("saddle")
+@figure
 def saddle_modes(tables: Tables) -> Drawing:
     """Strengths of the modes over time beside exact curves, a row per start and curve, a column per scale.
 
@@ -29,7 +29,7 @@ def saddle_modes(tables: Tables) -> Drawing:
     """
     data = modes_of(tables)
     if data.empty:
-        raise NotShownError(f"no two-layer linear network learned data=whitened; {COMMAND}")
+        raise NotShownError("no two-layer linear network learned data=whitened")
     curves = [curve for curve in CURVES if curve.start in set(data["start"])]
     scales, modes = sorted(set(data["scale"]), reverse=True), sorted(set(data["mode"]))
     colours = dict(zip(modes, colormaps["viridis"](np.linspace(0.0, 0.8, len(modes))), strict=True))
@@ -50,12 +50,12 @@ def saddle_modes(tables: Tables) -> Drawing:
     styles: dict[str, dict[str, Any]] = {
         f"mode {mode}": {"color": colour, "lw": 2.2} for mode, colour in colours.items()
     }
-    legend_above(canvas, styles | {"exact": {"color": "black", "ls": ":", "lw": 1.0}})
+    add_legend_above(canvas, styles | {"exact": {"color": "black", "ls": ":", "lw": 1.0}})
     values = ", ".join(number(value) for value in sorted(set(data["singular_value"].round(6)), reverse=True))
     return Drawing(canvas, data, {"runs": amount(data["run_id"].nunique(), "run"), "values": values})
 
 
-@figure_of("saddle")
+@figure
 def saddle_escape(tables: Tables) -> Drawing:
     """Escape time against epsilon, a panel per number of small layers.
 
@@ -64,7 +64,7 @@ def saddle_escape(tables: Tables) -> Drawing:
     """
     data = escapes_of(tables)
     if data.empty:
-        raise NotShownError(f"no network with small layers left its plateau; {COMMAND}")
+        raise NotShownError("no network with small layers left its plateau")
     smalls = sorted(set(data["small"]))
     canvas = Figure(figsize=(1.0 + 3.6 * len(smalls), 4.6), layout="constrained")
     for axes, small in zip(canvas.subplots(1, len(smalls), squeeze=False)[0], smalls, strict=True):
@@ -79,7 +79,7 @@ def saddle_escape(tables: Tables) -> Drawing:
         if small != 2:
             times = data.loc[data["small"] == small, "time"]
             axes.set_yscale("log")
-            plain_log_ticks(axes.yaxis, times.min(), times.max())
+            set_plain_log_ticks(axes.yaxis, times.min(), times.max())
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=8)
     canvas.axes[0].set_ylabel("escape time\n(learning rate times steps)")
     return Drawing(canvas, data, {"runs": amount(len(data), "run"), "share": f"{1.0 - ESCAPED:.0%}"})

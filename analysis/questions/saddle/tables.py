@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.figures.kit.words import RATE
 from analysis.theory.linear_modes import coupled_strengths, exact_strength, growing_parts, largest_overlap
 from analysis.tracked.tables import Tables
 from pipeline import names
@@ -43,7 +42,7 @@ def _modes_of_run(tables: Tables, run: dict[Any, Any]) -> pd.DataFrame:
     parts = []
     for mode, place in enumerate(np.argsort(values)[::-1], start=1):
         curve = curves[curves["metric"] == names.mode_strength(mode)].sort_values("step")
-        time = run[RATE] * curve["step"].to_numpy(float)
+        time = run[names.RATE] * curve["step"].to_numpy(float)
         parts.append(pd.DataFrame({
             "mode": mode, "singular_value": values[place], "time": time, "measured": curve["value"].to_numpy(),
             "alone": exact_strength(time, values[place], float((growing[place] ** 2).sum())),
@@ -70,7 +69,7 @@ def escapes_of(tables: Tables) -> pd.DataFrame:
     steps = {str(run_id): _escape(curve.sort_values("step")) for run_id, curve in losses.groupby("run_id")}
     rows = [
         (run["run_id"], run["model.activation"], int(run["init.small"]), run["init.epsilon"],
-         f"{len(run['model.hidden_units'])}, {run['seed']}", run[RATE] * steps.get(run["run_id"], np.nan))
+         f"{len(run['model.hidden_units'])}, {run['seed']}", run[names.RATE] * steps.get(run["run_id"], np.nan))
         for run in runs.to_dict("records")
     ]  # fmt: skip
     data = pd.DataFrame(rows, columns=["run_id", "activation", "small", "epsilon", "group", "time"]).dropna()

@@ -1,0 +1,1 @@
+"""Which random scheme, when?"""

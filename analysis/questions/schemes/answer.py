@@ -1,25 +1,17 @@
 """Which random scheme, when? Signals layer by layer against the derivations, and what training makes of them."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from analysis.claims.answer import Answer, question
-from analysis.claims.claim import FAILS, WITHIN, Claim
-from analysis.figures.kit.drawing import Drawing, NotShownError, figure_of
-from analysis.figures.kit.style import colours_of, legend_above
-from analysis.figures.kit.words import loss_label
-from analysis.questions.schemes.tables import KINDS, final_losses, moments_of, networks_of
-from analysis.statistics.intervals import mean_with_interval, means_with_intervals
-from analysis.theory.signal_moments import SCHEMES
+from analysis.claims.claim import FAILS, WITHIN, Claim, stated
+from analysis.questions.schemes.tables import final_losses, moments_of
+from analysis.statistics.intervals import means_with_intervals, sample_mean
 from analysis.tracked.tables import Tables
-from analysis.wording import amount, lost, number
-from pipeline import names
+from analysis.wording import number
 
-COMMAND = "python -m pipeline.run -m experiment=schemes"
 TOLERANCE = 0.1
 
 
@@ -74,72 +66,61 @@ def ratios_of(moments: pd.DataFrame, derivation: Derivation) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["init", "ratio", "low", "high", "measured", "predicted", "runs"])
 
 
-@question("schemes", figures=())
+@question(figures=())
 def answer(tables: Tables) -> Answer:
     """Every derivation against the scheme that fits it least; then what the deepest networks learn."""
     moments, losses = moments_of(tables), final_losses(tables)
     ratios = [ratios_of(moments, derivation) for derivation in DERIVATIONS]
     claims = [
-        _moments_claim(str(place), derivation, table)
-        for place, (derivation, table) in enumerate(zip(DERIVATIONS, ratios, strict=True), start=1)
+        *map(_moments_claim, DERIVATIONS, ratios),
+        _training_claim(losses, "relu", "he_normal", ("xavier_normal", "lecun_normal")),
+        _training_claim(losses, "tanh", "xavier_normal", ("he_normal", "lecun_normal")),
     ]
-    place = len(claims) + 1
-    claims += [
-        _training_claim(str(place), losses, "relu", "he_normal", ("xavier_normal", "lecun_normal")),
-        _training_claim(str(place + 1), losses, "tanh", "xavier_normal", ("he_normal", "lecun_normal")),
-    ]
-    return Answer(claims, _conclusion(ratios, losses, claims))
+    return Answer(claims, _conclusion(ratios, losses))
 
 
-def _moments_claim(identity: str, derivation: Derivation, table: pd.DataFrame) -> Claim:
+def _moments_claim(derivation: Derivation, table: pd.DataFrame) -> Claim:
     predicted = f"factor from layer to layer, measured over derived: 1 ± {TOLERANCE:g} for every scheme"
-    claim = Claim(identity, "", derivation.statement, predicted, command=COMMAND)
+    claim = stated(derivation.statement, predicted)
     if table.empty:
         return claim
     worst = table.loc[np.abs(np.log(table["ratio"].to_numpy(float))).argmax()]
     holds = max(abs(worst["low"] - 1.0), abs(worst["high"] - 1.0)) <= TOLERANCE
-    return claim._replace(
-        measured=f"furthest with {worst['init']}: {number(worst['ratio'], 3)}, a factor of"
+    return claim.with_verdict(
+        WITHIN if holds else FAILS,
+        f"furthest with {worst['init']}: {number(worst['ratio'], 3)}, a factor of"
         f" {number(worst['measured'], 3)} where {number(worst['predicted'], 3)} was derived",
-        number=float(worst["ratio"]),
-        low=float(worst["low"]),
-        high=float(worst["high"]),
-        verdict=WITHIN if holds else FAILS,
+        float(worst["ratio"]),
         runs=int(table["runs"].sum()),
-        steps=int(table["runs"].sum()),
-        command="",
+        interval=(float(worst["low"]), float(worst["high"])),
     )
 
 
-def _training_claim(identity: str, losses: pd.DataFrame, activation: str, best: str, others: tuple[str, ...]) -> Claim:
+def _training_claim(losses: pd.DataFrame, activation: str, best: str, others: tuple[str, ...]) -> Claim:
     """Whether one scheme ends lower than each of the others in the deepest networks, seed by seed."""
     depth = int(losses["depth"].max()) if len(losses) else 0
     statement = f"The scheme derived for {activation}, {best}, trains networks of {depth} hidden layers best."
-    claim = Claim(identity, "", statement, f"a lower final training loss than {' and '.join(others)}", command=COMMAND)
+    claim = stated(statement, f"a lower final training loss than {' and '.join(others)}")
     at = losses[(losses["activation"] == activation) & (losses["depth"] == depth)]
     by_seed = at.pivot(index="seed", columns="init", values="loss")
     if not {best, *others} <= set(by_seed):
         return claim
     differences = {other: (by_seed[other] - by_seed[best]).dropna().to_numpy() for other in others}
     other = min(differences, key=lambda name: float(differences[name].mean()))
-    mean, low, high = (float(end[0]) for end in mean_with_interval(differences[other][:, None]))
-    return claim._replace(
-        measured=f"closest is {other}: its mean loss {number(by_seed[other].mean(), 3)} minus"
+    mean, low, high = sample_mean(differences[other])
+    return claim.with_verdict(
+        WITHIN if low > 0.0 else FAILS,
+        f"closest is {other}: its mean loss {number(by_seed[other].mean(), 3)} minus"
         f" {number(by_seed[best].mean(), 3)} is {number(mean, 3)}, each at its best learning rate",
-        number=mean,
-        low=low,
-        high=high,
-        verdict=WITHIN if low > 0.0 else FAILS,
+        mean,
         runs=len(at),
-        steps=len(at),
-        command="",
+        interval=(low, high),
     )
 
 
-def _conclusion(ratios: list[pd.DataFrame], losses: pd.DataFrame, claims: list[Claim]) -> str:
-    """What fails comes first; then who keeps relu signals alive, and the losses of the deepest networks."""
-    failed = [f"statement {claim.identity} ({claim.measured})" for claim in claims if claim.verdict == FAILS]
-    sentences = [f"Not as predicted: {'; '.join(failed)}."] if failed else []
+def _conclusion(ratios: list[pd.DataFrame], losses: pd.DataFrame) -> str:
+    """Who keeps relu signals alive, and the losses of the deepest networks."""
+    sentences = []
     if len(ratios[0]):
         factors = _listed(ratios[0].set_index("init")["measured"])
         sentences.append(f"From layer to layer, activations of relu networks change by factors of {factors}.")
@@ -155,88 +136,3 @@ def _conclusion(ratios: list[pd.DataFrame], losses: pd.DataFrame, claims: list[C
 
 def _listed(values: "pd.Series[float]") -> str:
     return ", ".join(f"{number(value)} ({name})" for name, value in values.items())
-
-
-@figure_of("schemes")
-def scheme_moments(tables: Tables) -> Drawing:
-    """Mean squares of pre-activations and deltas at the start, layer by layer, with the derivations.
-
-    Raises:
-        NotShownError: they were not measured in a network of two hidden layers or more.
-    """
-    moments = moments_of(tables)
-    if moments.empty:
-        raise NotShownError(f"no moments of these schemes were measured; {COMMAND}")
-    keys = ["activation", "direction", "init", "layer"]
-    means = moments.groupby(keys)[["measured", "linear", "saturating"]].mean()
-    groups = [group.to_numpy() for _, group in moments.groupby(keys)["measured"]]
-    ends = means_with_intervals(groups)[:, 1:]
-    data = means.assign(low=ends[:, 0], high=ends[:, 1], runs=[len(group) for group in groups]).reset_index()
-    activations = sorted(set(data["activation"]))
-    colours = colours_of(name for name in SCHEMES if name in set(data["init"]))
-    canvas = Figure(figsize=(9.5, 1.0 + 3.2 * len(activations)), layout="constrained")
-    grid = canvas.subplots(len(activations), 2, sharex=True, squeeze=False)
-    for row, activation in zip(grid, activations, strict=True):
-        for axes, direction in zip(row, KINDS, strict=True):
-            for init, colour in colours.items():
-                at = (data["activation"] == activation) & (data["direction"] == direction) & (data["init"] == init)
-                _draw_moments(axes, data[at], colour, activation)
-            axes.set(title=f"{activation}, {direction}", yscale="log")
-        row[0].set_ylabel("mean square of\npre-activations")
-        row[1].set_ylabel("mean square of deltas")
-    for axes in grid[-1]:
-        axes.set_xlabel("hidden layer")
-    styles: dict[str, dict[str, Any]] = {
-        init: {"color": colour, "marker": "o", "ls": ""} for init, colour in colours.items()
-    }
-    styles |= {
-        "derived": {"color": "0.3", "ls": "--", "lw": 1.0},
-        "derived, tanh saturating": {"color": "0.3", "ls": ":"},
-    }
-    legend_above(canvas, styles)
-    return Drawing(canvas, data, {"runs_a_point": f"{data['runs'].max()}", "depth": f"{data['layer'].max()}"})
-
-
-def _draw_moments(axes: Axes, line: pd.DataFrame, colour: str, activation: str) -> None:
-    axes.plot(line["layer"], line["measured"], "o", color=colour, ms=4)
-    axes.vlines(line["layer"], line["low"], line["high"], color=colour, lw=1.0)
-    axes.plot(line["layer"], line["linear"], "--", color=colour, lw=1.0)
-    if activation == "tanh":
-        axes.plot(line["layer"], line["saturating"], ":", color=colour, lw=1.5)
-
-
-@figure_of("schemes")
-def scheme_training(tables: Tables) -> Drawing:
-    """Final training loss against depth, each scheme at its best learning rate.
-
-    Raises:
-        NotShownError: no run of these schemes ended with a finite loss.
-    """
-    losses = final_losses(tables)
-    if losses.empty:
-        raise NotShownError(f"no network of these schemes was trained; {COMMAND}")
-    keys = ["activation", "init", "depth", "learning_rate"]
-    groups = {key: group.to_numpy() for key, group in losses.groupby(keys)["loss"]}
-    data = pd.DataFrame(list(groups), columns=keys)
-    data[["loss", "low", "high"]] = means_with_intervals(list(groups.values()))
-    data["runs"] = [len(group) for group in groups.values()]
-    activations = sorted(set(data["activation"]))
-    colours = colours_of(name for name in SCHEMES if name in set(data["init"]))
-    canvas = Figure(figsize=(1.5 + 3.8 * len(activations), 4.2), layout="constrained")
-    grid = canvas.subplots(1, len(activations), sharey=True, squeeze=False)[0]
-    for axes, activation in zip(grid, activations, strict=True):
-        for aside, (init, colour) in enumerate(colours.items()):
-            line = data[(data["activation"] == activation) & (data["init"] == init)]
-            place = line["depth"] * 1.02**aside
-            axes.plot(place, line["loss"], "o-", color=colour, ms=4, lw=1.0)
-            axes.vlines(place, line["low"], line["high"], color=colour, lw=1.0)
-        axes.set(title=activation, xlabel="hidden layers", xscale="log", yscale="log")
-        axes.set_xticks(sorted(set(data["depth"])), [str(depth) for depth in sorted(set(data["depth"]))])
-        axes.minorticks_off()
-    grid[0].set_ylabel(f"final {loss_label(tables.runs, names.LOSS_TRAIN)}")
-    legend_above(canvas, {init: {"color": colour, "marker": "o"} for init, colour in colours.items()})
-    diverged = int(networks_of(tables)["diverged"].sum())
-    return Drawing(canvas, data, {
-        "runs_a_point": f"{data['runs'].max()}", "runs": amount(len(networks_of(tables)), "run"),
-        "lost": lost(diverged, "a learning rate at which that happens is no scheme's best"),
-    })  # fmt: skip

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.figures.kit.words import RATE
 from analysis.theory.signal_moments import RECOMMENDED_GAINS, SCHEMES, backward_moments, forward_moments, variances
 from analysis.tracked.tables import Tables
 from pipeline import names
@@ -75,9 +74,9 @@ def final_losses(tables: Tables) -> pd.DataFrame:
     networks = networks_of(tables)
     keys = ["activation", "init", "depth"]
     losses = networks.assign(loss=networks[names.LOSS_TRAIN].where(~networks["diverged"], np.inf).astype(float))
-    means: Any = losses.groupby([*keys, RATE], as_index=False)["loss"].mean()
-    best = means.sort_values(["loss", RATE]).drop_duplicates(keys)[[*keys, RATE]]
-    chosen: Any = losses.merge(best, on=[*keys, RATE])
-    chosen = chosen[np.isfinite(chosen["loss"])].rename(columns={RATE: "learning_rate"})
+    means: Any = losses.groupby([*keys, names.RATE], as_index=False)["loss"].mean()
+    best = means.sort_values(["loss", names.RATE]).drop_duplicates(keys)[[*keys, names.RATE]]
+    chosen: Any = losses.merge(best, on=[*keys, names.RATE])
+    chosen = chosen[np.isfinite(chosen["loss"])].rename(columns={names.RATE: "learning_rate"})
     columns = [*keys, "learning_rate", "seed", "loss", "run_id"]
     return chosen[columns].sort_values([*keys, "seed"], ignore_index=True)

@@ -1,0 +1,1 @@
+"""Which randomness breaks the symmetry?"""

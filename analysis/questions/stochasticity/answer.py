@@ -6,15 +6,14 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims.answer import Answer, question
-from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, Claim, widths_of
-from analysis.claims.verdicts import ZERO, decided, failures
+from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, Claim, stated, widths_of
+from analysis.claims.verdicts import ZERO, decided
 from analysis.statistics.breaking import APART, breaking_steps
-from analysis.statistics.intervals import mean_with_interval
+from analysis.statistics.intervals import sample_mean
 from analysis.tracked.tables import Tables
 from analysis.wording import number
 from pipeline import names
 
-COMMAND = "python -m pipeline.run -m experiment=stochasticity"
 MINIBATCHES = "minibatch order"
 Holds = Callable[[pd.DataFrame], "pd.Series[bool]"]
 KEEPING: dict[str, Holds] = {
@@ -56,20 +55,19 @@ def networks_with_one_source(tables: Tables) -> pd.DataFrame:
     return runs.assign(breaks_at=runs["run_id"].map(breaking_steps(tables)))
 
 
-@question("stochasticity", figures=("loss_over_steps",))
+@question(figures=("loss_over_steps",))
 def answer(tables: Tables) -> Answer:
     """Source by source whether it ever breaks the symmetry, when, and whether the network then learns more."""
     networks = networks_with_one_source(tables)
     keeping = [_keeping_claim(tables, networks, source) for source, breaks in PREDICTED_TO_BREAK.items() if not breaks]
     breaking = [_breaking_claim(tables, networks, source) for source in BREAKING]
     claims = [*keeping, *breaking, _learning_claim(networks)]
-    claims = [claim._replace(identity=str(place)) for place, claim in enumerate(claims, start=1)]
     return Answer(claims, _conclusion(networks, claims))
 
 
 def _keeping_claim(tables: Tables, networks: pd.DataFrame, source: str) -> Claim:
     """Every spread between units, at every step, in all runs with the source."""
-    claim = Claim("", "", f"{_capital(source)} never breaks the symmetry.", ZERO.text, command=COMMAND)
+    claim = stated(f"{_capital(source)} never breaks the symmetry.", ZERO.text)
     runs = networks[networks["source"] == source]
     values = tables.values(runs, [names.symmetry(measure) for measure in SPREADS])
     return decided(claim, ZERO, values, runs, "distance or spread")
@@ -77,46 +75,37 @@ def _keeping_claim(tables: Tables, networks: pd.DataFrame, source: str) -> Claim
 
 def _breaking_claim(tables: Tables, networks: pd.DataFrame, source: str) -> Claim:
     """The step at which the units are apart, and whether the distance leaves 0 as early as it can."""
-    claim = Claim(
-        "",
-        "",
+    claim = stated(
         f"{_capital(source)} alone {'break' if source.endswith('s') else 'breaks'} the symmetry.",
         f"distance above 0 from step {FIRST_APART} on, and {APART:g} reached by every run",
-        command=COMMAND,
     )
     runs = networks[networks["source"] == source].sort_values("breaks_at")
     distances = tables.values(runs, [names.DISTANCE])
     later = distances.loc[distances["step"] >= FIRST_APART, "value"]
     if later.empty:
         return claim
-    mean, low, high = (float(value[0]) for value in mean_with_interval(runs[["breaks_at"]].to_numpy()))
+    mean, low, high = sample_mean(runs["breaks_at"])
     holds = later.min() > 0.0 and np.isfinite(mean)
     reached = f"{APART:g} reached at step {mean:.1f} on average" if np.isfinite(mean) else f"{APART:g} not reached"
-    has_interval = np.isfinite(mean) and len(runs) > 1
-    return claim._replace(
-        measured=f"smallest distance from step {FIRST_APART} on {number(float(later.min()))}; {reached}",
-        number=mean,
-        low=low if has_interval else np.nan,
-        high=high if has_interval else np.nan,
-        verdict=EXACTLY if holds else FAILS,
+    return claim.with_verdict(
+        EXACTLY if holds else FAILS,
+        f"smallest distance from step {FIRST_APART} on {number(float(later.min()))}; {reached}",
+        mean,
         runs=len(runs),
         steps=len(distances),
         widths=widths_of(runs),
-        worst_run="" if holds else str(runs["run_id"].iloc[-1]),
-        command="",
+        interval=(low, high) if np.isfinite(mean) and len(runs) > 1 else (np.nan, np.nan),
+        worst_run=str(runs["run_id"].iloc[-1]),
     )
 
 
 def _learning_claim(networks: pd.DataFrame) -> Claim:
     """By how much the loss is lower with a source that breaks than with none, seed by seed."""
-    claim = Claim(
-        "",
-        "",
+    claim = stated(
         "What breaks the symmetry also lets the network learn more than one unit can.",
         "lower final training loss than with minibatches alone, at the same width and seed",
-        command=COMMAND,
     )
-    key = ["model.hidden_units", "optimizer.learning_rate", "seed"]
+    key = ["model.hidden_units", names.RATE, "seed"]
     symmetric = networks[networks["source"] == MINIBATCHES].groupby(key)[names.LOSS_TRAIN].min().rename("symmetric")
     broken = networks[networks["source"].isin(BREAKING)].merge(symmetric, left_on=key, right_index=True)
     if broken.empty:
@@ -125,25 +114,20 @@ def _learning_claim(networks: pd.DataFrame) -> Claim:
     means = broken.groupby("source")["gain"].mean()
     least = str(means.idxmin())
     gains = broken.loc[broken["source"] == least]
-    mean, low, high = (float(value[0]) for value in mean_with_interval(gains[["gain"]].to_numpy()))
-    has_interval = len(gains) > 1
-    holds = (low if has_interval else mean) > 0.0
-    return claim._replace(
-        measured=f"least with {least}: lower by {number(mean, 3)}",
-        number=mean,
-        low=low if has_interval else np.nan,
-        high=high if has_interval else np.nan,
-        verdict=EXACTLY if holds else FAILS,
-        worst_run="" if holds else str(gains.sort_values("gain")["run_id"].iloc[0]),
+    mean, low, high = sample_mean(gains["gain"])
+    return claim.with_verdict(
+        EXACTLY if low > 0.0 else FAILS,
+        f"least with {least}: lower by {number(mean, 3)}",
+        mean,
         runs=len(broken) + len(symmetric),
-        steps=len(broken) + len(symmetric),
         widths=widths_of(broken),
-        command="",
+        interval=(low, high) if len(gains) > 1 else (np.nan, np.nan),
+        worst_run=str(gains.sort_values("gain")["run_id"].iloc[0]),
     )
 
 
 def _conclusion(networks: pd.DataFrame, claims: list[Claim]) -> str:
-    """What failed, what kept the symmetry, what broke it and when."""
+    """What kept the symmetry, what broke it and when."""
     sentences = []
     verdicts = dict(zip(PREDICTED_TO_BREAK, claims, strict=False))
     held = {source: claim for source, claim in verdicts.items() if claim.verdict == EXACTLY}
@@ -160,7 +144,7 @@ def _conclusion(networks: pd.DataFrame, claims: list[Claim]) -> str:
     learning = claims[-1]
     if learning.verdict != NOT_TESTED:
         sentences.append(f"The final training loss is then lower; {learning.measured}.")
-    return failures(claims) + " ".join(sentences)
+    return " ".join(sentences)
 
 
 def _capital(text: str) -> str:

@@ -8,25 +8,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.kit.drawing import Drawing, NotShownError, figure_of
-from analysis.figures.kit.style import legend_above, step_axis, value_axis
+from analysis.figures.kit.drawing import Drawing, NotShownError, figure
+from analysis.figures.kit.style import add_legend_above, set_step_axis, set_value_axis
 from analysis.figures.kit.words import loss_label
-from analysis.questions.stochasticity.answer import COMMAND, PREDICTED_TO_BREAK, networks_with_one_source
+from analysis.questions.stochasticity.answer import PREDICTED_TO_BREAK, networks_with_one_source
 from analysis.statistics.breaking import APART
-from analysis.statistics.intervals import aggregated, mean_with_interval
+from analysis.statistics.intervals import aggregated, sample_mean
 from analysis.tracked.tables import Tables
 from pipeline import names
 
-COLOURS = dict(
-    zip(
-        PREDICTED_TO_BREAK,
-        ("#000000", "#d62728", "#949494", "#882255", "#0173b2", "#de8f05", "#029e73", "#cc78bc"),
-        strict=True,
-    )
-)
+HUES = ("#000000", "#d62728", "#949494", "#882255", "#0173b2", "#de8f05", "#029e73", "#cc78bc")
+COLOURS = dict(zip(PREDICTED_TO_BREAK, HUES, strict=True))
 
 
-@figure_of("stochasticity")
+@figure
 def stochasticity_distance(tables: Tables) -> Drawing:
     """The distance between the units over the steps, one line per source; what is to keep it at 0 on the left.
 
@@ -35,7 +30,7 @@ def stochasticity_distance(tables: Tables) -> Drawing:
     """
     networks = networks_with_one_source(tables)
     if networks.empty:
-        raise NotShownError("no network has equal weights and one source of randomness", COMMAND)
+        raise NotShownError("no network has equal weights and one source of randomness")
     curves = tables.curves[tables.curves["metric"] == names.DISTANCE]
     curves = curves.merge(networks[["run_id", "source"]], on="run_id")
     data = aggregated(curves, "value", by=["source"])
@@ -49,10 +44,10 @@ def stochasticity_distance(tables: Tables) -> Drawing:
             axes.plot(line["step"], line["value"], **styles[source])
             axes.fill_between(line["step"], line["low"], line["high"], color=COLOURS[source], alpha=0.2, lw=0)
         axes.set(title=title, xlabel="step")
-        step_axis(axes)
-    value_axis(both[0], data["value"])
+        set_step_axis(axes)
+    set_value_axis(both[0], data["value"])
     both[0].set_ylabel("mean distance between hidden units")
-    legend_above(canvas, styles)
+    add_legend_above(canvas, styles)
     kept = networks[~networks["source"].map(PREDICTED_TO_BREAK).astype(bool)]
     numbers = {
         "runs": len(networks),
@@ -73,7 +68,7 @@ def _styles(sources: list[str]) -> Iterator[dict[str, Any]]:
         }
 
 
-@figure_of("stochasticity")
+@figure
 def stochasticity_speed(tables: Tables) -> Drawing:
     """For every source the step at which units are apart, and the final loss: mean, interval and single runs.
 
@@ -82,7 +77,7 @@ def stochasticity_speed(tables: Tables) -> Drawing:
     """
     networks = networks_with_one_source(tables)
     if networks.empty:
-        raise NotShownError("no network has equal weights and one source of randomness", COMMAND)
+        raise NotShownError("no network has equal weights and one source of randomness")
     shown = [source for source in reversed(PREDICTED_TO_BREAK) if source in set(networks["source"])]
     columns = {"breaks_at": f"step at which the distance is {APART:g}", names.LOSS_TRAIN: ""}
     columns[names.LOSS_TRAIN] = f"final {loss_label(networks, names.LOSS_TRAIN)}"
@@ -90,7 +85,7 @@ def stochasticity_speed(tables: Tables) -> Drawing:
     panels = canvas.subplots(1, 2, sharey=True)
     for axes, (column, label) in zip(panels, columns.items(), strict=True):
         for place, source in enumerate(shown):
-            _points(axes, place, networks.loc[networks["source"] == source, column].to_numpy(float), source)
+            _draw_points(axes, place, networks.loc[networks["source"] == source, column].to_numpy(float), source)
         axes.set(xlabel=label, xscale="log")
         axes.grid(axis="y", color="0.92")
     panels[0].set_xlim(0.8, 1.5 * float(networks["training.steps"].max()))
@@ -100,14 +95,14 @@ def stochasticity_speed(tables: Tables) -> Drawing:
     return Drawing(canvas, data, {"runs": len(networks), "times": _times(networks), "apart": APART})
 
 
-def _points(axes: Axes, height: int, values: np.ndarray, source: str) -> None:
+def _draw_points(axes: Axes, height: int, values: np.ndarray, source: str) -> None:
     """The runs as small points, their mean with its interval; a word where there is nothing to show."""
     finite = values[np.isfinite(values)]
     if not len(finite):
         axes.text(1.0, height, "never", va="center", color=COLOURS[source])
         return
     axes.plot(finite, np.full(len(finite), height), "o", ms=3, color=COLOURS[source], alpha=0.4)
-    mean, low, high = (float(value[0]) for value in mean_with_interval(finite[:, None]))
+    mean, low, high = sample_mean(finite)
     axes.errorbar(mean, height, xerr=[[mean - low], [high - mean]], fmt="D", ms=5, capsize=3, color=COLOURS[source])
 
 
@@ -115,8 +110,8 @@ def _times(networks: pd.DataFrame) -> str:
     """Source by source the mean step with its interval, in the order of the figure."""
     parts = []
     for source in PREDICTED_TO_BREAK:
-        steps = networks.loc[networks["source"] == source, ["breaks_at"]].to_numpy()
+        steps = networks.loc[networks["source"] == source, "breaks_at"].to_numpy()
         if len(steps) and np.isfinite(steps).all():
-            mean, low, high = (float(value[0]) for value in mean_with_interval(steps))
+            mean, low, high = sample_mean(steps)
             parts.append(f"{source} {mean:.0f} [{low:.0f}, {high:.0f}]")
     return "; ".join(parts) or "none"

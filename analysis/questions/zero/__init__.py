@@ -1,0 +1,1 @@
+"""What exactly happens from zero?"""

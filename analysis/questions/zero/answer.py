@@ -11,14 +11,13 @@ from collections.abc import Iterator
 import pandas as pd
 
 from analysis.claims.answer import Answer, question
-from analysis.claims.claim import WITHIN, Claim
+from analysis.claims.claim import WITHIN, Claim, stated
 from analysis.claims.source_text import ZERO_AT_ZERO
-from analysis.claims.verdicts import POSITIVE, ZERO, Prediction, decided, failures
+from analysis.claims.verdicts import POSITIVE, ZERO, Prediction, decided
 from analysis.tracked.tables import Tables
 from analysis.wording import amount, number
 from pipeline import names
 
-COMMAND = "python -m pipeline.run -m experiment=zero"
 ROUNDED = 2.0**-20
 """Exact products round the deltas, which are the errors of the predicted frequencies, to 21 bits."""
 SETTING = ["data", "data.seed", "model.hidden_units"]
@@ -52,7 +51,7 @@ def is_balanced(runs: pd.DataFrame) -> "pd.Series[bool]":
     return runs["first_gap"] <= ROUNDED
 
 
-@question("zero", figures=())
+@question(figures=())
 def answer(tables: Tables) -> Answer:
     """Verdicts on what moves and when, on the class frequencies, and on what is learned beyond them."""
     parameters = _with_first_gap(tables, parameters_of(tables))
@@ -76,33 +75,18 @@ def _resting_claims(tables: Tables, parameters: pd.DataFrame) -> Iterator[Claim]
     """Where g(0) = 0 and the classes differ in size."""
     runs = parameters.drop_duplicates("run_id")
     is_output_bias = (parameters["kind"] == "biases") & (parameters["from_output"] == 1)
-    yield decided(
-        _claim("1", "Where g(0) = 0, no weight and no hidden bias ever moves.", ZERO.text),
-        ZERO,
-        _movements(tables, parameters[~is_output_bias]),
-        runs,
-        "movement",
-    )
+    resting = stated("Where g(0) = 0, no weight and no hidden bias ever moves.", ZERO.text)
+    yield decided(resting, ZERO, _movements(tables, parameters[~is_output_bias]), runs, "movement")
     moved = _movements(tables, parameters[is_output_bias])
-    yield decided(
-        _claim("2", "The output biases move from the first step on.", POSITIVE.text),
-        POSITIVE,
-        moved[moved["step"] > 0],
-        runs,
-        "movement",
-    )
+    moving = stated("The output biases move from the first step on.", POSITIVE.text)
+    yield decided(moving, POSITIVE, moved[moved["step"] > 0], runs, "movement")
     reached = Prediction(f"difference to them at most {ROUNDED:.2g} at the end", "max", lambda gap: gap <= ROUNDED)
     full = _by_gradient_descent(runs)
     gaps = tables.values(full, [names.FREQUENCY_GAP])
     last = gaps["step"] == gaps.groupby("run_id")["step"].transform("max")
-    yield decided(
-        _claim("3", "They take the network to the class frequencies (full batch, gradient descent).", reached.text),
-        reached,
-        gaps[last],
-        full,
-        "difference between a predicted probability and a class frequency",
-        met=WITHIN,
-    )
+    claim = stated("They take the network to the class frequencies (full batch, gradient descent).", reached.text)
+    what = "difference between a predicted probability and a class frequency"
+    yield decided(claim, reached, gaps[last], full, what, met=WITHIN)
 
 
 def _moving_claims(tables: Tables, parameters: pd.DataFrame, resting: pd.DataFrame) -> Iterator[Claim]:
@@ -111,35 +95,17 @@ def _moving_claims(tables: Tables, parameters: pd.DataFrame, resting: pd.DataFra
     # What never moves is as late as the last step.
     moves = parameters["moves"].fillna(parameters["training.steps"])
     late = parameters.assign(step=moves, value=(moves - parameters["from_output"]).abs())
-    yield decided(
-        _claim(
-            "4",
-            "Where g(0) is not 0, the output layer moves in step 1, the layer below it in step 2, and so on down.",
-            "0 steps earlier or later",
-        ),
-        ZERO,
-        late[["run_id", "step", "value"]],
-        runs,
-        "deviation in steps",
-    )
+    downwards = "Where g(0) is not 0, the output layer moves in step 1, the layer below it in step 2, and so on down."
+    claim = stated(downwards, "0 steps earlier or later")
+    yield decided(claim, ZERO, late[["run_id", "step", "value"]], runs, "deviation in steps")
     depths = range(1, 1 + max(map(len, runs["model.hidden_units"]), default=0))
     keys = [names.symmetry(measure, layer) for measure in ("distance_max", "outgoing_distance") for layer in depths]
-    yield decided(
-        _claim("5", "The units of every hidden layer stay equal: each layer learns as one unit.", ZERO.text),
-        ZERO,
-        tables.values(runs, keys),
-        runs,
-        "distance",
-    )
+    claim = stated("The units of every hidden layer stay equal: each layer learns as one unit.", ZERO.text)
+    yield decided(claim, ZERO, tables.values(runs, keys), runs, "distance")
     gains = gains_over_frequencies(runs, resting.drop_duplicates("run_id"))
-    claim = decided(
-        _claim("6", "So they learn more than the class frequencies (full batch, gradient descent).",
-               f"training loss lower by more than {ROUNDED:.2g}"),
-        Prediction("", "min", lambda gain: gain > ROUNDED),
-        gains,
-        runs,
-        "gain in training loss",
-    )  # fmt: skip
+    more = Prediction(f"training loss lower by more than {ROUNDED:.2g}", "min", lambda gain: gain > ROUNDED)
+    claim = stated("So they learn more than the class frequencies (full batch, gradient descent).", more.text)
+    claim = decided(claim, more, gains, runs, "gain in training loss")
     yield claim._replace(measured=f"{claim.measured}: {_gains_in_words(gains)}") if len(gains) else claim
 
 
@@ -174,17 +140,8 @@ def _gains_in_words(gains: pd.DataFrame) -> str:
 
 
 def _balanced_claim(tables: Tables, parameters: pd.DataFrame) -> Claim:
-    return decided(
-        _claim("7", "With classes of equal size (full batch) no weight and no bias moves, whatever g.", ZERO.text),
-        ZERO,
-        _movements(tables, parameters),
-        parameters.drop_duplicates("run_id"),
-        "movement",
-    )
-
-
-def _claim(identity: str, statement: str, prediction: str) -> Claim:
-    return Claim(identity, "", statement, prediction, command=COMMAND)
+    claim = stated("With classes of equal size (full batch) no weight and no bias moves, whatever g.", ZERO.text)
+    return decided(claim, ZERO, _movements(tables, parameters), parameters.drop_duplicates("run_id"), "movement")
 
 
 def _movements(tables: Tables, parameters: pd.DataFrame) -> pd.DataFrame:
@@ -193,14 +150,14 @@ def _movements(tables: Tables, parameters: pd.DataFrame) -> pd.DataFrame:
 
 
 def _conclusion(claims: list[Claim]) -> str:
-    by_identity = {claim.identity: claim for claim in claims}
+    resting, _, frequencies, _, _, learning, balanced = claims
     sentences = {
-        "1": "Where g(0) = 0, the largest movement of any weight or hidden bias is {:.3g}",
-        "3": "the output biases take the network to the class frequencies within {:.2g}",
-        "7": "with classes of equal size the largest movement of any parameter is {:.3g}",
+        "Where g(0) = 0, the largest movement of any weight or hidden bias is {:.3g}": resting,
+        "the output biases take the network to the class frequencies within {:.2g}": frequencies,
+        "with classes of equal size the largest movement of any parameter is {:.3g}": balanced,
     }
-    facts = [text.format(by_identity[key].number) for key, text in sentences.items() if by_identity[key].runs]
-    learned = by_identity["6"].measured.partition(": ")[2]
+    facts = [text.format(claim.number) for text, claim in sentences.items() if claim.runs]
+    learned = learning.measured.partition(": ")[2]
     said = f"{'; '.join(facts)}. " if facts else ""
     more = f"Sigmoid and softplus networks move from the output down, each layer as one unit: {learned}."
-    return failures(claims) + said + (more if learned else "")
+    return said + (more if learned else "")

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from analysis.claims.source_text import ZERO_AT_ZERO
-from analysis.figures.kit.drawing import Drawing, NotShownError, figure_of
-from analysis.figures.kit.style import legend_above, step_axis, value_axis
-from analysis.questions.zero.answer import COMMAND, parameters_of
+from analysis.figures.kit.drawing import Drawing, NotShownError, figure
+from analysis.figures.kit.style import add_legend_above, set_step_axis, set_value_axis
+from analysis.questions.zero.answer import parameters_of
 from analysis.tracked.tables import Tables
 from analysis.wording import amount
 from pipeline import names
@@ -23,7 +23,7 @@ COLOURS |= {"sigmoid": "#000000", "softplus": "#d62728"}
 MOVING, RESTING = "#cfe3f5", "white"
 
 
-@figure_of("zero")
+@figure
 def first_moves(tables: Tables) -> Drawing:
     """The first measured step at which the parameters of each layer have moved, by activation, data and depth."""
     parameters = _full_batch(parameters_of(tables))
@@ -38,7 +38,7 @@ def first_moves(tables: Tables) -> Drawing:
     rows = [name for name in ACTIVATIONS if name in set(data["model.activation"])]
     canvas = Figure(figsize=(1.6 + 2.3 * len(panels), 1.2 + 0.36 * len(rows)), layout="constrained")
     for axes, panel in zip(canvas.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels, strict=True):
-        _cells(axes, data[data["data"] == panel], columns, rows)
+        _draw_cells(axes, data[data["data"] == panel], columns, rows)
         axes.set_title(panel)
     return Drawing(canvas, data, {"runs": shown["run_id"].nunique(), "hidden": depths.max()})
 
@@ -46,11 +46,11 @@ def first_moves(tables: Tables) -> Drawing:
 def _full_batch(parameters: pd.DataFrame) -> pd.DataFrame:
     chosen = parameters[parameters["training.batch_size"].isna() & (parameters["optimizer"] == "gd")]
     if chosen.empty:
-        raise NotShownError(f"no run from zeros with full batches has measured its movement; {COMMAND}")
+        raise NotShownError("no run from zeros with full batches has measured its movement")
     return chosen
 
 
-def _cells(axes: Axes, data: pd.DataFrame, columns: list[tuple[str, int]], rows: list[str]) -> None:
+def _draw_cells(axes: Axes, data: pd.DataFrame, columns: list[tuple[str, int]], rows: list[str]) -> None:
     """A cell per activation and kind of parameters, with the step at which they first move."""
     cells: Any = data[["model.activation", "kind", "layer", "moves"]].itertuples(index=False, name=None)
     for activation, kind, layer, moves in cells:
@@ -65,7 +65,7 @@ def _cells(axes: Axes, data: pd.DataFrame, columns: list[tuple[str, int]], rows:
     axes.spines[["left", "bottom"]].set_visible(False)
 
 
-@figure_of("zero")
+@figure
 def way_to_the_frequencies(tables: Tables) -> Drawing:
     """Difference between predictions and class frequencies, and the loss, over steps, by activation, data and depth."""
     runs = _full_batch(parameters_of(tables)).drop_duplicates("run_id")
@@ -90,15 +90,15 @@ def way_to_the_frequencies(tables: Tables) -> Drawing:
             here = data[(data["metric"] == metric) & (data["data"] == panel) & (data["hidden_layers"] == depth)]
             for activation, line in here.groupby("model.activation", sort=True):
                 axes.plot(line["step"], line["value"], **_style(str(activation)))
-            step_axis(axes)
+            set_step_axis(axes)
         if metric == names.FREQUENCY_GAP:
-            value_axis(row[0], data.loc[data["metric"] == metric, "value"])
+            set_value_axis(row[0], data.loc[data["metric"] == metric, "value"])
     for axes, (panel, depth) in zip(grid[0], panels, strict=True):
         axes.set_title(f"{panel}\n{amount(depth, 'hidden layer')}", fontsize=9)
     for axes in grid[1]:
         axes.set_xlabel("step")
         axes.set_ylim(0.0, None)
-    legend_above(canvas, {name: _style(name) for name in ACTIVATIONS if name in set(data["model.activation"])})
+    add_legend_above(canvas, {name: _style(name) for name in ACTIVATIONS if name in set(data["model.activation"])})
     resting = data[data["model.activation"].isin(ZERO_AT_ZERO) & (data["metric"] == names.FREQUENCY_GAP)]
     last = resting[resting["step"] == resting["step"].max()]["value"].max()
     return Drawing(canvas, data, {"runs": len(runs), "last": last})

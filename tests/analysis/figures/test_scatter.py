@@ -9,12 +9,12 @@ from scipy.stats import bootstrap, spearmanr
 
 from analysis.figures.kit.drawing import Drawing, NotShownError
 from analysis.figures.kit.style import PALETTE
-from analysis.figures.kit.words import RATE
 from analysis.figures.scatter import distance_and_loss
 from analysis.statistics.intervals import CONFIDENCE, RESAMPLES, rank_correlation
 from analysis.tracked.tables import Tables
 from analysis.wording import MINUS
 from pipeline import names
+from pipeline.names import RATE
 from tests.support.drawings import texts_of
 from tests.support.tracked import DIVERGING, default_grid, trained_tables, with_entries
 

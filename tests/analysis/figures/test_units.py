@@ -97,6 +97,12 @@ def test_without_a_test_part_the_training_loss_decides() -> None:
     assert f"random start: he_normal, training loss {loss:.3g}" in texts_of(incoming_weights(tables))
 
 
+def test_where_one_run_has_no_test_loss_all_are_compared_by_their_training_loss() -> None:
+    untested = with_entries(pair_of(), "run001", {names.LOSS_TEST: np.nan})
+    assert chosen_pair(pair_of()).metric == names.LOSS_TEST
+    assert (chosen_pair(untested).metric, chosen_pair(untested).loss_name) == (names.LOSS_TRAIN, "training loss")
+
+
 def test_unreadable_weights_are_a_reason_with_a_command() -> None:
     with pytest.raises(NotShownError, match=r"weights\.npz of run run001.*python -m pipeline\.run .*rerun=true"):
         chosen_pair(without_weights(pair_of(), "run001"))

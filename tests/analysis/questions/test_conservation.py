@@ -9,7 +9,8 @@ import pytest
 
 from analysis.claims.claim import FAILS, NOT_TESTED, WITHIN
 from analysis.figures import NotShownError
-from analysis.questions.conservation.answer import answer, balance_exponents, balance_over_time, drifts, fixed_time
+from analysis.questions.conservation.answer import answer, drifts, fixed_time
+from analysis.questions.conservation.figures import balance_exponents, balance_over_time
 from analysis.tracked.tables import Tables
 from tests.support.tracked import trained_tables, with_entries
 
@@ -64,8 +65,8 @@ def test_each_law_fails_alone_for_another_exponent(place: int) -> None:
     key = list(EXPONENTS)[place]
     found = answer(made_up(EXPONENTS | {key: EXPONENTS[key] + 0.2}))
     assert [claim.verdict == FAILS for claim in found.claims] == [index == place for index in range(6)]
-    assert found.conclusion.startswith(f"Not as predicted: {found.claims[place].statement}")
-    assert f"{EXPONENTS[key] + 0.2:.3f}" in found.conclusion
+    assert found.conclusion.startswith(f"Predictions that fail: {place + 1}. ")
+    assert f"{EXPONENTS[key] + 0.2:.3f}" in found.claims[place].measured
 
 
 def test_seeds_that_disagree_widen_the_interval_until_the_law_fails() -> None:

@@ -2,37 +2,97 @@
 
 import json
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 import yaml
 
 import analysis.questions
-from analysis.claims.answer import ANSWERS
+from analysis.claims.claim import WITHIN
 from analysis.figures import FIGURES
-from analysis.figures.kit.drawing import FIGURES_OF_QUESTIONS
+from analysis.figures.kit.drawing import FIGURES_OF_QUESTIONS, words_of
 from analysis.page.index import write_entry, write_index
+from analysis.questions import ANSWERS, register_questions
+from analysis.report import write_report
 from analysis.tracked.tables import Question, Tables
 from tests.support.configurations import CONF
 from tests.support.tracked import trained_tables
 
-CAPTIONS = Path(analysis.questions.__file__).parents[2] / "captions"
-QUESTIONS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+FOLDERS = {path.name for path in Path(analysis.questions.__file__).parent.iterdir() if (path / "answer.py").exists()}
+PREPARED = {path.stem for path in (CONF / "experiment").glob("*.yaml")}
 
 
-def test_every_answer_and_figure_belongs_to_a_prepared_question() -> None:
-    assert set(FIGURES_OF_QUESTIONS) <= set(QUESTIONS)
-    assert set(ANSWERS) <= set(QUESTIONS)
+def test_every_folder_answers_the_prepared_question_of_its_name_and_draws_for_it() -> None:
+    assert set(ANSWERS) == set(FIGURES_OF_QUESTIONS) == FOLDERS < PREPARED
     for answering in ANSWERS.values():
         assert set(answering.figures or ()) <= set(FIGURES)
 
 
-@pytest.mark.parametrize("name", [name for figures in FIGURES_OF_QUESTIONS.values() for name in figures])
+@pytest.mark.parametrize("name", sorted(FOLDERS))
 def test_every_figure_of_a_question_has_its_words_and_a_letter(name: str) -> None:
-    words = yaml.safe_load((CAPTIONS / f"{name}.yaml").read_text(encoding="utf-8"))
-    assert words.keys() == {"number", "title", "question", "caption"}
-    assert words["number"] in "ABCDEFG"
-    assert name not in FIGURES
+    captions = files(f"analysis.questions.{name}") / "captions.yaml"
+    assert yaml.safe_load(captions.read_text(encoding="utf-8")).keys() == FIGURES_OF_QUESTIONS[name].keys()
+    words = [words_of(draw) for draw in FIGURES_OF_QUESTIONS[name].values()]
+    assert all(each.keys() == {"number", "title", "question", "caption"} for each in words)
+    assert sorted(each["number"] for each in words) == list("ABCDEFG"[: len(words)])
+    assert not FIGURES_OF_QUESTIONS[name].keys() & FIGURES.keys()
+
+
+NEW_QUESTION = {
+    "__init__.py": """
+        '''Do two runs differ?'''
+        """,
+    "answer.py": """
+        from analysis.claims.answer import Answer, question
+        from analysis.claims.claim import WITHIN, Claim
+
+        @question(figures=())
+        def answer(tables):
+            decided = Claim("1", "", "They do.", "> 1 run", verdict=WITHIN, command="forgotten")
+            return Answer([decided, Claim("2", "", "They always will.", "> 1 run")], "Two runs differ.")
+        """,
+    "figures.py": """
+        from matplotlib.figure import Figure
+
+        from analysis.figures.kit.drawing import Drawing, NotShownError, figure
+
+        @figure
+        def two_runs(tables):
+            return Drawing(Figure(), tables.runs[["run_id"]], {"runs": len(tables.runs)})
+
+        @figure
+        def a_third_run(tables):
+            raise NotShownError("there are two only")
+        """,
+    "captions.yaml": """
+        two_runs: {number: A, title: Two, question: "Which?", caption: "Runs: {runs}."}
+        a_third_run: {number: B, title: Three, question: "Which third?", caption: ""}
+        """,
+}
+
+
+def test_a_new_question_is_a_folder_of_its_own_and_nothing_else(
+    tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "new").mkdir()
+    for name, content in NEW_QUESTION.items():
+        (tmp_path / "new" / name).write_text(dedent(content), encoding="utf-8")
+    for registry in (ANSWERS, FIGURES_OF_QUESTIONS):
+        monkeypatch.setitem(registry, "new", {})  # Taken out again at the end.
+    monkeypatch.setattr(analysis.questions, "__path__", [*analysis.questions.__path__, str(tmp_path)])
+    register_questions()
+    command = "python -m pipeline.run -m experiment=new"
+    claims = ANSWERS["new"].function(tables).claims
+    assert [(claim.verdict == WITHIN, claim.command) for claim in claims] == [(True, ""), (False, command)]
+    asked = replace(tables, question=Question("new", "Do two runs differ?", "They do."), parent=None)
+    monkeypatch.setattr("analysis.report.load_tables", lambda _: asked)
+    write_report("mine", tmp_path / "reports")
+    page = (tmp_path / "reports" / "mine" / "index.html").read_text(encoding="utf-8")
+    for words in ("Two runs differ.", "They do.", "Figure A. Two.</strong> Runs: 2.", "there are two only"):
+        assert words in page
+    assert page.count(f"<code>{command}</code>") == 2  # The untested claim's and the missing figure's.
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def test_trained_linear_networks_follow_the_exact_curves(linear: Tables) -> None
     assert (together.verdict, together.runs) == (WITHIN, 2)
     assert together.low <= together.number < alone.low
     conclusion = answer(linear).conclusion
-    assert conclusion.startswith("Not as predicted: 2. From an aligned start")
+    assert conclusion.startswith("Predictions that fail: 2. From an aligned start")
     assert "with a cosine of up to 0." in conclusion
 
 
@@ -123,7 +123,7 @@ def test_each_law_fails_alone_for_another_exponent(activation: str, small: int) 
     found = answer(made_up({(activation, small): EXPONENTS[small] - 0.2}))
     place = 2 * (small - 2) + (activation == "tanh")
     assert [claim.verdict == FAILS for claim in found.claims[3:]] == [index == place for index in range(6)]
-    assert found.conclusion.startswith(f"Not as predicted: {place + 4}.")
+    assert found.conclusion.startswith(f"Predictions that fail: {place + 4}.")
 
 
 def test_a_run_that_never_escapes_takes_its_seed_out() -> None:

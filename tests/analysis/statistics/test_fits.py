@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from scipy.stats import linregress
 
-from analysis.statistics.fits import exponential_fit, line_fit, power_law_fit
+from analysis.statistics.fits import exponential_fit, line_fit, power_law_fit, with_common_factor
 
 STEPS = np.tile(np.arange(1.0, 11.0), 6)
 SEEDS = np.repeat(np.arange(6), 10)
+RATES = np.tile([0.1, 0.2, 0.4, 0.8], 3)
+GROUPS = np.repeat([0, 1, 2], 4)
+FACTORS = np.repeat([1.0, 5.0, 30.0], 4)
 
 
 def test_points_on_a_line_give_it_back() -> None:
@@ -73,3 +76,24 @@ def test_the_order_of_the_points_changes_nothing_and_one_group_has_no_interval()
 def test_what_is_no_line_is_refused(x: list[float], y: list[float]) -> None:
     with pytest.raises(ValueError, match="two different x"):
         line_fit(np.array(x), np.array(y), np.zeros(len(x)))
+
+
+def test_a_seed_s_own_factor_leaves_no_residual_and_does_not_move_the_exponent() -> None:
+    y = FACTORS * RATES**2
+    raw, common = power_law_fit(RATES, y, GROUPS), power_law_fit(RATES, with_common_factor(y, GROUPS), GROUPS)
+    assert raw.largest_residual > 0.5
+    assert common.largest_residual < 1e-14  # rounding of logarithms of order 1
+    assert common.slope == pytest.approx(raw.slope, abs=1e-12) == pytest.approx(2.0, abs=1e-12)
+
+
+def test_the_common_factor_is_the_geometric_mean() -> None:
+    np.testing.assert_allclose(
+        with_common_factor(np.array([1.0, 4.0, 9.0, 36.0]), np.array([0, 0, 1, 1])), [3.0, 12.0, 3.0, 12.0], rtol=1e-14
+    )
+
+
+def test_a_law_that_is_broken_keeps_its_residual() -> None:
+    y = FACTORS * RATES**2
+    y[1] *= 2.0
+    fit = power_law_fit(RATES, with_common_factor(y, GROUPS), GROUPS)
+    assert fit.largest_residual > 0.1
