@@ -33,7 +33,12 @@ def patience() -> float:
 
 
 def backoff() -> Iterator[float]:
-    """The pauses of an exponential backoff in seconds: each twice as long as the last one, up to a longest."""
+    """The pauses of an exponential backoff in seconds.
+
+    >>> pauses = backoff()
+    >>> [next(pauses) for _ in range(7)]
+    [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0]
+    """
     seconds = FIRST_PAUSE
     while True:
         yield seconds
@@ -147,7 +152,7 @@ class Delivery:
 
     def _drain_journal(self, sweep: Sweep) -> None:
         journal, written = journal_of(sweep), 0
-        for path, records in journal.entries():
+        for path, records in journal.read_entries():
             self._write(records, sweep)
             journal.remove(path)
             written += len(records)

@@ -1,4 +1,4 @@
-"""The only writer to MLflow: one parent run per sweep, one nested run per job, few calls each.
+"""The tracker, which alone writes to MLflow: one parent run per sweep, one nested run per job, few calls each.
 
 Where runs go is MLflow's own business (``MLFLOW_TRACKING_URI``). Without it that is ``sqlite:///mlflow.db`` with the
 artifacts in ``./mlruns``, which a bare ``mlflow ui`` finds.
@@ -159,7 +159,7 @@ class Tracker:
         return run_ids
 
     def finish_sweep(self, sweep: Sweep) -> None:
-        """Brings what waits on disk, takes out what two processes tracked at once, stores all curves in one artifact.
+        """Drains the journal, deletes what two processes tracked at once, uploads all curves as one artifact.
 
         Reading curves run by run takes minutes, so the report reads the artifact.
 

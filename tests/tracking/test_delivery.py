@@ -64,7 +64,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_journal_gives_back_every_bit(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "waiting")
     journal.put([RECORD, record(1)])
-    ((path, records),) = journal.entries()
+    ((path, records),) = journal.read_entries()
     assert [repr(each) for each in records] == [repr(RECORD), repr(record(1))]
     journal.remove(path)
     assert not (tmp_path / "waiting").exists()
@@ -76,12 +76,12 @@ def test_a_damaged_entry_is_left_out_and_kept_aside(
 ) -> None:
     journal = Journal(tmp_path)
     journal.put([record(1)])
-    ((path, _),) = journal.entries()
+    ((path, _),) = journal.read_entries()
     content = bytearray(path.read_bytes())
     content[position] ^= 1
     path.write_bytes(content)
     journal.put([record(2)])
-    assert [each.fingerprint for _, records in journal.entries() for each in records] == ["2"]
+    assert [each.fingerprint for _, records in journal.read_entries() for each in records] == ["2"]
     assert "is damaged" in caplog.text
     assert path.with_suffix(".damaged").exists()
 
@@ -94,7 +94,7 @@ def test_what_a_store_refuses_waits_and_comes_before_what_follows(tmp_path: Path
     time.sleep(0.02)
     assert delivered.write_or_journal([record(1)], sweep) == ["id 1"]
     assert store.taken == ["0", "1"]
-    assert list(journal_of(sweep).entries()) == []
+    assert list(journal_of(sweep).read_entries()) == []
 
 
 def test_before_its_next_try_a_lost_store_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +115,7 @@ def test_a_store_that_stays_away_is_told_and_the_journal_stays(tmp_path: Path, m
     assert delivered.write_or_journal([record(0)], sweep) is None
     with pytest.raises(StoreLostError, match=r"does not answer: no answer$"):
         delivered.drain_journal(sweep)
-    assert len(list(journal_of(sweep).entries())) == 1
+    assert len(list(journal_of(sweep).read_entries())) == 1
     with pytest.raises(StoreLostError):
         delivered.write_or_journal([record(1)], None)
 
@@ -153,4 +153,4 @@ def test_an_interrupted_write_waits_in_the_journal(tmp_path: Path) -> None:
 
     with pytest.raises(Interrupted):
         Delivery(stopped).write_or_journal([record(0)], sweep)
-    assert len(list(journal_of(sweep).entries())) == 1
+    assert len(list(journal_of(sweep).read_entries())) == 1
