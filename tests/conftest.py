@@ -12,13 +12,20 @@ from mlflow import MlflowClient
 from threadpoolctl import threadpool_limits
 
 from analysis.audit import Audit
-from pipeline.system.signals import Interrupted, interruptible
-from tests.support.command_line import command
+from pipeline.system.signals import Interrupted, handle_signals
+from tests.support.in_process import call
 from tests.support.sweeps import audited, completed
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A script has started the tests in the background; the commands that they start shall hear Ctrl-C all the same.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """``-m slow`` leaves out the long ones among the tests of a module that is marked as slow."""
+    if config.option.markexpr == "slow":
+        config.option.markexpr = "slow and not soak"
+
 
 SWEEP = [
     "-m",
@@ -42,10 +49,10 @@ def one_blas_thread() -> Iterator[None]:
 def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A folder in which a two-by-two-by-two sweep was run, and what it printed. Read it; do not write into it."""
     folder = tmp_path_factory.mktemp("swept")
-    completed = command("pipeline.run", *SWEEP, folder=folder)
-    assert completed.returncode == 0, completed.stderr
-    assert completed.stderr == ""
-    return folder, completed.stdout
+    done = call("pipeline.run", *SWEEP, folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return folder, done.stdout
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +84,7 @@ def handlers() -> Iterator[None]:
     def end(interrupted: Interrupted) -> NoReturn:
         raise interrupted
 
-    with interruptible(end):
+    with handle_signals(end):
         yield
 
 

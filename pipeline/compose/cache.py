@@ -24,7 +24,7 @@ from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
 from pipeline.compose.config_loader import describe_overrides
-from pipeline.compose.dump import dumped, plain
+from pipeline.compose.dump import plain, yaml_text
 from pipeline.compose.resolve import REFERS, resolved_alone, resolved_values, share_times
 
 KEPT_CHOICES = 256
@@ -51,7 +51,7 @@ class Section:
     @cached_property
     def text(self) -> str:
         """The section as Hydra writes it into a file."""
-        return dumped({self.key: self.values})
+        return yaml_text({self.key: self.values})
 
 
 @lru_cache(maxsize=KEPT_VALUES)
@@ -153,7 +153,7 @@ class CachedComposition:
         sections = self._resolved_sections(overrides)
         if sections is not None:
             return {section.key: section.resolved for section in sections}
-        with current_hydra_kept():
+        with keep_current_hydra():
             config = self.prepare(number, overrides)
             # As in a job, which is given its configuration without the section, and reads that with ${hydra:...} only.
             task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
@@ -223,7 +223,7 @@ class CachedComposition:
 
 
 @contextmanager
-def current_hydra_kept() -> Iterator[None]:
+def keep_current_hydra() -> Iterator[None]:
     """What is Hydra's current configuration before is it again after."""
     before = HydraConfig.instance().cfg
     try:

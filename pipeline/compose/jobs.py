@@ -59,7 +59,7 @@ def checked_configs(
     return configs
 
 
-def settled(composition: CachedComposition, jobs: Sequence[Job]) -> list[Job]:
+def settled_jobs(composition: CachedComposition, jobs: Sequence[Job]) -> list[Job]:
     """The jobs as they are once their numbers and folders are known, to which their values may refer.
 
     Raises:

@@ -5,10 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeperConf
 from hydra.conf import JobConf
-from hydra.core.config_store import ConfigStore
-from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -35,13 +32,6 @@ def check_working_folder(job: DictConfig | JobConf) -> None:
         raise InputError(
             "hydra.job.chdir: expected false, because each job would track into a store in its own folder, got true"
         )
-
-
-def bound_basic_sweeper() -> None:
-    """Lets ``hydra/sweeper=basic`` name, in this process, a sweeper that refuses endless and giant grids."""
-    Plugins.instance()  # Hydra's own is registered then, and comes no more.
-    node = BasicSweeperConf(_target_="hydra_plugins.symmetry_sweeper.sweeper.BoundedSweeper")
-    ConfigStore.instance().store(group="hydra/sweeper", name="basic", node=node, provider="symmetry_lab")
 
 
 def checked_config(composed: DictConfig) -> Config:

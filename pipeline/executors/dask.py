@@ -16,7 +16,7 @@ from pipeline.executors.batch import Batch, Failure, Trained, given_up
 from pipeline.executors.interface import PER_SLOT, TRIES
 from pipeline.executors.remote_work import train_elsewhere, without_code, work_of
 from pipeline.ranges import Count
-from pipeline.system.signals import leave_to_driver, pause
+from pipeline.system.signals import ignore_signals, pause
 from pipeline.training.batching import cores
 
 try:
@@ -156,7 +156,7 @@ class _DeafWorker(WorkerPlugin):  # type: ignore[misc]
     """A worker of an own cluster, which is a child of this process."""
 
     def setup(self, worker: Worker) -> None:
-        leave_to_driver()
+        ignore_signals()
 
 
 def _trained(batch: Batch, future: Future) -> Trained:

@@ -7,7 +7,7 @@ from pipeline.config.options import EXECUTOR_METHODS, callable_named
 from pipeline.config.schema import ExecutorConfig
 from pipeline.errors import ExecutorLostError, InputError
 from pipeline.executors.batch import Batch, Trained
-from pipeline.system.signals import stopped_at_once
+from pipeline.system.signals import stop_at_once
 
 TRIES = 3
 """A batch that has killed so many workers is given up, and its jobs fail."""
@@ -54,7 +54,7 @@ class Executor(Protocol):
         ...
 
 
-def opened_executor(chosen: ExecutorConfig, room: int = 1) -> AbstractContextManager[Executor]:
+def open_executor(chosen: ExecutorConfig, room: int = 1) -> AbstractContextManager[Executor]:
     """A context with the executor of a configuration, which is closed in the end.
 
     Args:
@@ -65,7 +65,7 @@ def opened_executor(chosen: ExecutorConfig, room: int = 1) -> AbstractContextMan
     """
     key = "executor._target_"
     try:
-        with stopped_at_once():
+        with stop_at_once():
             executor: Executor = callable_named(key, chosen.target)(room, **chosen.options)
     except (InputError, ExecutorLostError, OSError):
         raise

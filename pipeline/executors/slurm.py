@@ -21,7 +21,7 @@ from pipeline.executors.batch import Batch, Failure, Trained, given_up
 from pipeline.executors.exchange import Exchange, abandoned, remove, work_through
 from pipeline.executors.interface import TRIES
 from pipeline.executors.remote_work import work_of
-from pipeline.executors.slurm_queue import GONE, JobState, cancel, states_of
+from pipeline.executors.slurm_queue import GONE, JobState, cancel, job_states
 from pipeline.ranges import Count
 from pipeline.system.signals import pause
 from pipeline.training.batching import worker_bytes
@@ -162,7 +162,7 @@ class SlurmExecutor:
 
     def _states(self, exchange: Exchange) -> dict[str, JobState]:
         """The states of the jobs of this sweep; that all wait is worth a word."""
-        states = states_of(exchange.folder.name)
+        states = job_states(exchange.folder.name)
         live = [states.get(job, GONE) for job in self._live]
         if all(each.state == "PENDING" for each in live):
             self._tell(f"{len(live)} jobs wait in Slurm's queue ({', '.join(sorted({each.reason for each in live}))})")

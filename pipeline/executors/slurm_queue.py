@@ -27,7 +27,7 @@ GONE = JobState("GONE", "")
 """Of a job that Slurm has forgotten."""
 
 
-def states_of(name: str) -> dict[str, JobState]:
+def job_states(name: str) -> dict[str, JobState]:
     """The state of every job of a name that Slurm remembers, by the job's number.
 
     Raises:

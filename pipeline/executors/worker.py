@@ -4,13 +4,13 @@ import os
 import threading
 from multiprocessing import parent_process
 
-from pipeline.system.signals import leave_to_driver
+from pipeline.system.signals import ignore_signals
 
 
 def prepare_worker() -> None:
     """Makes this process end with its driver, from now on; then loads what it trains with, on one BLAS thread."""
     threading.Thread(target=_end_with_driver, daemon=True).start()
-    leave_to_driver()
+    ignore_signals()
     from threadpoolctl import threadpool_limits
 
     import pipeline.executors.batch  # noqa: F401  with NumPy and SciPy, whose BLAS is limited next

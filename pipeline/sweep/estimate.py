@@ -9,7 +9,7 @@ from typing import NamedTuple
 from threadpoolctl import threadpool_limits
 
 from pipeline.config.schema import Config
-from pipeline.executors.interface import opened_executor
+from pipeline.executors.interface import open_executor
 from pipeline.system.memory import in_units
 from pipeline.training.batching import batches_of, cores, room_for, worker_bytes
 from pipeline.training.loop import measured_count
@@ -96,19 +96,19 @@ class Estimate:
         return "\n".join(lines)
 
 
-def estimate_of(launches: Sequence[Sequence[Config]]) -> Estimate:
+def estimate_sweep(launches: Sequence[Sequence[Config]]) -> Estimate:
     """The estimate for jobs that are to train, under the executor that they choose; takes about a second a stack.
 
     Args:
         launches: the jobs that are launched together, the largest group first.
     """
-    with opened_executor(launches[0][0].executor, room_for(launches[0])) as executor:
+    with open_executor(launches[0][0].executor, room_for(launches[0])) as executor:
         slots = executor.slots
     costs: dict[str, StackCost] = {}
     batches = [[[configs[job] for job in batch] for batch in batches_of(configs, slots)] for configs in launches]
     for batch in (batch for launch in batches for batch in launch):
         if (key := stack_key(batch[0])) not in costs:
-            costs[key] = cost_of_stack(batch)
+            costs[key] = time_stack(batch)
     return Estimate(
         jobs=sum(len(configs) for configs in launches),
         stacks=len(costs),
@@ -126,7 +126,7 @@ def _launch_cost(batches: Sequence[Sequence[Config]], costs: Mapping[str, StackC
     )
 
 
-def cost_of_stack(configs: Sequence[Config]) -> StackCost:
+def time_stack(configs: Sequence[Config]) -> StackCost:
     """What one batch costs, from trainings of a few steps: seconds = start + step * steps + measurement * measured.
 
     Runs that diverge together end early, so with them a batch takes less.

@@ -1,8 +1,8 @@
-"""The jobs of one grid: how many there are is known before they are listed."""
+"""Expand a grid of overrides into the jobs of a sweep, counting them before they are listed."""
 
 from collections.abc import Sequence
-from fractions import Fraction
-from math import ceil, isfinite
+from math import ceil
+from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.types import Override, RangeSweep
@@ -11,17 +11,19 @@ from pipeline.errors import InputError
 from pipeline.training.footprint import check_jobs
 
 
-def jobs_of(overrides: Sequence[Override]) -> list[list[str]]:
-    """The overrides of every job of a grid.
+def jobs_of_grid(overrides: Sequence[Override]) -> list[list[str]]:
+    """The overrides of every job of a grid. Of several overrides of one key the last one counts.
 
     Raises:
-        InputError: there is no job, or more than fit into memory.
+        InputError: a key takes no value or a range without an end, or there are more jobs than fit into memory.
     """
-    (jobs,) = BasicSweeper.split_arguments(bounded(overrides), None)
+    spanning = {override.get_key_element(): override for override in overrides}
+    check_jobs({key: _value_count(key, override) for key, override in spanning.items()})
+    (jobs,) = BasicSweeper.split_arguments([*spanning.values()], None)
     return jobs
 
 
-def check_batch_size(max_batch_size: int | None) -> None:
+def check_max_batch_size(max_batch_size: int | None) -> None:
     """Refuses batches of no jobs, which Hydra would take for none at all.
 
     Raises:
@@ -31,38 +33,26 @@ def check_batch_size(max_batch_size: int | None) -> None:
         raise InputError(f"hydra.sweeper.max_batch_size: expected a whole number >= 1 or null, got {max_batch_size}")
 
 
-def bounded(overrides: Sequence[Override]) -> list[Override]:
-    """The overrides that span a grid, one for each key: a later one replaces an earlier one, which may be endless.
-
-    Raises:
-        InputError: the grid is endless, empty or giant.
-    """
-    spanning = {override.get_key_element(): override for override in overrides}
-    counts = {key: _values_of(override) for key, override in spanning.items()}
-    for key, count in counts.items():
-        if count == 0:
-            raise InputError(f"{key}: expected at least one value in the sweep, got none")
-    check_jobs(counts)
-    return list(spanning.values())
-
-
-def _values_of(override: Override) -> int:
+def _value_count(key: str, override: Override) -> int:
     """How many values a key takes."""
     if not override.is_sweep_override():
         return 1
     if not override.is_discrete_sweep():
         raise InputError(
-            f"{override.get_key_element()}: expected values, such as 0.1,1 or range(5), got"
+            f"{key}: expected values, such as 0.1,1 or range(5), got"
             f" {str(override.input_line).partition('=')[2]}, which says only between which they are"
         )
-    if not isinstance(override._value, RangeSweep):
-        return sum(1 for _ in override.sweep_string_iterator())
-    span = override._value
-    assert span.start is not None
-    assert span.stop is not None
-    key, numbers = override.get_key_element(), (span.start, span.stop, span.step)
-    if not all(isinstance(number, int) or isfinite(number) for number in numbers) or span.step == 0:
-        raise InputError(f"{key}: expected a range of finite numbers with a step that is not 0, got {numbers}")
-    # Not in floats, which the distance may overflow.
-    start, stop, step = map(Fraction, numbers)
-    return max(0, ceil((stop - start) / step))
+    if isinstance(span := override._value, RangeSweep):
+        numbers: Any = (span.start, span.stop, span.step)
+        start, stop, step = numbers
+        try:
+            count = ceil((stop - start) / step)
+        except (ArithmeticError, ValueError):
+            raise InputError(
+                f"{key}: expected a range of finite numbers with a step that is not 0, got {numbers}"
+            ) from None
+    else:
+        count = sum(1 for _ in override.sweep_string_iterator())
+    if count < 1:
+        raise InputError(f"{key}: expected at least one value in the sweep, got none")
+    return count

@@ -19,7 +19,7 @@ from pipeline.compose.resolve import check_working_folder, checked_config
 from pipeline.config.schema import Config
 from pipeline.errors import InputError, TrainingError
 from pipeline.executors.batch import Batch, Failure, require_driver_data
-from pipeline.executors.interface import opened_executor
+from pipeline.executors.interface import open_executor
 from pipeline.system.signals import stoppable
 from pipeline.tracking.records import Times, one_line_of, record_of
 from pipeline.tracking.sweeps import current_sweep
@@ -153,7 +153,7 @@ def _train_and_track(config: Config) -> float:
             log.info(f"{name}: already tracked as run {run_id}, loss {loss:.4g}; rerun=true trains again")
             return loss
     with stoppable():
-        with opened_executor(config.executor) as executor:
+        with open_executor(config.executor) as executor:
             executor.submit(Batch((0,), (config,)))
             executor.wait()
             (batch, trained), *_ = executor.done()

@@ -14,15 +14,15 @@ from hydra.core.utils import JobReturn, configure_log, setup_globals
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from pipeline.compose.cache import CachedComposition, current_hydra_kept
+from pipeline.compose.cache import CachedComposition, keep_current_hydra
 from pipeline.compose.jobs import checked_configs
 from pipeline.config.schema import Config
 from pipeline.errors import DataChangedError, TrainingError
 from pipeline.executors.batch import Batch, Failure, Trained, require_driver_data
-from pipeline.executors.interface import Executor, opened_executor
+from pipeline.executors.interface import Executor, open_executor
 from pipeline.sweep.job import check_asked, objective, run, run_name, varying_keys, whereabouts
 from pipeline.sweep.job_folder import JobFolders, StackedJob
-from pipeline.sweep.progress import Progress, progress_of
+from pipeline.sweep.progress import Progress, show_progress
 from pipeline.system.signals import Interrupted, raise_if_stopped
 from pipeline.tracking.delivery import retry_while_disk_full
 from pipeline.tracking.records import Times, one_line_of, record_of
@@ -64,12 +64,12 @@ def launch_stacked(
     configs = configs or checked_configs(composition, job_overrides, numbers)
     for config in configs:
         check_asked(config, hydra)
-    with current_hydra_kept():
-        _Launch(jobs, configs, hydra_context.callbacks).run()
+    with keep_current_hydra():
+        Launch(jobs, configs, hydra_context.callbacks).run()
     return [*jobs]
 
 
-class _Launch:
+class Launch:
     """One call of the launcher: from jobs and their configurations to tracked runs."""
 
     def __init__(self, jobs: Sequence[StackedJob], configs: Sequence[Config], callbacks: Callbacks) -> None:
@@ -84,11 +84,11 @@ class _Launch:
 
     def run(self) -> None:
         """Trains and tracks all jobs; workers compute while this process tracks."""
-        with opened_executor(self._configs[0].executor, room_for(self._configs)) as executor:
+        with open_executor(self._configs[0].executor, room_for(self._configs)) as executor:
             batches = batches_of(self._configs, executor.slots)
             log.info(f"Training {len(self._jobs)} jobs in {len(batches)} batches, {executor.slots} at once")
             trained = [[self._configs[job] for job in batch] for batch in batches]
-            with progress_of(trained, executor.slots) as progress:
+            with show_progress(trained, executor.slots) as progress:
                 self._train(executor, batches, progress)
 
     def _train(self, executor: Executor, batches: Iterable[Sequence[int]], progress: Progress) -> None:

@@ -139,7 +139,7 @@ class Progress:
 
 
 @contextmanager
-def progress_of(batches: Sequence[Sequence[Config]], slots: int) -> Iterator[Progress]:
+def show_progress(batches: Sequence[Sequence[Config]], slots: int) -> Iterator[Progress]:
     """Progress of a sweep; log lines meanwhile appear above the bar."""
     progress = Progress(batches, slots)
     with progress.shown(), logging_redirect_tqdm():

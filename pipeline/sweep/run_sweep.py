@@ -18,9 +18,9 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from pipeline.compose.cache import CachedComposition, current_hydra_kept
+from pipeline.compose.cache import CachedComposition, keep_current_hydra
 from pipeline.compose.dump import plain
-from pipeline.compose.jobs import Job, checked_configs, settled
+from pipeline.compose.jobs import Job, checked_configs, settled_jobs
 from pipeline.compose.resolve import check_working_folder
 from pipeline.config.schema import Config
 from pipeline.errors import (
@@ -31,9 +31,9 @@ from pipeline.errors import (
     StoreLostError,
     TrainingError,
 )
-from pipeline.sweep.grid import check_batch_size
+from pipeline.sweep.grid import check_max_batch_size
 from pipeline.sweep.job import varying_keys
-from pipeline.sweep.resume import batches, consecutive, fingerprints_of, plan_of, sweep_folder
+from pipeline.sweep.resume import consecutive_parts, create_sweep_folder, fingerprints_of, launches, resumption
 from pipeline.system.atomic_file import write_atomically
 from pipeline.system.signals import Interrupted, stoppable
 from pipeline.tracking.sweeps import Sweep
@@ -69,18 +69,18 @@ def run_sweep(
         arguments: the overrides on the command line.
 
     Returns:
-        What the launcher returned for each batch of the jobs trained.
+        What each launch returned.
     """
     if not jobs:
         raise InputError("hydra.sweeper.grids: expected at least one grid, got none")
-    check_batch_size(max_batch_size)
+    check_max_batch_size(max_batch_size)
     check_working_folder(master.hydra.job)
     composition = CachedComposition(hydra_context.config_loader, master)
     configs = checked_configs(composition, jobs)
     experiment_name = str(_common("experiment_name", [config.experiment_name for config in configs]))
     rerun = bool(_common("rerun", [config.rerun for config in configs]))
     _common("executor", [repr(config.executor) for config in configs])
-    with current_hydra_kept():
+    with keep_current_hydra():
         composition.prepare(0, jobs[0])  # A folder that has no name is told now.
     _common("experiment", [config.question.name if config.question else "none" for config in configs])
 
@@ -105,7 +105,7 @@ def run_sweep(
     if rerun:
         kept = [run for run in kept if begun is not None and run.parent == begun.run_id]
     finished = {run.fingerprint: run for run in kept}
-    plan = plan_of(jobs, configs, fingerprints, begun, finished)
+    plan = resumption(jobs, configs, fingerprints, begun, finished)
     swept_keys = varying_keys(jobs)
     command = masked(shlex.join(["python", "-m", "pipeline.run", "-m", *arguments]))
     log.info(f"{plan} (over {', '.join(swept_keys) or 'nothing'})")
@@ -124,9 +124,9 @@ def run_sweep(
     goes_on = bool(plan.remaining) or (begun is not None and not begun.finished)
     if goes_on:
         is_chosen = any(override.startswith(f"{FOLDER_KEY}=") for override in plain(master.hydra.overrides.hydra))
-        folder = sweep_folder(Path(master.hydra.sweep.dir), begun, is_chosen=is_chosen)
+        folder = create_sweep_folder(Path(master.hydra.sweep.dir), begun, is_chosen=is_chosen)
         use_folder(master, folder)
-        remaining = settled(CachedComposition(hydra_context.config_loader, master), plan.remaining)
+        remaining = settled_jobs(CachedComposition(hydra_context.config_loader, master), plan.remaining)
         try:
             with stoppable():
                 parent = tracker.open_sweep(begun, plan.fingerprints, configs, swept_keys, command, str(folder))
@@ -162,17 +162,16 @@ def _tell_plan(
     rerun: bool,
 ) -> None:
     """Says what the sweep would do, and what that would take; changes nothing."""
-    from pipeline.sweep.estimate import estimate_of
+    from pipeline.sweep.estimate import estimate_sweep
     from pipeline.tracking.store.opening import experiment_to_read
     from pipeline.tracking.store.queries import finished_runs
 
     known = None if rerun else experiment_to_read(experiment_name)
     finished = {run.fingerprint: run for run in finished_runs(*known)} if known else {}
-    plan = plan_of(jobs, configs, fingerprints_of(configs), None, finished)
+    plan = resumption(jobs, configs, fingerprints_of(configs), None, finished)
     log.info(f"{plan} (over {', '.join(varying_keys(jobs)) or 'nothing'})")
     if plan.remaining:
-        launches = batches(plan.remaining, max_batch_size)
-        log.info(estimate_of([[job.config for job in launch] for launch in launches]))
+        log.info(estimate_sweep([[job.config for job in each] for each in launches(plan.remaining, max_batch_size)]))
 
 
 def _common(key: str, values: Sequence[object]) -> object:
@@ -195,18 +194,18 @@ def use_folder(master: DictConfig, folder: Path) -> None:
 
 
 def _launched(launcher: Launcher, jobs: Sequence[Job], max_batch_size: int | None) -> Iterator[Sequence[JobReturn]]:
-    for batch in batches(jobs, max_batch_size):
+    for launch in launches(jobs, max_batch_size):
         if isinstance(launcher, TakesJobs):
-            launcher.expect([job.number for job in batch], [job.config for job in batch])
-            yield launcher.launch([job.overrides for job in batch], initial_job_idx=batch[0].number)
+            launcher.expect([job.number for job in launch], [job.config for job in launch])
+            yield launcher.launch([job.overrides for job in launch], initial_job_idx=launch[0].number)
         else:
-            for part in consecutive(batch):
+            for part in consecutive_parts(launch):
                 yield launcher.launch([job.overrides for job in part], initial_job_idx=part[0].number)
 
 
 def _require_success(returns: Sequence[Sequence[JobReturn]]) -> None:
     """Raises with a line for each failed job: its overrides, its cause, its log."""
-    jobs = [job for batch in returns for job in batch]
+    jobs = [job for launch in returns for job in launch]
     failed = [job for job in jobs if job.status == JobStatus.FAILED]
     if failed:
         lines = [f"  {' '.join(job.overrides or [])}: {_cause(job)} ({_log_file(job)})" for job in failed]

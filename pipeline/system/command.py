@@ -10,7 +10,7 @@ from multiprocessing import active_children
 from typing import NoReturn
 
 from pipeline.system.broken_pipe import ignore_broken_pipes
-from pipeline.system.signals import Interrupted, heard_signals, interruptible
+from pipeline.system.signals import Interrupted, handle_signals, heard_signals
 
 SETTINGS = ("MLFLOW_", "HYDRA_", "SYMMETRY_LAB_")
 """Beginnings of environment variables that commands listen to."""
@@ -27,7 +27,7 @@ def run_command(body: Callable[[], None]) -> None:
     try:
         with ignore_broken_pipes():
             try:
-                with interruptible(_end):
+                with handle_signals(_end):
                     body()
             except Interrupted as interrupted:
                 _end(interrupted)

@@ -48,7 +48,7 @@ class _State:
 
 
 @contextmanager
-def interruptible(end: Callable[[Interrupted], NoReturn]) -> Iterator[None]:
+def handle_signals(end: Callable[[Interrupted], NoReturn]) -> Iterator[None]:
     """A context, in the main thread, in which Ctrl-C and SIGTERM call ``end`` at once, or as ``stoppable`` says.
 
     ``end`` must not raise in a command: OmegaConf stumbles over exceptions thrown into it, and Python drops those
@@ -90,7 +90,7 @@ def stoppable() -> Iterator[None]:
 
 
 @contextmanager
-def stopped_at_once() -> Iterator[None]:
+def stop_at_once() -> Iterator[None]:
     """A context within ``stoppable`` of what takes long and loses nothing: a first signal raises ``Interrupted``."""
     _State.raises = True
     try:
@@ -108,7 +108,7 @@ def raise_if_stopped() -> None:
 
 def pause(seconds: float) -> None:
     """Sleeps, unless a signal comes or has come."""
-    with stopped_at_once():
+    with stop_at_once():
         time.sleep(seconds)
 
 
@@ -117,7 +117,7 @@ def heard_signals() -> list[signal.Signals]:
     return [signum for signum in SIGNALS if signal.getsignal(signum) is not signal.SIG_IGN]
 
 
-def leave_to_driver() -> None:
+def ignore_signals() -> None:
     """Lets a worker process ignore both signals.
 
     Ctrl-C, and often SIGTERM, reach the whole process group; only the driver decides what they mean.
@@ -127,10 +127,10 @@ def leave_to_driver() -> None:
 
 
 @contextmanager
-def deaf_children() -> Iterator[None]:
+def block_signals() -> Iterator[None]:
     """A context in which processes start that hear neither signal, from their first instruction on.
 
-    A child that is just starting could not yet have called ``leave_to_driver``. The signals are blocked, which a child
+    A child that is just starting could not yet have called ``ignore_signals``. The signals are blocked, which a child
     inherits, and not ignored: this process hears them through another thread, or when the context ends.
     """
     if not hasattr(signal, "pthread_sigmask"):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.base import Container, Node
 
-from pipeline.compose.cache import CachedComposition, current_hydra_kept
+from pipeline.compose.cache import CachedComposition, keep_current_hydra
 from pipeline.compose.jobs import checked_configs
 from pipeline.compose.resolve import resolved_values
 from pipeline.errors import InputError
@@ -117,7 +117,7 @@ def compared(composition: CachedComposition, loader: ConfigLoaderImpl, master: D
     if (sections := composition.sections(overrides)) is not None:
         task = OmegaConf.masked_copy(expected, [str(key) for key in expected if key != "hydra"])
         assert "".join(section.text for section in sections) == OmegaConf.to_yaml(task)
-    with current_hydra_kept():
+    with keep_current_hydra():
         expected_values, complaint = attempt(resolved_values, running(expected, 3))
     assert attempt(composition.values, 3, overrides) == (expected_values, complaint)
     return "composed" if sections is None else "composed in sections"
@@ -131,7 +131,7 @@ def test_every_form_of_override_alone_and_repeated(loader: ConfigLoaderImpl, for
         compared(composition, loader, master, overrides)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.sampled_from(FORMS), min_size=2, max_size=5))
 def test_any_combination_of_forms(loader: ConfigLoaderImpl, overrides: list[str]) -> None:
     master = master_of(loader, "hydra.job.name=swept")

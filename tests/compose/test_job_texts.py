@@ -16,15 +16,15 @@ from omegaconf import DictConfig
 
 from pipeline.compose.cache import CachedComposition
 from pipeline.compose.config_loader import ConfigLoader
-from pipeline.compose.jobs import checked_configs, settled
+from pipeline.compose.jobs import checked_configs, settled_jobs
 from pipeline.errors import InputError
 from pipeline.sweep.job_folder import JobFolders
-from pipeline.sweep.resume import plan_of
+from pipeline.sweep.resume import resumption
 from pipeline.sweep.run_sweep import use_folder
 from pipeline.tracking.sweeps import TrackedSweep
 from pipeline.training.fingerprint import fingerprint
-from tests.support.command_line import command
 from tests.support.configurations import CONF
+from tests.support.in_process import call
 
 TEXTS = [
     "${hydra.job.num}",
@@ -106,7 +106,9 @@ def numbered(*jobs: list[str], before: Sequence[str] = ()) -> list[int]:
     configs = checked_configs(composition, jobs)
     fingerprints = [fingerprint(config) for config in configs]
     begun = TrackedSweep("", tuple(before), "", finished=True)
-    return [job.number for job in settled(composition, plan_of(jobs, configs, fingerprints, begun, {}).remaining)]
+    return [
+        job.number for job in settled_jobs(composition, resumption(jobs, configs, fingerprints, begun, {}).remaining)
+    ]
 
 
 def test_a_value_may_be_the_number_of_its_job_as_long_as_there_is_one_such_number() -> None:
@@ -131,7 +133,7 @@ def test_a_sweep_that_goes_on_gives_each_job_its_own_folder(tmp_path: Path, with
         "executor=inline", "hydra.sweep.subdir=s${seed}", "experiment_name=${hydra:runtime.choices.model}",
     ]  # fmt: skip
     for seeds in ("11,12", "11,12,13,14"):
-        completed = command("pipeline.run", *sweep, f"seed={seeds}", folder=tmp_path)
+        completed = call("pipeline.run", *sweep, f"seed={seeds}", folder=tmp_path)
         assert completed.returncode == 0, completed.stderr
     assert "2 already tracked, 2 to train" in completed.stdout
     (folder,) = tmp_path.glob("multirun/*/*")

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 from sklearn.utils import check_random_state
 
-from pipeline.data.dataset import Dataset, load_dataset, sources
+from pipeline.data import sources
+from pipeline.data.dataset import Dataset, load_dataset
 from pipeline.data.sources import SOURCES, Examples
 from pipeline.errors import InputError
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pandas._libs.parsers import STR_NA_VALUES
 
+from pipeline.data import opened_file
 from pipeline.data.csv_file import read_csv
-from pipeline.data.dataset import opened_file as reading
 from pipeline.data.examples import Examples
 from pipeline.data.idx_file import read_idx
 from pipeline.errors import InputError
@@ -441,7 +441,7 @@ def test_a_damaged_idx_file_loads_or_is_refused(
     try_damaged_idx(folder, data, gzipped=gzipped, kept=kept, dtype=dtype)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @thorough
 @damage
 def test_thousands_of_damaged_idx_files_do_so(
@@ -456,7 +456,7 @@ def test_any_csv_file_loads_or_is_refused(folder: Path, content: bytes) -> None:
     try_csv(folder, content)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @thorough
 @tables
 def test_thousands_of_csv_files_do_so(folder: Path, content: bytes) -> None:
@@ -467,7 +467,7 @@ def test_a_file_that_outgrows_memory_is_refused_while_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Files of a few kilobytes that unpack to 100 MB, where 50 MB of memory are granted."""
-    monkeypatch.setattr(reading, "machine_memory", lambda: 50_000_000)
+    monkeypatch.setattr(opened_file, "machine_memory", lambda: 50_000_000)
     header = IMAGE_BYTES[:4] + struct.pack(">3I", 1, 10_000, 10_000)
     packed_images = write_pair(tmp_path, gzip.compress(header + bytes(100_000_000)))
     table = tmp_path / "table.csv"

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 
 from analysis.audit import Audit, audit_of, differences
 from pipeline import names
-from tests.support.command_line import command
+from tests.support.in_process import call
 from tests.support.sweeps import copied_store
 
 
@@ -93,7 +93,7 @@ def test_numbers_of_another_store_are_compared_bit_by_bit(store: Path, tmp_path:
 
 
 def test_the_command_prints_the_problems_and_fails(store: Path) -> None:
-    sound = command("analysis.audit", "--thorough", "--against", "sqlite:///mlflow.db", folder=store)
+    sound = call("analysis.audit", "--thorough", "--against", "sqlite:///mlflow.db", folder=store)
     assert (sound.returncode, sound.stderr) == (0, "")
     assert sound.stdout.splitlines() == [
         "1 sweeps, 8 jobs, 8 finished runs", "0 problems", "0 differences from sqlite:///mlflow.db",
@@ -102,8 +102,8 @@ def test_the_command_prints_the_problems_and_fails(store: Path) -> None:
         sorted(audit_run.info.run_id for audit_run in MlflowClient(f"sqlite:///{store}/mlflow.db").search_runs(
             ["1"], f"tags.`{names.FINGERPRINT_TAG}` != ''"))[0]
     )  # fmt: skip
-    broken = command("analysis.audit", folder=store)
+    broken = call("analysis.audit", folder=store)
     assert broken.returncode == 1
     assert "1 of its 8 jobs are not finished" in broken.stdout
-    absent = command("analysis.audit", "--experiment", "absent", folder=store)
+    absent = call("analysis.audit", "--experiment", "absent", folder=store)
     assert (absent.returncode, absent.stderr.count("\n")) == (1, 1)

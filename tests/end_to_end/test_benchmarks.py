@@ -22,7 +22,7 @@ def needs_peers() -> None:
         pytest.importorskip(peer, reason="needs: pip install -e '.[bench]'")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_training_compares_sides_that_agree(tmp_path: Path) -> None:
     needs_peers()
     completed = command("benchmarks.training", "--quick", "--workloads", "S", folder=tmp_path)
@@ -37,7 +37,7 @@ def test_training_compares_sides_that_agree(tmp_path: Path) -> None:
     assert len(sides) == 7
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_exact_products_keep_the_symmetry_that_peers_are_asked_for(tmp_path: Path) -> None:
     needs_peers()
     completed = command("benchmarks.symmetry_of_peers", "--quick", folder=tmp_path)
@@ -47,7 +47,7 @@ def test_exact_products_keep_the_symmetry_that_peers_are_asked_for(tmp_path: Pat
     assert len(broken) == 6
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_sweeps_are_tracked_whole_before_they_count(tmp_path: Path) -> None:
     completed = command("benchmarks.sweep", "--quick", folder=tmp_path)
     assert completed.returncode == 0, completed.stderr
@@ -57,7 +57,7 @@ def test_sweeps_are_tracked_whole_before_they_count(tmp_path: Path) -> None:
     assert 100 < memory < 4000  # MLflow alone takes over 100
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_sizing_sees_every_part_of_the_driver_at_work(tmp_path: Path) -> None:
     completed = command("benchmarks.sizing", "--quick", folder=tmp_path)
     assert completed.returncode == 0, completed.stderr
@@ -72,7 +72,7 @@ def test_sizing_sees_every_part_of_the_driver_at_work(tmp_path: Path) -> None:
     assert float(workload[4]) > (2 * 407 + 2 * 33) * 8 / 1000 / 2
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_resuming_and_stopping_are_timed(tmp_path: Path) -> None:
     completed = command("benchmarks.resume", "--quick", folder=tmp_path)
     assert completed.returncode == 0, completed.stderr
@@ -83,7 +83,7 @@ def test_resuming_and_stopping_are_timed(tmp_path: Path) -> None:
     assert 0.0 < float(stopped[2]) == float(stopped[4]) < 60.0
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_report_is_timed_in_parts(swept: tuple[Path, str]) -> None:
     completed = command("benchmarks.report", "--here", folder=swept[0])
     assert completed.returncode == 0, completed.stderr

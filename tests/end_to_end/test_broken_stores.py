@@ -23,16 +23,17 @@ from pipeline.executors.processes import worker_processes
 from pipeline.tracking.store.api_writer import PublicCalls
 from pipeline.tracking.store.opening import open_store
 from pipeline.tracking.tracker import Tracker
-from tests.support.command_line import command
+from tests.support.in_process import call
 from tests.tracking.test_writers import RECORDS
 
 REVISION = "UPDATE alembic_version SET version_num = "
 
 
 @pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def database(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Path:
     """A database of MLflow with the experiment ``symmetry`` in it."""
     path = tmp_path_factory.mktemp("database") / "mlflow.db"
+    shutil.copy(empty_database, path)
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(f"sqlite:///{path}")
     with open_store("symmetry"):
@@ -246,16 +247,16 @@ def test_writers_need_no_shared_memory(
 )
 def test_the_commands_end_with_that_line(tmp_path: Path, module: str, arguments: list[str]) -> None:
     (tmp_path / "mlflow.db").write_bytes(b"hello " * 1000)
-    completed = command(module, *arguments, folder=tmp_path)
+    completed = call(module, *arguments, folder=tmp_path)
     assert completed.returncode == 1
     assert len(completed.stderr.splitlines()) == 1, completed.stderr
     assert completed.stderr.startswith("MLFLOW_TRACKING_URI: ")
 
 
-def test_a_place_for_artifacts_that_is_none_is_told_before_anything_trains(tmp_path: Path) -> None:
+def test_a_place_for_artifacts_that_is_none_is_told_before_anything_trains(tmp_path: Path, with_database: None) -> None:
     (tmp_path / "mlruns").write_text("not a folder", encoding="utf-8")
     for arguments in (["training.steps=1000000000"], ["-m", "model=mlp", "training.steps=1000000000"]):
-        completed = command("pipeline.run", *arguments, folder=tmp_path)
+        completed = call("pipeline.run", *arguments, folder=tmp_path)
         assert completed.returncode == 1
         assert len(completed.stderr.splitlines()) == 1, completed.stderr
         assert f"the folder of artifacts {tmp_path}/mlruns/1 cannot be written to: " in completed.stderr

@@ -23,6 +23,7 @@ from pipeline.training.stack import train_stack
 from tests.support.command_line import PROJECT, command
 from tests.support.configurations import configuration
 from tests.support.endings import ending_of
+from tests.support.in_process import call
 
 
 @pytest.fixture
@@ -120,7 +121,6 @@ def test_a_single_run_tracks_itself_and_prints_its_result(tmp_path: Path) -> Non
 
 BAD_COMMANDS = [
     (["--experimental-rerun=job.pickle"], "--experimental-rerun: not offered"),
-    (["--exp=job.pickle"], "--exp: no such flag (did you mean --experimental-rerun?)"),
     (["--e", "job.pickle"], "--e: no such flag"),
     (["--multi", "seed=0,1"], "--multi: no such flag (did you mean --multirun?)"),
     (["--cfg", "foo"], "--cfg/-c: invalid choice: 'foo'"),
@@ -319,16 +319,16 @@ def test_bytes_that_are_no_text_are_refused_before_anything_is_tracked(
 def test_a_wrong_tracking_store_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for uri in (f"sqlite:///{tmp_path}/file/mlflow.db", "nonsense://x"):
-        completed = command("pipeline.run", "training.steps=1", folder=tmp_path, MLFLOW_TRACKING_URI=uri)
+        completed = call("pipeline.run", "training.steps=1", folder=tmp_path, MLFLOW_TRACKING_URI=uri)
         assert completed.returncode == 1
         assert len(completed.stderr.splitlines()) == 1, completed.stderr
         assert "MLFLOW_TRACKING_URI" in completed.stderr
 
 
 def test_help_explains_itself_and_cfg_shows_the_configuration(tmp_path: Path) -> None:
-    shown = command("pipeline.run", "--help", folder=tmp_path).stdout
+    shown = call("pipeline.run", "--help", folder=tmp_path).stdout
     assert "the default sweep" in shown
     assert "xavier_uniform" in shown
-    printed = command("pipeline.run", "--cfg", "job", "seed=7", folder=tmp_path).stdout
+    printed = call("pipeline.run", "--cfg", "job", "seed=7", folder=tmp_path).stdout
     assert yaml.safe_load(printed)["seed"] == 7
     assert list(tmp_path.iterdir()) == []

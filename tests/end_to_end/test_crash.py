@@ -66,11 +66,12 @@ def survived(folder: Path, kills: int, seed: int, undisturbed: Audit) -> dict[st
     return counts
 
 
+@pytest.mark.slow
 def test_a_handful_of_kills_costs_nothing(tmp_path: Path, undisturbed: Audit) -> None:
     survived(tmp_path, kills=4, seed=1, undisturbed=undisturbed)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_fifty_kills_cost_nothing(tmp_path: Path, undisturbed: Audit) -> None:
     counts = survived(tmp_path, kills=50, seed=2, undisturbed=undisturbed)
     print(counts)
@@ -96,6 +97,7 @@ def test_a_driver_killed_while_it_tracks_leaves_no_half_of_a_run(tmp_path: Path,
     audited(tmp_path, like=undisturbed)
 
 
+@pytest.mark.slow
 def test_two_sweeps_on_a_fresh_database_complete_though_one_is_killed(tmp_path: Path, undisturbed: Audit) -> None:
     (tmp_path / "mlflow.db").unlink()
     with started(tmp_path) as first, started(tmp_path, *SWEEP, "hydra.sweep.dir=second") as second:
@@ -115,7 +117,7 @@ def test_two_sweeps_on_a_fresh_database_complete_though_one_is_killed(tmp_path: 
         assert set(curves_artifact(client, parent)["run_id"]) == own
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_drivers_that_share_jobs_and_stop_at_random_moments_leave_each_job_once(
     tmp_path: Path, undisturbed: Audit
 ) -> None:

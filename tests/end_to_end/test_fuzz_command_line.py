@@ -64,7 +64,6 @@ HYDRA = (
     "hydra.verbose=true", "hydra.job.chdir=true", "hydra.job.name=x", "hydra.run.dir=here", "hydra.sweep.dir=there",
     "hydra.sweep.subdir=${hydra.job.num}", "hydra.sweep.subdir=same", "hydra.mode=MULTIRUN", "hydra.mode=RUN",
     "hydra.mode=foo", "hydra/launcher=basic", "hydra/launcher=foo", "hydra/launcher=joblib", "hydra/sweeper=foo",
-    "hydra/sweeper=basic",
     "hydra.sweeper.max_batch_size=1", "hydra.sweeper.max_batch_size=0", "hydra.sweeper.max_batch_size=-1",
     "hydra.sweeper.max_batch_size=a", "hydra.sweeper.params=3", "hydra.sweeper.params=null",
     "hydra.sweeper.params={seed:3}", "hydra.sweeper.grids=[]", "hydra.sweeper.grids=3",
@@ -130,15 +129,13 @@ def checked_ending(folder: Path, arguments: list[str]) -> str:
     return ending
 
 
-@settings(**CHEAP, max_examples=40)
+@settings(**CHEAP, max_examples=25)
 @given(commands)
 @example([*FEW_JOBS, "hydra.sweeper.grids=[]"])
 @example([*FEW_JOBS, "hydra.sweeper.max_batch_size=-1"])
 @example(["hydra.mode=foo"])
 @example(["-m", "\x17|#\x98\x13\x1d"])
 @example(["optimizer=1,,2"])
-@example(["-m", "hydra/sweeper=basic", "seed=range(1e400)"])
-@example(["-m", "hydra/sweeper=basic", "hydra.sweeper.params={seed:'range(0,1e400)'}"])
 @example([*FEW_JOBS, "hydra/sweeper=basic"])
 @example([*FEW_JOBS, "seed=range(1e9)", "seed=range(3)"])
 @example(["experiment.0=${model.name}", "question.name.0="])
@@ -146,14 +143,13 @@ def test_any_command_line_ends_in_a_checked_plan_or_in_one_line(folder: Path, ar
     event(checked_ending(folder, arguments))
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @settings(**CHEAP, max_examples=2000)
 @given(commands)
 def test_many_command_lines_end_so(folder: Path, arguments: list[str]) -> None:
     event(checked_ending(folder, arguments))
 
 
-@pytest.mark.parametrize("sweeper", ["basic", "symmetry"])
 @pytest.mark.parametrize(
     ("values", "complaint"),
     [
@@ -162,10 +158,8 @@ def test_many_command_lines_end_so(folder: Path, arguments: list[str]) -> None:
         ("range(1e12)", "a sweep that fits into the "),
     ],
 )
-def test_a_grid_that_nobody_could_list_is_refused_by_each_sweeper(
-    folder: Path, sweeper: str, values: str, complaint: str
-) -> None:
-    ending, said = ending_of(folder, ["-m", f"hydra/sweeper={sweeper}", f"seed={values}"])
+def test_a_grid_that_nobody_could_list_is_refused(folder: Path, values: str, complaint: str) -> None:
+    ending, said = ending_of(folder, ["-m", f"seed={values}"])
     assert ending == "refused"
     assert said.startswith(f"seed: expected {complaint}")
 
@@ -213,7 +207,7 @@ def runs_in(folder: Path) -> dict[str, str]:
     return {run.info.run_id: run.info.status for run in client.search_runs(["1"], max_results=50_000)}
 
 
-@settings(**CHEAP, max_examples=12)
+@settings(**CHEAP, max_examples=8)
 @given(small, st.booleans())
 def test_a_command_that_trains_tracks_all_of_its_runs_or_none(
     store: Path, arguments: list[str], is_sweep: bool

@@ -29,7 +29,7 @@ def server(folder: Path, port: int) -> Iterator[TrackingServer]:
         yield started
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_server_that_is_killed_and_comes_back_misses_nothing(tmp_path: Path, undisturbed: Audit) -> None:
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
@@ -50,7 +50,7 @@ def test_a_server_that_is_killed_and_comes_back_misses_nothing(tmp_path: Path, u
             assert f"{JOBS} already tracked, 0 to train" in again.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_results_for_a_server_that_stays_away_wait_for_the_next_start(tmp_path: Path, undisturbed: Audit) -> None:
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
@@ -74,7 +74,7 @@ def test_results_for_a_server_that_stays_away_wait_for_the_next_start(tmp_path: 
     assert not list(tmp_path.glob("multirun/*/*/waiting-*"))
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_database_that_another_program_locks_is_waited_for(tmp_path: Path, undisturbed: Audit) -> None:
     with started(tmp_path) as process:
         assert wait_for(tmp_path, "Training", process)
@@ -155,7 +155,7 @@ def filled(place: Path) -> Path:
     return filler
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_full_disk_pauses_the_sweep_until_there_is_room(small_disk: Path, undisturbed: Audit) -> None:
     with started(small_disk) as process:
         assert wait_for(small_disk, "Training", process)
@@ -168,7 +168,7 @@ def test_a_full_disk_pauses_the_sweep_until_there_is_room(small_disk: Path, undi
     audited(small_disk, like=undisturbed)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_disk_that_stays_full_ends_the_sweep_and_room_lets_it_go_on(small_disk: Path, undisturbed: Audit) -> None:
     with started(small_disk, SYMMETRY_LAB_PATIENCE="1") as process:
         assert wait_for(small_disk, "Training", process)

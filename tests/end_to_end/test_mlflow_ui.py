@@ -32,6 +32,7 @@ from tests.support.command_line import command
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs: pip install -e '.[browser]'")
 
+pytestmark = pytest.mark.slow
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 START_SECONDS = 120
 WAIT_MS = 60_000

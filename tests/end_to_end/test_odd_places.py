@@ -1,5 +1,6 @@
 """Folders and files with odd names, folders that refuse, and a clock that jumps."""
 
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ from pipeline import names
 from pipeline.system.process_identity import this_driver
 from pipeline.tracking.store.cleanup import close_leftovers
 from pipeline.tracking.tracker import Tracker
-from tests.support.command_line import command
+from tests.support.in_process import call
+from tests.tracking.test_cleanup import GONE
 
 ODD = "it's ä ∂ & $HOME;[x]"
 """Not with both kinds of quotes: MLflow itself cannot make an experiment there, which is told in one line."""
@@ -28,30 +30,34 @@ def quoted(value: str) -> str:
     return "'" + value.replace("'", "\\'") + "'"
 
 
-def test_a_sweep_and_its_report_work_in_a_folder_with_an_odd_name(tmp_path: Path) -> None:
+def test_a_sweep_and_its_report_work_in_a_folder_with_an_odd_name(tmp_path: Path, empty_database: Path) -> None:
     """The project's folder, the data file and the report's folder, one of them reached over ``..``."""
     folder = tmp_path / ODD
     (folder / "inner").mkdir(parents=True)
+    shutil.copy(empty_database, folder / "mlflow.db")
     (folder / TABLE_NAME).write_text(TABLE, encoding="utf-8")
     data = ("data=csv", f"data.path={quoted(f'inner/../{TABLE_NAME}')}", "data.target=kind")
-    swept = command("pipeline.run", *FEW, *data, folder=folder)
+    swept = call("pipeline.run", *FEW, *data, folder=folder)
     assert swept.returncode == 0, swept.stderr
-    reported = command(
+    reported = call(
         "analysis.report", "--output", f"inner/../{ODD}.reports", "--only", "loss_over_steps", folder=folder
     )
     assert reported.returncode == 0, reported.stderr
     assert (folder / f"{ODD}.reports" / "symmetry" / "loss_over_steps.png").exists()
-    audited = command("analysis.audit", "--thorough", folder=folder)
+    audited = call("analysis.audit", "--thorough", folder=folder)
     assert audited.returncode == 0, audited.stdout + audited.stderr
     assert "2 finished runs" in audited.stdout
     assert [path.name for path in tmp_path.iterdir()] == [ODD]
 
 
 @pytest.mark.parametrize("name", ["a#b", "a'b\"c", "a%20b"])
-def test_a_folder_in_which_mlflow_would_lose_artifacts_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
+def test_a_folder_in_which_mlflow_would_lose_artifacts_is_refused_in_one_line(
+    tmp_path: Path, name: str, empty_database: Path
+) -> None:
     folder = tmp_path / name
     folder.mkdir()
-    completed = command("pipeline.run", "training.steps=1", folder=folder)
+    shutil.copy(empty_database, folder / "mlflow.db")
+    completed = call("pipeline.run", "training.steps=1", folder=folder)
     assert completed.returncode == 1
     assert len(completed.stderr.splitlines()) == 1, completed.stderr
     assert not list(folder.glob("mlruns/*/*"))
@@ -72,24 +78,24 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.parametrize("arguments", [("training.steps=1",), FEW], ids=["run", "sweep"])
 def test_a_read_only_folder_is_told_in_one_line(read_only: Path, arguments: tuple[str, ...]) -> None:
-    completed = command("pipeline.run", *arguments, folder=read_only)
+    completed = call("pipeline.run", *arguments, folder=read_only)
     assert completed.returncode == 1
     assert len(completed.stderr.splitlines()) == 1, completed.stderr
     assert "ead-only file system" in completed.stderr
 
 
 def test_a_read_only_folder_of_reports_is_told_in_one_line(read_only: Path, swept: tuple[Path, str]) -> None:
-    completed = command("analysis.report", "--output", str(read_only / "reports"), folder=swept[0])
+    completed = call("analysis.report", "--output", str(read_only / "reports"), folder=swept[0])
     assert completed.returncode == 1
     assert len(completed.stderr.splitlines()) == 1, completed.stderr
     assert "ead-only file system" in completed.stderr
 
 
 def test_a_clock_that_jumps_back_neither_trains_again_nor_closes_what_lives(
-    tmp_path: Path, tracking_to: None, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, with_database: None, tracking_to: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is finished is known by its fingerprint, a living process by itself: neither by the time."""
-    trained = command("pipeline.run", *FEW, folder=tmp_path)
+    trained = call("pipeline.run", *FEW, folder=tmp_path)
     assert trained.returncode == 0, trained.stderr
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     client = MlflowClient(uri)
@@ -108,7 +114,7 @@ def test_a_clock_that_jumps_back_neither_trains_again_nor_closes_what_lives(
         # A process that lives keeps its run, one that is gone does not, whatever the clock says of either.
         living, gone = (
             client.create_run("1", tags={names.DRIVER_TAG: driver}, start_time=int((now - jump) * 1000)).info.run_id
-            for driver in (this_driver(), parent.data.tags[names.DRIVER_TAG])
+            for driver in (this_driver(), GONE)
         )
         assert close_leftovers(client, "1", None) == 1
         assert client.get_run(living).info.status == "RUNNING"

@@ -18,10 +18,11 @@ from pipeline.tracking.store.api_writer import PublicCalls
 from pipeline.tracking.tracker import Tracker
 from tests.support.command_line import command
 from tests.support.configurations import configuration
-from tests.support.sweeps import JOBS, SWEEP, HaltedTraining, completed, started, wait_for
+from tests.support.sweeps import JOBS, SWEEP, HaltedTraining, completed_apart, started, wait_for
 from tests.support.tracking_server import PostgreSQL, TrackingServer, free_port, postgresql, tracking_server
 from tests.tracking.test_writers import RECORDS
 
+pytestmark = pytest.mark.slow
 PART = (*SWEEP, "seed=range(3)")
 """48 of the jobs of ``SWEEP``."""
 PROGRESS = "jobs: best loss"
@@ -122,13 +123,13 @@ def test_two_drivers_share_a_server_that_is_killed_and_one_driver_too(
         assert one.wait(timeout=120) == 0, printed(here)
     assert "The tracking store is back" in printed(here)
     assert "Traceback" not in printed(here) + printed(there)
-    continued = completed(there, *SWEEP, **environment)
+    continued = completed_apart(there, *SWEEP, **environment)
     assert f"{JOBS} jobs: " in continued
     assert " 0 already tracked" not in continued
     audited("drivers", server.uri, undisturbed, thorough=False)
 
     before = server.requests()
-    again = completed(here, **environment)
+    again = completed_apart(here, **environment)
     assert f"{JOBS} already tracked, 0 to train" in again
     # None of them for a run alone.
     assert server.requests() - before < 20
@@ -141,7 +142,7 @@ def restarted(database: PostgreSQL) -> Iterator[None]:
     database.start()
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_database_that_goes_away_behind_the_server_is_waited_for(
     tmp_path: Path, tracking: Tracking, undisturbed: Audit
 ) -> None:
@@ -155,7 +156,7 @@ def test_a_database_that_goes_away_behind_the_server_is_waited_for(
     audited("restart", tracking.server.uri, undisturbed)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_two_drivers_start_the_same_sweep_at_once_and_the_report_reads_it(
     tmp_path: Path, tracking: Tracking, undisturbed: Audit
 ) -> None:
@@ -175,7 +176,7 @@ def test_two_drivers_start_the_same_sweep_at_once_and_the_report_reads_it(
     assert f"{JOBS} runs" in (here / "reports" / "same" / "index.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_without_a_server_the_database_itself_will_do(tmp_path: Path, tracking: Tracking, undisturbed: Audit) -> None:
     tracking.database.create("direct")
     address = tracking.database.address("direct")
@@ -183,7 +184,7 @@ def test_without_a_server_the_database_itself_will_do(tmp_path: Path, tracking: 
     with started(tmp_path, *SWEEP, **environment) as process:
         assert wait_for(tmp_path, PROGRESS, process), printed(tmp_path)
         os.killpg(process.pid, signal.SIGKILL)
-    assert " 0 already tracked" not in completed(tmp_path, *SWEEP, **environment)
+    assert " 0 already tracked" not in completed_apart(tmp_path, *SWEEP, **environment)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
         audited("direct", address, undisturbed)

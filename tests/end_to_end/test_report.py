@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from analysis.report import write_report
 from analysis.tracked.load import load_tables
 from analysis.tracked.tables import Tables
 from pipeline import addresses, names
-from tests.support.command_line import command
+from tests.support.in_process import call
 from tests.support.sweeps import copied_store
 from tests.support.tracked import default_grid, trained_tables
 
@@ -98,7 +99,7 @@ def test_repeated_runs_count_once_and_several_sweeps_combine(
     again = ["-m", "model=mlp", "init=constant,zeros", "optimizer.learning_rate=0.5", "seed=0", "training.steps=40",
              "data.limit=300"]  # fmt: skip
     copied_store(swept[0], tmp_path / "store")
-    assert command("pipeline.run", *again, folder=tmp_path / "store").returncode == 0
+    assert call("pipeline.run", *again, folder=tmp_path / "store").returncode == 0
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/store/mlflow.db")
     tables = load_tables("symmetry")
     assert len(tables.runs) == 9
@@ -195,29 +196,44 @@ def report_bytes(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_regenerating_gives_the_same_bytes(store: MlflowClient, tmp_path: Path) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    for output in (first, second):
-        write_report("symmetry", output)
-    left, right = report_bytes(first / "symmetry"), report_bytes(second / "symmetry")
+@pytest.fixture(scope="module")
+def reported(swept: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A copy of the swept folder with its report in ``out put``, and what the command printed."""
+    folder = copied_store(swept[0], tmp_path_factory.mktemp("reported") / "store")
+    done = call("analysis.report", "--output", "out put", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return folder, done.stdout
+
+
+@pytest.fixture
+def of_reported(reported: tuple[Path, str], tracking_to: None) -> MlflowClient:
+    mlflow.set_tracking_uri(f"sqlite:///{reported[0]}/mlflow.db")
+    return MlflowClient()
+
+
+def test_regenerating_gives_the_same_bytes(reported: tuple[Path, str], tmp_path: Path) -> None:
+    first = reported[0] / "out put"
+    assert call("analysis.report", "--output", str(tmp_path), folder=reported[0]).returncode == 0
+    left, right = report_bytes(first / "symmetry"), report_bytes(tmp_path / "symmetry")
     assert left.keys() == right.keys() >= {f"{name}.{ending}" for name in FIGURES for ending in ("csv", "png", "svg")}
     assert [name for name in left if left[name] != right[name]] == []
     endings = {Path(name).suffix for name in left}
     assert endings == {".png", ".svg", ".csv", ".html", ".json"}
-    assert (first / "index.html").read_bytes() == (second / "index.html").read_bytes()
+    assert (first / "index.html").read_bytes() == (tmp_path / "index.html").read_bytes()
 
 
-def test_the_report_is_attached_to_the_parent_and_describes_it(store: MlflowClient, tmp_path: Path) -> None:
-    write_report("symmetry", tmp_path / "reports")
-    parent = store.get_run(parent_of(store))
+def test_the_report_is_attached_to_the_parent_and_describes_it(
+    reported: tuple[Path, str], of_reported: MlflowClient
+) -> None:
+    parent = of_reported.get_run(parent_of(of_reported))
     assert parent.data.tags[names.NOTE_TAG].startswith("[runs], [curves]: Of 11 statements about symmetry")
-    attached = Path(store.download_artifacts(parent.info.run_id, "report/index.html"))
-    assert attached.read_bytes() == (tmp_path / "reports" / "symmetry" / "index.html").read_bytes()
+    attached = Path(of_reported.download_artifacts(parent.info.run_id, "report/index.html"))
+    assert attached.read_bytes() == (reported[0] / "out put" / "symmetry" / "index.html").read_bytes()
 
 
-def test_the_page_holds_everything_and_asks_for_nothing(store: MlflowClient, tmp_path: Path) -> None:
-    written = write_report("symmetry", tmp_path)
-    page = (tmp_path / "symmetry" / "index.html").read_text(encoding="utf-8")
+def test_the_page_holds_everything_and_asks_for_nothing(reported: tuple[Path, str]) -> None:
+    page = (reported[0] / "out put" / "symmetry" / "index.html").read_text(encoding="utf-8")
     for words in (
         "holds exactly",
         "X^T (s - y)",
@@ -230,7 +246,7 @@ def test_the_page_holds_everything_and_asks_for_nothing(store: MlflowClient, tmp
     loaded = re.findall(r'(?:src|href|url)\s*[=(]\s*["\']?([^"\')\s>]+)', page)
     external = [link for link in loaded if not link.startswith(("data:", "#", addresses.UI_ADDRESS))]
     assert external == []
-    drawn = {path.stem for path in written if path.suffix == ".png"}
+    drawn = {Path(line).stem for line in reported[1].splitlines() if line.endswith(".png")}
     assert drawn
     for name in FIGURES:
         assert f'id="{name}"' in page
@@ -252,25 +268,23 @@ def test_text_of_params_never_becomes_markup() -> None:
         assert markup not in page
 
 
-def test_the_command_writes_the_report_and_prints_the_files(swept: tuple[Path, str], tmp_path: Path) -> None:
-    copied_store(swept[0], tmp_path / "store")
-    completed = command("analysis.report", "--output", "out put", folder=tmp_path / "store")
-    assert completed.returncode == 0, completed.stderr
-    assert completed.stderr == ""
-    assert "out put/symmetry/index.html" in completed.stdout
-    assert (tmp_path / "store" / "out put" / "symmetry" / "claims.csv").exists()
+def test_the_command_writes_the_report_and_prints_the_files(reported: tuple[Path, str]) -> None:
+    folder, printed = reported
+    assert "out put/symmetry/index.html" in printed
+    assert (folder / "out put" / "symmetry" / "claims.csv").exists()
 
 
-def test_reports_that_cannot_be_made_say_what_to_do(tmp_path: Path) -> None:
+def test_reports_that_cannot_be_made_say_what_to_do(tmp_path: Path, empty_database: Path) -> None:
     def told(*arguments: str, **environment: str) -> str:
-        completed = command("analysis.report", *arguments, folder=tmp_path, **environment)
+        completed = call("analysis.report", *arguments, folder=tmp_path, **environment)
         assert completed.returncode == 1
         assert len(completed.stderr.splitlines()) == 1, completed.stderr
         return completed.stderr
 
     assert "mlflow.db does not exist" in told()
     assert list(tmp_path.iterdir()) == []
-    assert command("pipeline.run", "training.steps=1", folder=tmp_path).returncode == 0
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    assert call("pipeline.run", "training.steps=1", folder=tmp_path).returncode == 0
     assert "--only: expected some of" in told("--only", "nothing")
     assert not (tmp_path / "reports").exists()
     assert "no experiment 'absent' here; there are: Default, symmetry" in told("--experiment", "absent")

@@ -15,8 +15,9 @@ from analysis.audit import Audit, audit_of, differences
 from pipeline import names
 from pipeline.tracking.curves import CURVES_SCHEMA
 from pipeline.tracking.store.api_writer import PublicCalls
-from tests.support.command_line import command
+from tests.support.in_process import call
 from tests.support.sweeps import JOBS, SWEEP, HaltedTraining, audited, completed, interrupted_at, started, wait_for
+from tests.tracking.test_cleanup import GONE
 from tests.tracking.test_writers import RECORDS
 
 pytestmark = pytest.mark.usefixtures("with_database")
@@ -58,7 +59,7 @@ def test_the_same_command_again_trains_nothing_and_says_so(tmp_path: Path) -> No
     assert len(parents(tmp_path)) == 1
 
 
-@pytest.mark.parametrize("launcher", ["stacked", pytest.param("basic", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("launcher", ["stacked", "basic"])
 def test_an_extended_and_reordered_sweep_trains_only_what_is_new_in_the_same_place(
     tmp_path: Path, launcher: str
 ) -> None:
@@ -75,7 +76,6 @@ def test_an_extended_and_reordered_sweep_trains_only_what_is_new_in_the_same_pla
     assert (parent["status"], parent[names.SWEEP_TAG]) == ("FINISHED", "6")
 
 
-@pytest.mark.slow
 def test_a_part_of_a_sweep_is_known_and_needs_no_parent_of_its_own(tmp_path: Path) -> None:
     completed(tmp_path, *FEW, "seed=0,1")
     assert "1 jobs: 1 already tracked, 0 to train" in completed(tmp_path, *FEW, "seed=1", "init=zeros")
@@ -85,7 +85,6 @@ def test_a_part_of_a_sweep_is_known_and_needs_no_parent_of_its_own(tmp_path: Pat
     audited(tmp_path, jobs=5)
 
 
-@pytest.mark.slow
 def test_rerun_trains_all_again_and_both_results_are_the_same(tmp_path: Path) -> None:
     completed(tmp_path, *FEW, "seed=0")
     for _ in range(2):
@@ -99,7 +98,7 @@ def test_rerun_trains_all_again_and_both_results_are_the_same(tmp_path: Path) ->
     assert [len(each) for each in digests.values()] == [1, 1]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_rerun_that_is_killed_goes_on_when_asked_again(tmp_path: Path, undisturbed: Audit) -> None:
     """What was tracked before the rerun does not count, what it has trained itself does."""
     again = (*SWEEP, "rerun=true")
@@ -132,6 +131,7 @@ def test_a_sweep_killed_at_its_very_end_ends_though_a_later_one_has_its_jobs(
     (killed,) = parents(tmp_path)
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     client.update_run(killed["id"], status="RUNNING")
+    client.set_tag(killed["id"], names.DRIVER_TAG, GONE)
     tracked_twice(client, client.search_runs(["1"], f"tags.`{names.PARENT_TAG}` = '{killed['id']}'")[0])
     (list_of_jobs,) = tmp_path.glob(f"mlruns/**/{killed['id']}/artifacts/{names.JOBS_FILE}")
     fingerprints = json.loads(list_of_jobs.read_text(encoding="utf-8"))["fingerprints"][:jobs]
@@ -154,17 +154,17 @@ def test_a_job_named_twice_is_one_job(tmp_path: Path) -> None:
 
 def test_a_single_run_is_not_trained_twice_either(tmp_path: Path) -> None:
     arguments = ("model=logistic", "data=iris", "training.steps=5", "training.batch_size=16")
-    first = command("pipeline.run", *arguments, folder=tmp_path)
+    first = call("pipeline.run", *arguments, folder=tmp_path)
     assert first.returncode == 0, first.stderr
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     (run,) = client.search_runs(["1"])
-    left = client.create_run("1", tags={names.DRIVER_TAG: run.data.tags[names.DRIVER_TAG]}).info.run_id
+    left = client.create_run("1", tags={names.DRIVER_TAG: GONE}).info.run_id
     tracked_twice(client, run)
-    again = command("pipeline.run", *arguments, folder=tmp_path)
+    again = call("pipeline.run", *arguments, folder=tmp_path)
     assert f"already tracked as run {run.info.run_id}" in again.stdout
     assert client.get_run(left).info.status == "KILLED"
     assert "rerun=true" in again.stdout
-    third = command("pipeline.run", *arguments, "rerun=true", folder=tmp_path)
+    third = call("pipeline.run", *arguments, "rerun=true", folder=tmp_path)
     assert "already tracked" not in third.stdout
     (third_run,) = {each.info.run_id for each in client.search_runs(["1"])} - {run.info.run_id, left}
     # On purpose there is more than one of it.
@@ -202,7 +202,7 @@ def test_a_sweep_that_is_stopped_tracks_what_is_finished_and_goes_on_when_asked_
     assert sorted(map(int, job_folders(tmp_path))) == list(range(JOBS))
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_basic_launcher_stops_and_goes_on_too(tmp_path: Path, undisturbed: Audit) -> None:
     with started(tmp_path, *SWEEP, "hydra/launcher=basic") as process:
         assert wait_for(tmp_path, "distinct_units", process, times=3)
@@ -213,7 +213,7 @@ def test_the_basic_launcher_stops_and_goes_on_too(tmp_path: Path, undisturbed: A
     audited(tmp_path, like=undisturbed)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_what_others_finished_in_one_folder_at_the_same_time_is_tracked_once(
     tmp_path: Path, undisturbed: Audit
 ) -> None:
@@ -226,7 +226,6 @@ def test_what_others_finished_in_one_folder_at_the_same_time_is_tracked_once(
     audited(tmp_path, like=undisturbed)
 
 
-@pytest.mark.slow
 def test_a_torn_list_of_jobs_costs_the_parent_but_no_run(tmp_path: Path) -> None:
     completed(tmp_path, *FEW, "seed=0,1")
     (parent,) = parents(tmp_path)
@@ -239,7 +238,11 @@ def test_a_torn_list_of_jobs_costs_the_parent_but_no_run(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "place", ["pipeline.tracking.tracker:dataset_inputs", "pipeline.tracking.tracker:Tracker.closing_sweep"]
+    "place",
+    [
+        "pipeline.tracking.tracker:dataset_inputs",
+        pytest.param("pipeline.tracking.tracker:Tracker.closing_sweep", marks=pytest.mark.slow),
+    ],
 )
 def test_a_sweep_that_is_stopped_while_it_opens_is_closed_too(tmp_path: Path, place: str) -> None:
     with started(tmp_path, *SWEEP, "executor=inline", **interrupted_at(tmp_path, place)) as process:

@@ -13,9 +13,9 @@ import pytest
 
 from analysis.audit import Audit
 from tests.support.dask_processes import Cluster
-from tests.support.sweeps import JOBS, SWEEP, HaltedTraining, audited, completed, started, wait_for
+from tests.support.sweeps import JOBS, SWEEP, HaltedTraining, audited, completed_apart, started, wait_for
 
-pytestmark = pytest.mark.usefixtures("with_database")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("with_database")]
 SILENCE = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "12s"}
 """After how long without an answer a link counts as cut; 30 s if nobody says so."""
 
@@ -95,6 +95,6 @@ def test_a_cut_link_costs_no_run_and_its_worker_can_join_again(tmp_path: Path, l
         link.set("up")
         os.killpg(here.pid, signal.SIGKILL)
         there.start_worker(*link.across)
-        more = completed(tmp_path, *SWEEP, "seed=range(5)", *chosen, **SILENCE)
+        more = completed_apart(tmp_path, *SWEEP, "seed=range(5)", *chosen, **SILENCE)
         assert f"{JOBS} already tracked, 16 to train" in more
         audited(tmp_path, jobs=JOBS + 16)

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from analysis.audit import Audit, differences
-from tests.support.command_line import PROJECT
 from tests.support.slurm_cluster import missing_programs, slurm_cluster
-from tests.support.sweeps import SWEEP, audited, completed
+from tests.support.sweeps import SWEEP, audited, completed, completed_apart
 
 pytestmark = pytest.mark.usefixtures("with_database")
 
@@ -27,16 +26,17 @@ class Forgetful(InlineExecutor):
 
 
 def test_a_class_of_the_users_own_trains_and_what_it_gives_back_twice_counts_once(
-    tmp_path: Path, undisturbed: Audit
+    tmp_path: Path, undisturbed: Audit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mine.py").write_text(FORGETFUL, encoding="utf-8")
     chosen = ("executor=inline", "executor._target_=mine.Forgetful", "+executor.times=2")
-    output = completed(tmp_path, *SWEEP, *chosen, PYTHONPATH=f"{tmp_path}:{PROJECT}")
+    monkeypatch.syspath_prepend(tmp_path)
+    output = completed(tmp_path, *SWEEP, *chosen)
     assert "3 at once" in output
     audited(tmp_path, like=undisturbed)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_default_sweep_has_the_same_bits_under_all_four_executors(tmp_path: Path, empty_database: Path) -> None:
     pytest.importorskip("distributed", reason="needs: pip install distributed")
     pytest.importorskip("submitit", reason="needs: pip install submitit")
@@ -48,7 +48,7 @@ def test_the_default_sweep_has_the_same_bits_under_all_four_executors(tmp_path: 
             folder = tmp_path / executor
             folder.mkdir()
             shutil.copy(empty_database, folder / "mlflow.db")
-            completed(folder, "-m", f"executor={executor}", **cluster.environment)
+            completed_apart(folder, "-m", f"executor={executor}", **cluster.environment)
             audits[executor] = audited(folder, jobs=180)
     for executor, audit in audits.items():
         assert differences(audit, audits["processes"]) == [], executor

@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.executors import processes
 from pipeline.executors.batch import Batch, Failure
-from pipeline.executors.interface import TRIES, opened_executor
+from pipeline.executors.interface import TRIES, open_executor
 from pipeline.executors.processes import ProcessExecutor
 from pipeline.system.signals import Interrupted, stoppable
 from pipeline.training.stack import RunResult, train_stack
@@ -41,7 +41,7 @@ def test_a_batch_whose_worker_dies_is_trained_by_a_new_one() -> None:
         assert np.array_equal(outcome.final, train_stack(batch.configs)[0].final)
 
 
-@pytest.mark.parametrize("batches_before", [0, 2])
+@pytest.mark.parametrize("batches_before", [pytest.param(0, marks=pytest.mark.slow), 2])
 def test_a_worker_that_dies_while_nobody_looks_costs_nothing(batches_before: int) -> None:
     """The driver may be tracking; the next batch it submits then meets a pool without a process."""
     slow = (configuration({"training.steps": 3000, "training.measure_at": 8}),)
@@ -66,7 +66,7 @@ def test_a_worker_that_dies_while_nobody_looks_costs_nothing(batches_before: int
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals cannot be blocked here")
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("signum", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_worker_that_is_only_starting_hears_no_signal(signum: signal.Signals) -> None:
     """Ctrl-C reaches the whole process group, also a worker that has not come to its own code yet."""
     batch = Batch((0,), jobs(1))
@@ -84,7 +84,7 @@ def test_a_worker_that_is_only_starting_hears_no_signal(signum: signal.Signals) 
 
 
 @pytest.mark.usefixtures("handlers")
-@pytest.mark.parametrize("place", ["deaf_children", "wait", "_Worker.done", "_Worker.close"])
+@pytest.mark.parametrize("place", ["block_signals", "wait", "_Worker.done", "_Worker.close"])
 def test_an_interruption_loses_no_result_and_forgets_no_worker(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     """Wherever it comes: while a worker starts, while results are waited for or collected, while workers are ended."""
     monkeypatch.setattr("pipeline.system.signals.PATIENCE", 300.0)
@@ -100,7 +100,7 @@ def test_an_interruption_loses_no_result_and_forgets_no_worker(monkeypatch: pyte
     returned: list[Batch] = []
 
     def trained_and_closed() -> None:
-        with opened_executor(configuration({"executor": "processes", "executor.workers": 2}).executor, 2) as executor:
+        with open_executor(configuration({"executor": "processes", "executor.workers": 2}).executor, 2) as executor:
             for job, config in enumerate(jobs(2)):
                 executor.submit(Batch((job,), (config,)))
             workers.extend(each for one in executor._workers for each in one._pool._processes.values())  # type: ignore[attr-defined]
@@ -196,7 +196,7 @@ if "--multiprocessing-fork" in sys.orig_argv:
 """A sitecustomize: a worker comes to an import that takes long."""
 
 
-@pytest.mark.parametrize("module", ["threadpoolctl", "scipy"])
+@pytest.mark.parametrize("module", ["threadpoolctl", pytest.param("scipy", marks=pytest.mark.slow)])
 def test_workers_that_still_import_end_with_a_killed_driver(tmp_path: Path, module: str) -> None:
     (tmp_path / "driver.py").write_text(DRIVER, encoding="utf-8")
     (tmp_path / "sitecustomize.py").write_text(SLOW_IMPORT.format(module=module), encoding="utf-8")

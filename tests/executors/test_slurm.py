@@ -16,16 +16,16 @@ import pytest
 from analysis.audit import Audit
 from pipeline.errors import ExecutorLostError, InputError
 from pipeline.executors.batch import Batch, Failure
-from pipeline.executors.interface import opened_executor
+from pipeline.executors.interface import open_executor
 from pipeline.executors.remote_work import Work
 from pipeline.training.stack import RunResult
 from tests.executors.test_batch import died, drained, jobs
 from tests.support.command_line import PROJECT, command
 from tests.support.configurations import configuration
 from tests.support.slurm_cluster import SlurmCluster, missing_programs, slurm_cluster, wait_until
-from tests.support.sweeps import SWEEP, audited, completed, started, wait_for
+from tests.support.sweeps import SWEEP, audited, completed, completed_apart, started, wait_for
 
-pytestmark = pytest.mark.usefixtures("with_database")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("with_database")]
 pytest.importorskip("submitit", reason="needs: pip install submitit")
 if missing := missing_programs():
     pytest.skip(
@@ -67,7 +67,7 @@ def here(tmp_path: Path, cluster: SlurmCluster, monkeypatch: pytest.MonkeyPatch)
 
 def opened(**options: Any) -> closing[Any]:
     chosen = {"executor": "slurm", "executor.array": 1} | {f"executor.{key}": value for key, value in options.items()}
-    return opened_executor(configuration(chosen).executor)
+    return open_executor(configuration(chosen).executor)
 
 
 def printed(folder: Path) -> str:
@@ -162,7 +162,7 @@ def test_a_sweep_that_is_preempted_and_then_stopped_leaves_no_job_and_goes_on_wi
     audited(tmp_path, like=undisturbed)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_killed_driver_s_jobs_are_ended_by_the_next_one(
     tmp_path: Path, cluster: SlurmCluster, undisturbed: Audit
 ) -> None:
@@ -170,7 +170,7 @@ def test_a_killed_driver_s_jobs_are_ended_by_the_next_one(
         process.kill()
         process.wait()
         assert set(cluster.running()) == set(halted)
-        completed(tmp_path, *SWEEP, "executor=slurm", "executor.array=4", **cluster.environment)
+        completed_apart(tmp_path, *SWEEP, "executor=slurm", "executor.array=4", **cluster.environment)
     wait_until(lambda: not halted.keys() & cluster.running().keys())
     audited(tmp_path, like=undisturbed)
     assert list((tmp_path / "slurm").iterdir()) == []

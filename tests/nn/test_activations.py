@@ -136,6 +136,7 @@ def test_gains_of_the_rectifiers_keep_the_second_moment(name: str) -> None:
     assert gain**2 * second_moment == pytest.approx(1.0, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_gains_equal_those_of_pytorch() -> None:
     init = pytest.importorskip("torch.nn.init", reason="PyTorch is not installed (extra: bench)")
     names = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "relu", "leaky_relu": "leaky_relu", "identity": "linear"}

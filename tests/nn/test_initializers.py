@@ -93,6 +93,7 @@ def test_moments(name: str) -> None:
         assert 0.999 * bound < np.abs(sample).max() <= bound
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PYTORCH)
 def test_distribution_equals_pytorch_s(name: str) -> None:
     sample = drawn(name, **SCHEMES[name][0]).ravel()
@@ -121,6 +122,7 @@ def test_moments_in_a_stack_of_50_runs(name: str) -> None:
     assert stack_of(name, range(7, 8))[1].tobytes() == parameters[7].tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PYTORCH)
 def test_distribution_in_a_stack_of_50_runs_equals_pytorch_s(name: str) -> None:
     architecture, parameters = stack_of(name)
@@ -163,6 +165,7 @@ def test_orthogonal_has_orthonormal_rows_or_columns_times_the_gain(fan_in: int, 
     np.testing.assert_allclose(gram, GAIN**2 * np.eye(min(fan_in, fan_out)), rtol=0.0, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_orthogonal_is_distributed_like_pytorch_s() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra: bench)")
     layer, corners, torch_generator = Layer(4, 3, None, number=2, depth=2), [], torch.Generator().manual_seed(0)

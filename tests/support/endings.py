@@ -1,7 +1,6 @@
 """How command lines end, run in this process up to the point where the tracking store is opened."""
 
 import io
-import logging
 import signal
 import sys
 import warnings
@@ -16,8 +15,9 @@ from hypothesis import HealthCheck
 
 from pipeline.executors import processes
 from pipeline.run import main
+from pipeline.sweep import launch
 from pipeline.tracking import tracker as tracking
-from pipeline.tracking.sweeps import launch as _launch
+from tests.support.in_process import logging_put_back
 
 CHEAP: dict[str, Any] = {
     "deadline": None, "database": None, "derandomize": True, "suppress_health_check": list(HealthCheck),
@@ -48,24 +48,6 @@ def limited_time() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-@contextmanager
-def logging_put_back() -> Iterator[None]:
-    """Hydra sets up logging anew in every command."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    try:
-        yield
-    finally:
-        for handler in root.handlers:
-            if handler not in handlers:
-                handler.close()
-        root.handlers[:] = handlers
-        root.setLevel(level)
-        for logger in logging.Logger.manager.loggerDict.values():
-            if isinstance(logger, logging.Logger):
-                logger.disabled = False
-
-
 class NoTracker:
     """Stands where the tracking store is opened."""
 
@@ -84,7 +66,7 @@ def ending_of(folder: Path, arguments: list[str], *, tracks: bool = False) -> tu
         patch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
         patch.setattr(processes, "cores", lambda: 1)
         if not tracks:
-            for module in (tracking, _launch):
+            for module in (tracking, launch):
                 patch.setattr(module, "Tracker", NoTracker)
         with redirect_stderr(errors), redirect_stdout(output):
             try:

@@ -15,6 +15,7 @@ from mlflow.tracking._tracking_service import utils as tracking_service
 
 from analysis.audit import Audit, audit_of, differences
 from tests.support.command_line import PROJECT, command
+from tests.support.in_process import call
 
 SWEEP = (
     "-m", "model=mlp", "init=zeros,normal", "optimizer.learning_rate=0.1,1e300", "seed=range(4)", "data=iris",
@@ -157,12 +158,16 @@ def workers_of(process: subprocess.Popen[str]) -> list[int]:
     return [int(child) for child in children.stdout.split()]
 
 
-def completed(folder: Path, *arguments: str, **environment: str) -> str:
-    """Runs a sweep to its end, which must be a good one; returns what it printed.
+def completed(folder: Path, *arguments: str) -> str:
+    """Runs a sweep to its end in this process, which must be a good one; returns what it printed."""
+    done = call("pipeline.run", *(arguments or SWEEP), folder=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
-    Without arguments it is ``SWEEP`` in one process: workers take longer to start than it takes to train.
-    """
-    done = command("pipeline.run", *(arguments or (*SWEEP, "executor=inline")), folder=folder, **environment)
+
+def completed_apart(folder: Path, *arguments: str, **environment: str) -> str:
+    """``completed`` in a process of its own, with all its workers."""
+    done = command("pipeline.run", *(arguments or SWEEP), folder=folder, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

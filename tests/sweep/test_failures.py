@@ -1,32 +1,33 @@
 """A job that raises fails alone, and is tracked with its traceback."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 
 from analysis.audit import audit_of
 from pipeline import names
-from tests.support.command_line import PROJECT, command
+from pipeline.config.schema import Config
+from pipeline.executors import batch
+from pipeline.training.stack import RunResult, train_stack
+from tests.support.in_process import call
 
 pytestmark = pytest.mark.usefixtures("with_database")
 
-# Stands in for a defect that only one seed meets: the trainer itself has no such switch.
-BROKEN_SEED = """
-import pipeline.training.stack as stacking
-train_stack = stacking.train_stack
-def failing(configs, *digest):
-    if any(config.seed == 1 for config in configs):
-        raise ZeroDivisionError("seed 1 is broken")
-    return train_stack(configs, *digest)
-stacking.train_stack = failing
-"""
 
+def test_a_job_that_raises_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Stands in for a defect that only one seed meets: the trainer itself has no such switch.
+    def train_others(configs: Sequence[Config], *digest: Any) -> list[RunResult]:
+        if any(config.seed == 1 for config in configs):
+            raise ZeroDivisionError("seed 1 is broken")
+        return train_stack(configs, *digest)
 
-def test_a_job_that_raises_fails_alone(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(BROKEN_SEED, encoding="utf-8")
     sweep = ["-m", "model=mlp", "init=zeros", "optimizer.learning_rate=0.1", "seed=0,1,2", "training.steps=5"]
-    completed = command("pipeline.run", *sweep, folder=tmp_path, PYTHONPATH=f"{tmp_path}:{PROJECT}")
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "train_stack", train_others)
+        completed = call("pipeline.run", *sweep, folder=tmp_path)
     assert completed.returncode == 1
     assert "1 of 3 jobs failed" in completed.stderr
     assert "seed=1" in completed.stderr
@@ -54,8 +55,7 @@ def test_a_job_that_raises_fails_alone(tmp_path: Path) -> None:
     assert "raise ZeroDivisionError" in artifact.read_text(encoding="utf-8")
 
     # Without the defect, the same command trains what had failed, and nothing else.
-    (tmp_path / "sitecustomize.py").unlink()
-    again = command("pipeline.run", *sweep, folder=tmp_path)
+    again = call("pipeline.run", *sweep, folder=tmp_path)
     assert again.returncode == 0, again.stderr
     assert "3 jobs: 2 already tracked, 1 to train" in again.stdout
     audit = audit_of("symmetry", thorough=True, tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")

@@ -8,8 +8,8 @@ import pytest
 
 from analysis.tracked.load import load_tables
 from pipeline.training.fingerprint import fingerprint
-from tests.support.command_line import command
 from tests.support.configurations import CONF
+from tests.support.in_process import call
 from tests.support.prepared import configs, jobs
 
 QUESTIONS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
@@ -54,28 +54,39 @@ def test_the_command_line_replaces_a_key_in_every_grid() -> None:
     assert len(jobs("experiment=rounding", "model.hidden_units=[3]")) == 3
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
-def test_a_prepared_question_is_whole_and_its_small_sweep_is_part_of_the_large_one(question: str) -> None:
-    small, large = configs(f"experiment={question}"), configs(f"experiment={question}", "size=large")
+@pytest.mark.parametrize(
+    ("question", "seed"),
+    [
+        *((each, "seed=0") for each in QUESTIONS),
+        *(pytest.param(each, "", marks=pytest.mark.slow) for each in QUESTIONS),
+    ],
+)
+def test_a_prepared_question_is_whole_and_its_small_sweep_is_part_of_the_large_one(question: str, seed: str) -> None:
+    """Of one seed, and slowly of all."""
+    one_seed = [seed] if seed else []
+    small = configs(f"experiment={question}", *one_seed)
+    large = configs(f"experiment={question}", "size=large", *one_seed)
     for config in (*small, *large):
         assert config.question is not None
         assert config.question.name == config.experiment_name == question
         assert config.question.asks.endswith("?")
     assert len({fingerprint(config) for config in small}) == len(small)
-    assert {fingerprint(config) for config in small} < {fingerprint(config) for config in large}
+    assert {fingerprint(config) for config in small} <= {fingerprint(config) for config in large}
+    assert len(jobs(f"experiment={question}")) < len(jobs(f"experiment={question}", "size=large"))
 
 
 def test_the_question_symmetry_is_the_default_sweep() -> None:
     """So either finds the other's runs: 180 already tracked."""
-    default, asked = configs(), configs("experiment=symmetry")
-    assert len(default) == 180
+    assert len(jobs()) == len(jobs("experiment=symmetry")) == 180
+    default, asked = configs("seed=1"), configs("experiment=symmetry", "seed=1")
+    assert len(default) == 36
     assert [fingerprint(config) for config in asked] == [fingerprint(config) for config in default]
     assert {config.experiment_name for config in (*default, *asked)} == {"symmetry"}
 
 
-def test_a_large_sweep_is_tracked_with_its_question(tmp_path: Path, tracking_to: None) -> None:
+def test_a_large_sweep_is_tracked_with_its_question(tmp_path: Path, with_database: None, tracking_to: None) -> None:
     few = ["model.hidden_units=[2]", "training.steps=2", "data.limit=50"]
-    completed = command("pipeline.run", "-m", "experiment=rounding", "size=large", *few, folder=tmp_path)
+    completed = call("pipeline.run", "-m", "experiment=rounding", "size=large", *few, folder=tmp_path)
     assert completed.returncode == 0, completed.stderr
     assert completed.stderr == ""
     assert "3 to train (over arithmetic, dtype)" in completed.stdout

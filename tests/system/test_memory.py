@@ -1,4 +1,4 @@
-"""The memory of this machine, what is refused for want of it, and a cache that stays within it."""
+"""The memory of this machine, and what is refused for want of it."""
 
 import resource
 import subprocess
@@ -10,7 +10,6 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.system import memory
 from pipeline.system.memory import machine_memory, require_memory
-from pipeline.training.datasets import SizedCache
 from tests.support.command_line import PROJECT
 
 
@@ -68,27 +67,3 @@ def test_what_needs_more_is_refused_by_the_key_that_needs_most(monkeypatch: pyte
     require_memory(100, {"a": 400, "b": 500}, {"a": 1, "b": 2})
     with pytest.raises(InputError, match=r"^b: expected .* 1 kB of memory here, got \[7\], .* needs about 1 kB$"):
         require_memory(100, {"a": 400, "b": 501}, {"a": 1, "b": (7,)})
-
-
-def test_a_cache_keeps_the_last_values_that_fit_and_always_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "machine_memory", lambda: 10 * memory.KEPT_SHARE)
-    made: list[str] = []
-
-    def doubled(key: str) -> str:
-        made.append(key)
-        return key * 2
-
-    cache = SizedCache(doubled, len)
-    for key in ("aa", "bb", "aa", "c", "aa"):
-        assert cache(key) == key * 2
-    assert made == ["aa", "bb", "c"]
-    # "bb" is the one used longest ago: 4 + 4 + 2 bytes are kept, 4 + 2 + 4 + 2 are not.
-    cache("d")
-    cache("aa")
-    cache("c")
-    assert made == ["aa", "bb", "c", "d"]
-    cache("bb")
-    assert made[-1] == "bb"
-    cache("a large one")
-    assert cache("a large one") == "a large one" * 2
-    assert made.count("a large one") == 1

@@ -11,7 +11,7 @@ from threading import Timer
 
 import pytest
 
-from pipeline.system.signals import Interrupted, interruptible, pause, raise_if_stopped, stoppable, stopped_at_once
+from pipeline.system.signals import Interrupted, handle_signals, pause, raise_if_stopped, stop_at_once, stoppable
 from tests.support.command_line import PROJECT
 
 BOTH = pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -53,7 +53,7 @@ def test_whoever_waits_or_begins_something_asks(asking: Callable[[], None]) -> N
 @pytest.mark.usefixtures("handlers")
 def test_what_loses_nothing_is_stopped_at_once() -> None:
     def long_wait() -> None:
-        with stopped_at_once():
+        with stop_at_once():
             Timer(0.1, sent).start()
             time.sleep(30)
 
@@ -95,7 +95,7 @@ def test_what_is_still_to_be_done_ends_with_the_patience_of_the_user(monkeypatch
 @pytest.mark.usefixtures("handlers")
 def test_handlers_are_put_back() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with interruptible(partial(pytest.fail, "ended")):
+    with handle_signals(partial(pytest.fail, "ended")):
         assert signal.getsignal(signal.SIGINT) is not before
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -104,7 +104,7 @@ def test_handlers_are_put_back() -> None:
 def test_a_process_that_was_made_deaf_to_a_signal_stays_so(signum: signal.Signals) -> None:
     before = signal.signal(signum, signal.SIG_IGN)
     try:
-        with interruptible(partial(pytest.fail, "ended")):
+        with handle_signals(partial(pytest.fail, "ended")):
             os.kill(os.getpid(), signum)
             time.sleep(0.1)
     finally:

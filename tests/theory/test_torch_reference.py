@@ -15,6 +15,7 @@ from tests.support.configurations import configuration
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra: bench)")
 
+pytestmark = pytest.mark.slow
 STEPS = 300
 
 

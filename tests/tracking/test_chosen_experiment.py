@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import mlflow
@@ -17,7 +15,7 @@ from pipeline.errors import InputError
 from pipeline.names import settle_experiment
 from pipeline.tracking.store.opening import name_of_experiment
 from tests.support.configurations import configuration
-from tests.support.sweeps import clean_environment
+from tests.support.in_process import call
 
 
 @pytest.fixture
@@ -78,10 +76,7 @@ def test_a_name_that_no_store_takes_is_told_by_its_key(name: str) -> None:
 def test_a_command_tracks_into_the_experiment_with_the_id_of_the_environment(tmp_path: Path) -> None:
     arguments = ["training.steps=1", "data=moons", "training.batch_size=null", "executor=inline"]
     for last, where in (("seed=0", "mine"), ("experiment_name=other", "other")):
-        completed = subprocess.run(
-            [sys.executable, "-m", "pipeline.run", *arguments, last],
-            cwd=tmp_path, env=clean_environment(MLFLOW_EXPERIMENT_ID="1"), capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        completed = call("pipeline.run", *arguments, last, folder=tmp_path, MLFLOW_EXPERIMENT_ID="1")
         assert completed.returncode == 0, completed.stderr
         experiment = MlflowClient().get_experiment_by_name(where)
         assert experiment is not None

@@ -1,6 +1,7 @@
 """One transaction against the public calls: the same rows in every table, or the public calls are used."""
 
 import logging
+import shutil
 import sqlite3
 from collections.abc import Callable
 from math import inf, nan
@@ -18,8 +19,9 @@ Store = tuple[MlflowClient, str]
 
 
 @pytest.fixture
-def new_store(tmp_path: Path) -> Callable[[str], Store]:
+def new_store(tmp_path: Path, empty_database: Path) -> Callable[[str], Store]:
     def made(name: str) -> Store:
+        shutil.copy(empty_database, tmp_path / f"{name}.db")
         client = MlflowClient(f"sqlite:///{tmp_path}/{name}.db")
         return client, str(client.create_experiment("tests", f"{tmp_path}/{name} artifacts"))
 

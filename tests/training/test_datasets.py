@@ -16,14 +16,13 @@ from pipeline.errors import DataChangedError, InputError
 from pipeline.executors.batch import Batch, Trained, require_driver_data, train_batch
 from pipeline.executors.processes import ProcessExecutor
 from pipeline.executors.remote_work import train_elsewhere, work_of
-from pipeline.training.datasets import dataset_of, digest_of
+from pipeline.training import datasets, stack
+from pipeline.training.datasets import SizedCache, dataset_of, digest_of
 from pipeline.training.fingerprint import fingerprint
-from pipeline.training.loop import datasets
-from pipeline.training.loop import stack as stacking
 from pipeline.training.stack import RunResult
 from tests.data.test_files import idx_bytes
-from tests.support.command_line import PROJECT, command
 from tests.support.configurations import configuration
+from tests.support.in_process import call
 
 SHORT = {"training.steps": 3, "training.batch_size": None}
 CHANGED = r"^data.path: {}: expected the file as it was at the start \(digest {}\), got a changed one \(digest \w+\)"
@@ -45,7 +44,7 @@ def write_images(folder: Path, *, pixel: int = 9, label: int = 0) -> None:
 def forget(*, digests: bool) -> None:
     """Drops the kept data sets as a full cache does; with ``digests`` as if this process had just begun."""
     datasets._dataset._kept.clear()
-    stacking._optimum._kept.clear()
+    stack._optimum._kept.clear()
     if digests:
         datasets._digests.clear()
 
@@ -88,7 +87,7 @@ def test_a_file_that_has_changed_is_told_in_one_line_and_never_trained_on(tmp_pa
     told = CHANGED.format(path, digest)
     forget(digests=False)  # The cache of the driver dropped it.
     assert (digest_of(config.data), fingerprint(config)) == (digest, known)
-    for use in (lambda: dataset_of(config.data), lambda: stacking.train_stack([config])):
+    for use in (lambda: dataset_of(config.data), lambda: stack.train_stack([config])):
         with pytest.raises(DataChangedError, match=told):
             use()
     batch = Batch((0,), (config,))
@@ -204,13 +203,16 @@ class Careless(InlineExecutor):
 
 
 @pytest.mark.usefixtures("with_database")
-def test_a_change_stops_the_sweep_with_one_line_and_what_was_right_is_tracked(tmp_path: Path, table: Path) -> None:
+def test_a_change_stops_the_sweep_with_one_line_and_what_was_right_is_tracked(
+    tmp_path: Path, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "mine.py").write_text(CARELESS, encoding="utf-8")
     sweep = ("-m", "data=csv", "data.path=d.csv", "data.target=kind", "model=mlp", "init=normal", "seed=0,1,2,3",
              "optimizer.learning_rate=0.1", "training.steps=3", "training.batch_size=null")  # fmt: skip
     own = ("executor=inline", "executor._target_=mine.Careless")
     digest = digest_of(config_of(table).data)
-    stopped = command("pipeline.run", *sweep, *own, folder=tmp_path, PYTHONPATH=f"{tmp_path}:{PROJECT}")
+    stopped = call("pipeline.run", *sweep, *own, folder=tmp_path)
     assert stopped.returncode == 1, stopped.stdout
     (line,) = stopped.stderr.splitlines()
     assert line.startswith(f"data.path: d.csv: expected the file as it was at the start (digest {digest}), got a ch")
@@ -225,7 +227,7 @@ def test_a_change_stops_the_sweep_with_one_line_and_what_was_right_is_tracked(tm
 
     assert tracked() == [("FINISHED", digest)] * 2
     # The same command again trains on the file as it is now, and what was tracked before stays.
-    again = command("pipeline.run", *sweep, "executor=inline", folder=tmp_path)
+    again = call("pipeline.run", *sweep, "executor=inline", folder=tmp_path)
     assert "4 jobs: 0 already tracked, 4 to train" in again.stdout
     forget(digests=True)
     new = digest_of(config_of(table).data)
@@ -234,3 +236,27 @@ def test_a_change_stops_the_sweep_with_one_line_and_what_was_right_is_tracked(tm
     assert [problem.partition(" is ")[2] for problem in audit.problems] == [
         "FAILED, and 2 of its 4 jobs are not finished"
     ]
+
+
+def test_a_cache_keeps_the_last_values_that_fit_and_always_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets, "machine_memory", lambda: 10 * datasets.KEPT_SHARE)
+    made: list[str] = []
+
+    def doubled(key: str) -> str:
+        made.append(key)
+        return key * 2
+
+    cache = SizedCache(doubled, len)
+    for key in ("aa", "bb", "aa", "c", "aa"):
+        assert cache(key) == key * 2
+    assert made == ["aa", "bb", "c"]
+    # "bb" is the one used longest ago: 4 + 4 + 2 bytes are kept, 4 + 2 + 4 + 2 are not.
+    cache("d")
+    cache("aa")
+    cache("c")
+    assert made == ["aa", "bb", "c", "d"]
+    cache("bb")
+    assert made[-1] == "bb"
+    cache("a large one")
+    assert cache("a large one") == "a large one" * 2
+    assert made.count("a large one") == 1

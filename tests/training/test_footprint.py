@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from pipeline.errors import InputError
+from pipeline.sweep import grid
 from pipeline.system import memory
-from pipeline.tracking.sweeps import grid as _grid
+from pipeline.training import batching, footprint
 from pipeline.training.checks import check_against_data
-from pipeline.training.loop import batching as cache_fit
-from pipeline.training.loop import footprint
-from tests.support.command_line import PROJECT, command
+from tests.support.command_line import PROJECT
 from tests.support.configurations import configuration
+from tests.support.in_process import call
 
 # The libraries are loaded before the first measurement, so that only arrays lie between the two. Not from getrusage:
 # its peak of a new process starts at that of the process which started it.
@@ -40,12 +40,14 @@ print(used, max(loading(config, shape).total(), prepared(config, shape).total() 
 """
 WIDE = {"model.hidden_units": [1200, 1200], "training.steps": 1}
 SHAPES: list[tuple[dict[str, Any], int]] = [
-    (WIDE, 1),
     ({"data": "moons", "model.hidden_units": [6000], "training.steps": 0}, 1),
-    ({"data": "moons", "data.examples": 2_000_000, "model.hidden_units": [4], "training.steps": 1}, 8),
     ({"data": "moons", "data.examples": 200_000, "model": "logistic", "training.l2": 0.0, "training.steps": 1}, 1),
     ({"data": "moons", "data.examples": 9000, "model.hidden_units": [300], "model.activation": "gelu",
       "model.dropout": 0.3, "training.batch_size": None, "training.steps": 1}, 10),
+]  # fmt: skip
+SLOW_SHAPES: list[tuple[dict[str, Any], int]] = [
+    (WIDE, 1),
+    ({"data": "moons", "data.examples": 2_000_000, "model.hidden_units": [4], "training.steps": 1}, 8),
 ]  # fmt: skip
 MORE_SHAPES: list[tuple[dict[str, Any], int]] = [
     (WIDE | {"optimizer": "adam", "training.l2": 0.1}, 1),
@@ -62,8 +64,12 @@ MORE_SHAPES: list[tuple[dict[str, Any], int]] = [
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 @pytest.mark.parametrize(
     ("changes", "runs"),
-    [*SHAPES, *(pytest.param(*shape, marks=pytest.mark.slow) for shape in MORE_SHAPES)],
-    ids=[json.dumps(changes) for changes, _ in (*SHAPES, *MORE_SHAPES)],
+    [
+        *SHAPES,
+        *(pytest.param(*shape, marks=pytest.mark.slow) for shape in SLOW_SHAPES),
+        *(pytest.param(*shape, marks=pytest.mark.soak) for shape in MORE_SHAPES),
+    ],
+    ids=[json.dumps(changes) for changes, _ in (*SHAPES, *SLOW_SHAPES, *MORE_SHAPES)],
 )
 def test_the_estimate_lies_up_to_a_third_above_the_real_peak(changes: dict[str, Any], runs: int) -> None:
     completed = subprocess.run(
@@ -120,7 +126,7 @@ def test_many_steps_take_no_memory(changes: dict[str, Any]) -> None:
     ids=" ".join,
 )
 def test_the_command_line_refuses_in_one_line_and_tracks_nothing(tmp_path: Path, arguments: list[str]) -> None:
-    completed = command("pipeline.run", *arguments, folder=tmp_path)
+    completed = call("pipeline.run", *arguments, folder=tmp_path)
     assert completed.returncode == 1
     assert len(completed.stderr.splitlines()) == 1, completed.stderr
     assert "memory here" in completed.stderr
@@ -133,16 +139,16 @@ def test_a_sweep_of_more_jobs_than_memory_can_list_is_refused(monkeypatch: pytes
     footprint.check_jobs({"seed": 1000, "init": 100})
     with pytest.raises(InputError, match=r"^seed: .* got 10000 values, in a sweep of 1000000 jobs, .* about 5.35 GB$"):
         footprint.check_jobs({"seed": 10_000, "init": 100})
-    assert _grid.check_jobs is footprint.check_jobs
+    assert grid.check_jobs is footprint.check_jobs
 
 
 def test_workers_and_stacks_are_as_many_as_memory_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     config = configuration({"training.steps": 10})
     batches = [[config] * 4] * 100
-    monkeypatch.setattr(cache_fit, "machine_memory", lambda: 64 * 10**9)
-    many = cache_fit.workers_that_fit(batches)
-    monkeypatch.setattr(cache_fit, "machine_memory", lambda: 10**9)
-    assert cache_fit.workers_that_fit(batches) == 1 < 100 < many
+    monkeypatch.setattr(batching, "machine_memory", lambda: 64 * 10**9)
+    many = batching.workers_that_fit(batches)
+    monkeypatch.setattr(batching, "machine_memory", lambda: 10**9)
+    assert batching.workers_that_fit(batches) == 1 < 100 < many
     densely_measured = configuration({"data": "iris", "training.steps": 100_000, "training.measure_at": 10**8})
     seldom_measured = configuration({"data": "iris", "training.steps": 100_000})
-    assert cache_fit.runs_per_batch(densely_measured) == 1 < cache_fit.runs_per_batch(seldom_measured)
+    assert batching.runs_per_batch(densely_measured) == 1 < batching.runs_per_batch(seldom_measured)

@@ -10,8 +10,8 @@ from pipeline import names
 from pipeline.config.schema import Config
 from pipeline.nn.arithmetic import Array
 from pipeline.nn.optimizers import OPTIMIZERS
+from pipeline.training import stack
 from pipeline.training.loop import RunGenerators, _batches, log_spaced_steps, train
-from pipeline.training.loop import stack as stacking
 from pipeline.training.stack import RunResult, stack_key, train_stack
 from tests.support.configurations import configuration
 
@@ -105,8 +105,8 @@ def test_the_seed_orders_the_batches_of_a_deterministic_start() -> None:
 
 def test_an_epoch_visits_every_example_once_in_an_order_of_its_own() -> None:
     config = configuration({"data.limit": 70, "data.test_fraction": 0.0, "training.batch_size": 32})
-    dataset = stacking.dataset_of(config.data)
-    task = stacking._task(config, dataset, stacking.architecture_of(config, dataset))
+    dataset = stack.dataset_of(config.data)
+    task = stack._task(config, dataset, stack.architecture_of(config, dataset))
     batches = _batches(task, [RunGenerators.from_seed(seed) for seed in (0, 1)])
     first, second = ([next(batches) for _ in range(3)] for _ in range(2))
     assert [batch.shape for batch in first if batch is not None] == [(2, 32), (2, 32), (2, 6)]
@@ -152,18 +152,18 @@ def _with_permuted_units(arrays: list[Array], order: Array) -> list[Array]:
 
 
 def _final_weights(config: Config, order: Array | None) -> list[Array]:
-    dataset = stacking.dataset_of(config.data)
-    architecture = stacking.architecture_of(config, dataset)
-    task = stacking._task(config, dataset, architecture)
+    dataset = stack.dataset_of(config.data)
+    architecture = stack.architecture_of(config, dataset)
+    task = stack._task(config, dataset, architecture)
     generators = RunGenerators.from_seed(config.seed)
-    start = stacking.initial_parameters(architecture, config.init, generators)
+    start = stack.initial_parameters(architecture, config.init, generators)
     parameters = start[None].copy()
     if order is not None:
         arrays = [*architecture.weights(parameters), *architecture.biases(parameters)]
         permuted = _with_permuted_units([array[0].copy() for array in arrays], order)
         for array, values in zip(arrays, permuted, strict=True):
             array[0] = values
-    for _ in train(task, parameters, stacking._optimizer([config], architecture, parameters), [generators]):
+    for _ in train(task, parameters, stack._optimizer([config], architecture, parameters), [generators]):
         pass
     return [array[0] for array in [*architecture.weights(parameters), *architecture.biases(parameters)]]
 

@@ -46,7 +46,7 @@ def test_large_x_lose_no_digits() -> None:
     assert line_fit(x, 0.25 * STEPS, SEEDS).slope == pytest.approx(0.25, rel=1e-9)
 
 
-@pytest.mark.parametrize("seeds", [10, 30])
+@pytest.mark.parametrize("seeds", [10, pytest.param(30, marks=pytest.mark.slow)])
 def test_the_interval_covers_the_true_slope_about_as_often_as_it_says(seeds: int) -> None:
     generator, repetitions, covered, ignorant = np.random.default_rng(0), 300, 0, 0
     x, groups = np.tile(np.arange(5.0), seeds), np.repeat(np.arange(seeds), 5)
