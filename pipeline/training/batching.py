@@ -8,8 +8,8 @@ import numpy as np
 
 from pipeline.config.schema import Config
 from pipeline.nn.problem import chunk_size
-from pipeline.system.memory import KEPT_SHARE, machine_memory
-from pipeline.training.datasets import dataset_of
+from pipeline.system.memory import machine_memory
+from pipeline.training.datasets import KEPT_SHARE, dataset_of
 from pipeline.training.footprint import PROCESS, loading, prepared, shape_of, training
 from pipeline.training.stack import architecture_of, stack_key
 

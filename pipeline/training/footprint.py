@@ -59,7 +59,7 @@ class DataShape(NamedTuple):
 
 def announced_shape(config: Config) -> DataShape | None:
     """The shape of a data set that is not loaded yet, or None where only loading tells."""
-    drawn = drawn_shape(config.data.options)
+    drawn = drawn_shape(config.data.name, config.data.options)
     if drawn is None:
         return None
     examples, features, classes = drawn
