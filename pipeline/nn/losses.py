@@ -30,6 +30,11 @@ class Loss(NamedTuple):
     predicted: Callable[[Array], Array]
 
 
+def output_count(classes: int) -> int:
+    """k, the outputs that tell so many classes apart: one for two classes, else one per class."""
+    return 1 if classes == 2 else classes
+
+
 def targets_of(labels: Array, classes: int) -> Array:
     """The labels as target columns: one row of 0 and 1 for two classes, one-hot columns for more.
 
@@ -37,9 +42,9 @@ def targets_of(labels: Array, classes: int) -> Array:
         labels: (n,) integers in 0 .. classes - 1.
 
     Returns:
-        (1, n) for two classes, else (classes, n); float64.
+        (k, n) float64.
     """
-    if classes == 2:
+    if output_count(classes) == 1:
         return labels[None, :].astype(np.float64)
     return (labels[None, :] == np.arange(classes)[:, None]).astype(np.float64)
 

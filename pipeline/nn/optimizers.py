@@ -88,14 +88,14 @@ class Optimizer:
         self._rule = OPTIMIZERS[name]
         self._hyperparameters = hyperparameters
         self._slots = [np.zeros_like(parameters) for _ in range(slot_count(name))]
-        self._shrinkage = hyperparameters["learning_rate"] * weight_decay * weight_mask if weight_decay.any() else None
+        self._decay = weight_decay * weight_mask if weight_decay.any() else None
         self._step = 0
 
     def update(self, parameters: Array, gradient: Array) -> None:
         """Changes ``parameters`` (R, P) in place by one step along ``gradient`` (R, P), which it may overwrite."""
         self._step += 1
-        if self._shrinkage is not None:
-            parameters -= self._shrinkage * parameters
+        if self._decay is not None:
+            parameters -= self._hyperparameters["learning_rate"] * self._decay * parameters
         parameters -= self._rule(gradient, self._step, *self._slots, **self._hyperparameters)
 
 

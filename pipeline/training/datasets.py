@@ -9,9 +9,11 @@ from typing import Generic, TypeVar
 from pipeline.config.schema import DataConfig
 from pipeline.data.dataset import Dataset, load_dataset
 from pipeline.errors import DataChangedError, InputError
-from pipeline.system.memory import KEPT_SHARE, machine_memory
+from pipeline.system.memory import machine_memory
 
 Value = TypeVar("Value")
+KEPT_SHARE = 8
+"""A cache may fill one such part of the memory."""
 
 
 class SizedCache(Generic[Value]):
