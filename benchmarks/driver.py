@@ -14,10 +14,10 @@ from typing import Any
 
 PARTS = {
     "composing": (
-        "pipeline.sweep.grid:jobs_of",
-        "pipeline.compose.cache:checked_configs",
+        "pipeline.compose.grid:jobs_of_grid",
+        "pipeline.compose.jobs:checked_configs",
         "pipeline.sweep.resume:fingerprints_of",
-        "pipeline.sweep.resume:plan_of",
+        "pipeline.sweep.resume:resumption",
     ),
     "folders": (
         "pipeline.sweep.job_folder:StackedJob.create_folder",

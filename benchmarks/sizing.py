@@ -32,7 +32,7 @@ from benchmarks.workloads import PLAIN_DESCENT, WORKLOADS, problem, write_images
 from pipeline.config.schema import Config
 from pipeline.executors.batch import Batch, train_batch
 from pipeline.executors.remote_work import work_of
-from pipeline.sweep.estimate import cost_of_stack, in_time
+from pipeline.sweep.estimate import in_time, time_stack
 from pipeline.system.memory import in_units
 from pipeline.training.batching import runs_per_batch
 
@@ -165,7 +165,7 @@ def feeding(name: str, runs: int, servers: Sequence[str | None]) -> str:
         overrides = {each.partition("=")[0]: each for each in (*PLAIN_DESCENT, *chosen, *SHORT, "init=normal")}
         drivers = [sweep_of(list(overrides.values()), runs, server) for server in servers]
         sent = sent_bytes([_with(config, STEPS, 200) for config in configs])
-        training = cost_of_stack([_with(config, LONG, STEPS) for config in configs]).training
+        training = time_stack([_with(config, LONG, STEPS) for config in configs]).training
     each = [sweep.driver / runs for sweep in drivers]
     fed = " | ".join(f"{1000 * driver:.1f} | {training / driver:.1f}" for driver in each)
     return f"| {name} | {training:.3f} | {fed} | {sent / 1000:.1f} | {training * GIGABIT / sent:.0f} |"

@@ -3,7 +3,6 @@
 A suite imports only from those below it (contracts in ``pyproject.toml``); the plan of each is its ``__init__.py``.
 
 - run         the command line
-- configuration_files  bounds for what Hydra reads
 - sweep       all jobs of a multirun: check, resume, launch, summarise
 - compose     configurations from YAML and command line; knows Hydra's inside
 - tracking    runs and sweeps in MLflow

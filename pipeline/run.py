@@ -32,18 +32,13 @@ def _run() -> None:
     # Imported here, because worker processes import this module as their main one, and shall not load Hydra.
     from pipeline.compose.complaints import comes_from_hydra, complaint, overrides_among, with_hint
     from pipeline.compose.config_loader import use_config_loader
-    from pipeline.compose.resolve import bound_basic_sweeper
-    from pipeline.configuration_files import bound_files
     from pipeline.errors import ExecutorLostError, FailedJobsError, InputError, StoreLostError
     from pipeline.sweep.job import run
-    from pipeline.system.signals import raise_interruption_behind
 
     try:
         overrides = overrides_among(sys.argv[1:])
     except InputError as error:
         sys.exit(str(error))
-    bound_basic_sweeper()
-    bound_files()
     use_config_loader()
     wants_traceback = os.environ.get(FULL_ERROR) == "1"
     # Without it Hydra prints several lines of its own and exits; with it the exception arrives here.
@@ -58,7 +53,6 @@ def _run() -> None:
     except (FailedJobsError, StoreLostError, ExecutorLostError) as error:
         sys.exit(str(error))
     except Exception as error:
-        raise_interruption_behind(error)
         if wants_traceback:
             raise
         if comes_from_hydra(error):

@@ -4,6 +4,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import mlflow
 import pytest
@@ -11,7 +12,7 @@ from mlflow import MlflowClient
 from threadpoolctl import threadpool_limits
 
 from analysis.audit import Audit
-from pipeline.system.signals import interruptible
+from pipeline.system.signals import Interrupted, handle_signals
 from tests.support.in_process import call
 from tests.support.sweeps import audited, completed
 
@@ -81,7 +82,11 @@ def with_database(tmp_path: Path, empty_database: Path) -> None:
 @pytest.fixture
 def handlers() -> Iterator[None]:
     """Ctrl-C and SIGTERM are what they are in a command."""
-    with interruptible():
+
+    def end(interrupted: Interrupted) -> NoReturn:
+        raise interrupted
+
+    with handle_signals(end):
         yield
 
 

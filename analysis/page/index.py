@@ -10,7 +10,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from analysis.tracked.tables import Tables
-from pipeline.system.atomic_file import write_whole
+from pipeline.system.atomic_file import write_atomically
 
 ENTRY_FILE = "report.json"
 INDEX_FILE = "index.html"
@@ -49,7 +49,7 @@ def write_entry(folder: Path, tables: Tables, conclusion: str) -> Path:
         "runs": len(tables.runs),
     }
     path = folder / ENTRY_FILE
-    write_whole(path, f"{json.dumps(entry, indent=2, ensure_ascii=False)}\n".encode())
+    write_atomically(path, f"{json.dumps(entry, indent=2, ensure_ascii=False)}\n".encode())
     return path
 
 
@@ -70,7 +70,7 @@ def write_index(output: Path) -> Path:
         entries.append(entry | {"link": f"{folder}/index.html"})
     environment = Environment(loader=PackageLoader("analysis.page"), autoescape=True, undefined=StrictUndefined)
     page = environment.get_template("index.html").render(entries=entries)
-    write_whole(output / INDEX_FILE, page.encode())
+    write_atomically(output / INDEX_FILE, page.encode())
     return output / INDEX_FILE
 
 

@@ -1,7 +1,7 @@
 """The grid of Hydra's basic sweeper, run as one tracked sweep.
 
-Hydra imports this module in every application that finds it installed, but none whose name begins with ``_``; so the
-work is done there, and is imported only for a sweep of this project.
+Hydra imports this module in every application that finds it installed; so the work is done in ``pipeline.sweep``, which
+is imported only for a sweep of this project.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,6 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn
 
 
@@ -39,25 +38,6 @@ class SymmetrySweeperConf:
 ConfigStore.instance().store(group="hydra/sweeper", name="symmetry", node=SymmetrySweeperConf, provider="symmetry_lab")
 
 
-class BoundedSweeper(BasicSweeper):
-    """Hydra's basic sweeper, but for endless and giant grids, which it would list until no memory is left.
-
-    In this project ``hydra/sweeper=basic`` means this one: ``pipeline.compose.resolve.bound_basic_sweeper``.
-    """
-
-    @staticmethod
-    def split_arguments(overrides: list[Override], max_batch_size: int | None) -> list[list[list[str]]]:
-        """The overrides of every job, in batches.
-
-        Raises:
-            InputError: there is no job, more than fit into memory, or a batch of none.
-        """
-        from pipeline.sweep.grid import bounded, check_batch_size
-
-        check_batch_size(max_batch_size)
-        return BasicSweeper.split_arguments(bounded(overrides), max_batch_size)
-
-
 class SymmetrySweeper(BasicSweeper):
     """Hydra's basic sweeper over one or several grids, with the checks and the parent run around it."""
 
@@ -75,13 +55,13 @@ class SymmetrySweeper(BasicSweeper):
     def _jobs(self, arguments: list[str]) -> list[list[str]]:
         """The overrides of every job, those of the first grid first; a job that several grids hold comes once."""
         assert self.hydra_context is not None
-        from pipeline.sweep.grid import jobs_of
+        from pipeline.compose.grid import jobs_of_grid
 
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         jobs: dict[frozenset[str], list[str]] = {}
         for grid in self._grids:
             swept = [f"{key}={value}" for key, value in grid.items() if value is not None]
-            for job in jobs_of(parser.parse_overrides([*swept, *arguments])):
+            for job in jobs_of_grid(parser.parse_overrides([*swept, *arguments])):
                 jobs.setdefault(frozenset(job), job)
         return list(jobs.values())
 

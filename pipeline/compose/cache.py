@@ -1,4 +1,4 @@
-"""Composes the jobs of a sweep once per distinct choice of groups, node by node equal to Hydra's own composition.
+"""Cache of compositions (LRU): one per distinct choice of groups, node by node equal to Hydra's own composition.
 
 Hydra composes a job from its YAML files in about 70 ms, most of it for the defaults tree, which depends on the chosen
 options alone. Here each choice is composed by Hydra once. A job is a copy of it, on which Hydra's own code applies the
@@ -24,9 +24,8 @@ from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf, flag_override, open_dict
 
 from pipeline.compose.config_loader import describe_overrides
-from pipeline.compose.dump import dumped, plain
+from pipeline.compose.dump import plain, yaml_text
 from pipeline.compose.resolve import REFERS, resolved_alone, resolved_values, share_times
-from pipeline.system.signals import raise_interruption_behind
 
 KEPT_CHOICES = 256
 KEPT_VALUES = 2**15
@@ -52,7 +51,7 @@ class Section:
     @cached_property
     def text(self) -> str:
         """The section as Hydra writes it into a file."""
-        return dumped({self.key: self.values})
+        return yaml_text({self.key: self.values})
 
 
 @lru_cache(maxsize=KEPT_VALUES)
@@ -111,8 +110,7 @@ class CachedComposition:
             config: DictConfig = pickle.loads(self._chosen(self._choices(parsed)))  # noqa: S301 - from this process
             ConfigLoaderImpl._apply_overrides_to_config(self._values(parsed), config)
             self._describe_overrides(config, parsed)
-        except Exception as error:
-            raise_interruption_behind(error)
+        except Exception:
             return self._composed_by_hydra(overrides)
         return config
 
@@ -129,8 +127,7 @@ class CachedComposition:
                 changes.setdefault(override.key_or_group.partition(".")[0], []).append(str(override.input_line))
             changed = {key: self._changed(choices, key, tuple(lines)) for key, lines in changes.items()}
             return list((self._chosen_sections(choices) | changed).values())
-        except Exception as error:
-            raise_interruption_behind(error)
+        except Exception:
             return None
 
     def prepare(self, number: int, overrides: Sequence[str]) -> DictConfig:
@@ -156,7 +153,7 @@ class CachedComposition:
         sections = self._resolved_sections(overrides)
         if sections is not None:
             return {section.key: section.resolved for section in sections}
-        with current_hydra_kept():
+        with keep_current_hydra():
             config = self.prepare(number, overrides)
             # As in a job, which is given its configuration without the section, and reads that with ${hydra:...} only.
             task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
@@ -226,7 +223,7 @@ class CachedComposition:
 
 
 @contextmanager
-def current_hydra_kept() -> Iterator[None]:
+def keep_current_hydra() -> Iterator[None]:
     """What is Hydra's current configuration before is it again after."""
     before = HydraConfig.instance().cfg
     try:

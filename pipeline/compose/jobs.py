@@ -1,4 +1,4 @@
-"""The jobs of a sweep, each composed and checked with its own options before any of them is trained."""
+"""Validate the jobs of a sweep: each is composed and checked with its own options before any of them is trained."""
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -10,7 +10,6 @@ from pipeline.compose.cache import CachedComposition
 from pipeline.compose.resolve import checked_values
 from pipeline.config.schema import Config
 from pipeline.errors import InputError
-from pipeline.system.signals import raise_interruption_behind
 from pipeline.training.fingerprint import fingerprint
 
 
@@ -50,8 +49,7 @@ def checked_configs(
             config = checked_values(composition.values(number, overrides))
         except InputError as error:
             raise InputError(f"{error} (in job: {' '.join(overrides)})") from None
-        except HydraException as error:
-            raise_interruption_behind(error)
+        except HydraException:
             _refuse_partial_keys(composition, jobs, overrides)
             raise
         groups = {field.name: getattr(config, field.name) for field in fields(config)}
@@ -61,7 +59,7 @@ def checked_configs(
     return configs
 
 
-def settled(composition: CachedComposition, jobs: Sequence[Job]) -> list[Job]:
+def settled_jobs(composition: CachedComposition, jobs: Sequence[Job]) -> list[Job]:
     """The jobs as they are once their numbers and folders are known, to which their values may refer.
 
     Raises:

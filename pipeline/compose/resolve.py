@@ -1,20 +1,19 @@
-"""Between Hydra's composed configurations and checked ones."""
+"""Resolve interpolations: from a configuration that Hydra has composed to a checked ``Config``."""
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeperConf
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.conf import JobConf
-from hydra.core.config_store import ConfigStore
-from hydra.core.plugins import Plugins
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.config.parse import parse_config
 from pipeline.config.schema import Config
 from pipeline.errors import InputError
-from pipeline.system.signals import raise_interruption_behind
 from pipeline.training.checks import check_against_data
 
 MISSING = "???"
@@ -37,13 +36,6 @@ def check_working_folder(job: DictConfig | JobConf) -> None:
         )
 
 
-def bound_basic_sweeper() -> None:
-    """Lets ``hydra/sweeper=basic`` name, in this process, a sweeper that refuses endless and giant grids."""
-    Plugins.instance()  # Hydra's own is registered then, and comes no more.
-    node = BasicSweeperConf(_target_="hydra_plugins.symmetry_sweeper.sweeper.BoundedSweeper")
-    ConfigStore.instance().store(group="hydra/sweeper", name="basic", node=node, provider="symmetry_lab")
-
-
 def checked_config(composed: DictConfig) -> Config:
     """The typed configuration behind a composed one, checked against its data too.
 
@@ -54,7 +46,7 @@ def checked_config(composed: DictConfig) -> Config:
 
 
 def checked_values(values: Mapping[str, Any]) -> Config:
-    """The same, given the resolved values of the configuration without its ``hydra`` section."""
+    """The typed configuration, given the resolved values of the composed one without its ``hydra`` section."""
     config = parse_config(_without_missing(values))
     check_against_data(config)
     return config
@@ -71,7 +63,6 @@ def resolved_values(composed: DictConfig) -> dict[str, Any]:
     try:
         return {str(key): _resolved(composed, str(key)) for key in composed if key != "hydra"}
     except OmegaConfBaseException as error:
-        raise_interruption_behind(error)
         raise InputError(f"{error.full_key}: {str(error).splitlines()[0]}") from None
 
 
@@ -81,9 +72,16 @@ def resolved_alone(key: str, values: Any) -> Any:
         return REFERS
     try:
         return _resolved(OmegaConf.create({key: values}), key)
-    except OmegaConfBaseException as error:
-        raise_interruption_behind(error)
+    except OmegaConfBaseException:
         return REFERS
+
+
+def has_sweep(experiment: str) -> bool:
+    """Whether the file of an experiment holds a sweep."""
+    loader = GlobalHydra.instance().config_loader()
+    assert isinstance(loader, ConfigLoaderImpl)
+    file = loader.repository.load_config(f"experiment/{experiment}")
+    return file is not None and bool(OmegaConf.select(file.config, "hydra.sweeper"))
 
 
 def share_times(master: DictConfig) -> None:
@@ -92,11 +90,9 @@ def share_times(master: DictConfig) -> None:
     Hydra composes each job with the times that the multirun knows, and else takes the time of each job.
     """
     for key in master:
-        try:
+        with suppress(OmegaConfBaseException):  # The jobs may know what it refers to.
             if key != "hydra":
                 _resolved(master, str(key))
-        except OmegaConfBaseException as error:  # The jobs may know what it refers to.
-            raise_interruption_behind(error)
 
 
 def _resolved(composed: DictConfig, key: str) -> Any:

@@ -1,4 +1,4 @@
-"""Training on the workers of a Dask scheduler: one that runs already, or one that lives as long as the sweep.
+"""Executor for Dask: trains on the workers of a running scheduler, or of one that lives as long as the sweep.
 
 Dask gives the batches of a dead worker to another one. What it cannot survive is the end of the scheduler or of the
 connection to it; then everything that has not arrived is submitted again, as soon as there is a scheduler.
@@ -16,7 +16,7 @@ from pipeline.executors.batch import Batch, Failure, Trained, given_up
 from pipeline.executors.interface import PER_SLOT, TRIES
 from pipeline.executors.remote_work import train_elsewhere, without_code, work_of
 from pipeline.ranges import Count
-from pipeline.system.signals import leave_to_driver
+from pipeline.system.signals import ignore_signals, pause
 from pipeline.training.batching import cores
 
 try:
@@ -94,7 +94,7 @@ class DaskExecutor:
         while not self._ready and self._under_way:
             self._collect()
             if not self._ready:
-                time.sleep(PAUSE)
+                pause(PAUSE)
         return bool(self._ready)
 
     def done(self) -> list[tuple[Batch, Trained]]:
@@ -156,7 +156,7 @@ class _DeafWorker(WorkerPlugin):  # type: ignore[misc]
     """A worker of an own cluster, which is a child of this process."""
 
     def setup(self, worker: Worker) -> None:
-        leave_to_driver()
+        ignore_signals()
 
 
 def _trained(batch: Batch, future: Future) -> Trained:

@@ -1,10 +1,11 @@
-"""Training in this process: for single runs, for debugging and for profiling."""
+"""Serial executor: trains in this process, for single runs, debugging and profiling."""
 
 from collections import deque
 
 from threadpoolctl import threadpool_limits
 
 from pipeline.executors.batch import Batch, Trained, train_batch
+from pipeline.system.signals import stop_at_once
 
 
 class InlineExecutor:
@@ -26,7 +27,7 @@ class InlineExecutor:
     def wait(self) -> bool:
         if self._waiting:
             # Products this small gain nothing from BLAS threads, and lose much where others compete for the cores.
-            with threadpool_limits(limits=1, user_api="blas"):
+            with stop_at_once(), threadpool_limits(limits=1, user_api="blas"):
                 self._done.append((self._waiting[0], train_batch(self._waiting[0].configs, self._waiting[0].data)))
             self._waiting.popleft()
         return bool(self._done)

@@ -1,14 +1,13 @@
-"""What an executor does. Whoever has another engine writes one class that does it, and names it by ``_target_``."""
+"""Interface (Protocol) of executors. Another engine is one class that has these methods, named by ``_target_``."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing
 from typing import Protocol
 
 from pipeline.config.options import EXECUTOR_METHODS, callable_named
 from pipeline.config.schema import ExecutorConfig
 from pipeline.errors import ExecutorLostError, InputError
 from pipeline.executors.batch import Batch, Trained
-from pipeline.system.signals import last_words, uninterrupted
+from pipeline.system.signals import stop_at_once
 
 TRIES = 3
 """A batch that has killed so many workers is given up, and its jobs fail."""
@@ -55,7 +54,7 @@ class Executor(Protocol):
         ...
 
 
-def opened_executor(chosen: ExecutorConfig, room: int = 1) -> AbstractContextManager[Executor]:
+def open_executor(chosen: ExecutorConfig, room: int = 1) -> AbstractContextManager[Executor]:
     """A context with the executor of a configuration, which is closed in the end.
 
     Args:
@@ -66,7 +65,8 @@ def opened_executor(chosen: ExecutorConfig, room: int = 1) -> AbstractContextMan
     """
     key = "executor._target_"
     try:
-        executor: Executor = callable_named(key, chosen.target)(room, **chosen.options)
+        with stop_at_once():
+            executor: Executor = callable_named(key, chosen.target)(room, **chosen.options)
     except (InputError, ExecutorLostError, OSError):
         raise
     except Exception as error:  # The class may be the user's own, and raise anything.
@@ -75,21 +75,4 @@ def opened_executor(chosen: ExecutorConfig, room: int = 1) -> AbstractContextMan
     if missing := [name for name in (*EXECUTOR_METHODS, "slots", "capacity") if not hasattr(executor, name)]:
         made = f"{chosen.target}, whose {type(executor).__name__} has no {', '.join(missing)}"
         raise InputError(f"{key}: expected a class of executors, got {made}")
-    return _closed_in_the_end(executor)
-
-
-@contextmanager
-def _closed_in_the_end(executor: Executor) -> Iterator[Executor]:
-    """A context at whose end no worker, job or queue is forgotten because of a signal."""
-    try:
-        yield executor
-    except KeyboardInterrupt as interruption:
-        with last_words(interruption):
-            executor.close()
-        raise
-    except BaseException:
-        with uninterrupted():
-            executor.close()
-        raise
-    with uninterrupted():
-        executor.close()
+    return closing(executor)

@@ -1,4 +1,4 @@
-"""Training in worker processes of this machine, which know neither Hydra nor MLflow."""
+"""Executor for local multiprocessing: spawned worker processes, which load neither Hydra nor MLflow."""
 
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -9,9 +9,9 @@ from pipeline.errors import InputError
 from pipeline.executors.batch import Batch, Failure, Trained, given_up, train_batch
 from pipeline.executors.inline import InlineExecutor
 from pipeline.executors.interface import PER_SLOT, TRIES, Executor
-from pipeline.executors.worker import prepare_worker
 from pipeline.ranges import Count
-from pipeline.system.signals import deaf_children, uninterrupted
+from pipeline.system.signals import block_signals, raise_if_stopped
+from pipeline.system.worker_process import prepare_worker
 from pipeline.training.batching import cores
 
 INTERVAL = 0.1
@@ -61,10 +61,9 @@ class ProcessExecutor:
     def wait(self) -> bool:
         # Where a worker died its batch is under way again, and there may be nothing to give back yet.
         while not self._ready and (futures := [future for worker in self._workers for future in worker.under_way]):
-            # Interrupted in there, it would leave a future locked for ever, or a result in nobody's hands.
-            with uninterrupted():
-                wait(futures, timeout=INTERVAL, return_when=FIRST_COMPLETED)
-                self._collect()
+            raise_if_stopped()
+            wait(futures, timeout=INTERVAL, return_when=FIRST_COMPLETED)
+            self._collect()
         return bool(self._ready)
 
     def done(self) -> list[tuple[Batch, Trained]]:
@@ -90,15 +89,16 @@ class _Worker:
     @staticmethod
     def _new_pool() -> ProcessPoolExecutor:
         # Spawned, because a fork would copy MLflow's threads and locks in an unknown state.
-        return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=prepare_worker)
+        return ProcessPoolExecutor(
+            1, mp_context=get_context("spawn"), initializer=prepare_worker, initargs=(train_batch.__module__,)
+        )
 
     def submit(self, batch: Batch, deaths: int = 0) -> None:
-        with uninterrupted():
-            self.under_way[self._submitted(batch)] = (batch, deaths)
+        self.under_way[self._submitted(batch)] = (batch, deaths)
 
     def _submitted(self, batch: Batch) -> Future[Trained]:
         try:
-            with deaf_children():  # The pool starts its process when it gets its first batch.
+            with block_signals():  # The pool starts its process when it gets its first batch.
                 return self._pool.submit(train_batch, batch.configs, batch.data)
         except BrokenProcessPool as error:  # The process died since it was last looked at.
             if all(future.done() and not future.exception() for future in self.under_way):

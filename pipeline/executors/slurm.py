@@ -1,4 +1,4 @@
-"""Training in Slurm jobs, submitted through submitit.
+"""Executor for Slurm: trains in jobs that are submitted through submitit.
 
 A job takes batches from a folder that driver and nodes share (``exchange``), one after the other, and ends when there
 are none. So the queue is paid for once for many stacks, and a job that starts late, or never, holds nothing up. What a
@@ -21,9 +21,9 @@ from pipeline.executors.batch import Batch, Failure, Trained, given_up
 from pipeline.executors.exchange import Exchange, abandoned, remove, work_through
 from pipeline.executors.interface import TRIES
 from pipeline.executors.remote_work import work_of
-from pipeline.executors.slurm_queue import GONE, JobState, cancel, states_of
+from pipeline.executors.slurm_queue import GONE, JobState, cancel, job_states
 from pipeline.ranges import Count
-from pipeline.system.signals import uninterrupted
+from pipeline.system.signals import pause
 from pipeline.training.batching import worker_bytes
 
 try:
@@ -108,14 +108,13 @@ class SlurmExecutor:
 
     def wait(self) -> bool:
         while True:
-            with uninterrupted():  # An answer is read once.
-                self._collect()
+            self._collect()
             if self._exchange is not None and clock.monotonic() > self._asked_at + ASKING_INTERVAL:
                 self._asked_at = clock.monotonic()
                 self._look_after_jobs(self._exchange)
             if self._ready or not self._under_way:
                 return bool(self._ready)
-            clock.sleep(PAUSE)
+            pause(PAUSE)
 
     def done(self) -> list[tuple[Batch, Trained]]:
         self._collect()
@@ -163,7 +162,7 @@ class SlurmExecutor:
 
     def _states(self, exchange: Exchange) -> dict[str, JobState]:
         """The states of the jobs of this sweep; that all wait is worth a word."""
-        states = states_of(exchange.folder.name)
+        states = job_states(exchange.folder.name)
         live = [states.get(job, GONE) for job in self._live]
         if all(each.state == "PENDING" for each in live):
             self._tell(f"{len(live)} jobs wait in Slurm's queue ({', '.join(sorted({each.reason for each in live}))})")

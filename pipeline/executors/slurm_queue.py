@@ -1,4 +1,4 @@
-"""What Slurm says of the jobs that share a name, without accounting, and how they are cancelled."""
+"""squeue and scancel: the states of the jobs that share a name, without accounting, and their end."""
 
 import subprocess
 from typing import NamedTuple
@@ -27,7 +27,7 @@ GONE = JobState("GONE", "")
 """Of a job that Slurm has forgotten."""
 
 
-def states_of(name: str) -> dict[str, JobState]:
+def job_states(name: str) -> dict[str, JobState]:
     """The state of every job of a name that Slurm remembers, by the job's number.
 
     Raises:

@@ -1,5 +1,6 @@
-"""What a sweep would take: time from a few real steps of each of its stacks, memory from its numbers."""
+"""Dry run (``plan=true``): estimate a sweep's time from a few real steps of each stack, and its memory from numbers."""
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,11 +10,15 @@ from typing import NamedTuple
 from threadpoolctl import threadpool_limits
 
 from pipeline.config.schema import Config
-from pipeline.executors.interface import opened_executor
+from pipeline.executors.interface import open_executor
+from pipeline.sweep.job import varying_keys
+from pipeline.sweep.resume import fingerprints_of, launches, resumption
 from pipeline.system.memory import in_units
 from pipeline.training.batching import batches_of, cores, room_for, worker_bytes
 from pipeline.training.loop import measured_count
 from pipeline.training.stack import stack_key, train_stack
+
+log = logging.getLogger(__name__)
 
 ENOUGH = 0.2
 """Core-seconds that a timed training takes at least, if it has so many steps."""
@@ -96,19 +101,37 @@ class Estimate:
         return "\n".join(lines)
 
 
-def estimate_of(launches: Sequence[Sequence[Config]]) -> Estimate:
+def log_estimate(jobs: Sequence[Sequence[str]], configs: Sequence[Config], max_batch_size: int | None) -> None:
+    """Says what a sweep would do, and what that would take; changes nothing.
+
+    Args:
+        jobs: the overrides of each job.
+        max_batch_size: how many jobs are launched together at the most.
+    """
+    from pipeline.tracking.store.opening import experiment_to_read
+    from pipeline.tracking.store.queries import finished_runs
+
+    known = None if configs[0].rerun else experiment_to_read(configs[0].experiment_name)
+    finished = {run.fingerprint: run for run in finished_runs(*known)} if known else {}
+    resumed = resumption(jobs, configs, fingerprints_of(configs), None, finished)
+    log.info(f"{resumed} (over {', '.join(varying_keys(jobs)) or 'nothing'})")
+    if resumed.remaining:
+        log.info(estimate_sweep([[job.config for job in each] for each in launches(resumed.remaining, max_batch_size)]))
+
+
+def estimate_sweep(launches: Sequence[Sequence[Config]]) -> Estimate:
     """The estimate for jobs that are to train, under the executor that they choose; takes about a second a stack.
 
     Args:
         launches: the jobs that are launched together, the largest group first.
     """
-    with opened_executor(launches[0][0].executor, room_for(launches[0])) as executor:
+    with open_executor(launches[0][0].executor, room_for(launches[0])) as executor:
         slots = executor.slots
     costs: dict[str, StackCost] = {}
     batches = [[[configs[job] for job in batch] for batch in batches_of(configs, slots)] for configs in launches]
     for batch in (batch for launch in batches for batch in launch):
         if (key := stack_key(batch[0])) not in costs:
-            costs[key] = cost_of_stack(batch)
+            costs[key] = time_stack(batch)
     return Estimate(
         jobs=sum(len(configs) for configs in launches),
         stacks=len(costs),
@@ -126,7 +149,7 @@ def _launch_cost(batches: Sequence[Sequence[Config]], costs: Mapping[str, StackC
     )
 
 
-def cost_of_stack(configs: Sequence[Config]) -> StackCost:
+def time_stack(configs: Sequence[Config]) -> StackCost:
     """What one batch costs, from trainings of a few steps: seconds = start + step * steps + measurement * measured.
 
     Runs that diverge together end early, so with them a batch takes less.

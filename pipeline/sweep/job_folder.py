@@ -1,4 +1,4 @@
-"""The folder that Hydra leaves of every job: ``.hydra/{config,hydra,overrides}.yaml`` and the job's log.
+"""Hydra's output folder of every job: ``.hydra/{config,hydra,overrides}.yaml`` and the job's log.
 
 Hydra composes the job once more and writes the YAML with a pure Python dumper, 80 ms a job. Here a C dumper writes it,
 and what all jobs of the same choices share is composed and written once and copied as text: 1 ms a job. The files hold
@@ -17,7 +17,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline.compose.cache import KEPT_CHOICES, CachedComposition
-from pipeline.compose.dump import dumped, plain
+from pipeline.compose.dump import plain, yaml_text
 
 VARYING_SECTIONS = ("job", "overrides", "runtime")
 """The sections of ``hydra`` that differ between jobs of the same choices."""
@@ -70,13 +70,13 @@ class JobFolders:
         }
         texts = dict(shared.texts)
         for section, values in own.items():
-            changed = {key: dumped({key: value}) for key, value in values.items()}
+            changed = {key: yaml_text({key: value}) for key, value in values.items()}
             texts[section] = _nested_section(section, shared.varying_texts[section] | changed)
         _write_folder(
             path / shared.hydra["output_subdir"],
             config="".join(section.text for section in task),
             hydra="".join(texts.values()),
-            overrides=dumped(list(overrides)),
+            overrides=yaml_text(list(overrides)),
         )
         return JobFolder(path, Path(log_file), shared.layout)
 
@@ -88,9 +88,9 @@ class JobFolders:
         if hydra.output_subdir is not None:
             _write_folder(
                 path / hydra.output_subdir,
-                config=dumped({str(key): plain(config._get_node(key)) for key in config if key != "hydra"}),
+                config=yaml_text({str(key): plain(config._get_node(key)) for key in config if key != "hydra"}),
                 hydra="".join(_section(str(key), plain(hydra._get_node(key))) for key in hydra),
-                overrides=dumped(plain(hydra.overrides.task)),
+                overrides=yaml_text(plain(hydra.overrides.task)),
             )
         log_file = OmegaConf.select(hydra, LOG_FILE) if _logs_to_file(hydra) else None
         return JobFolder(path, None if log_file is None else Path(log_file), _layout(hydra))
@@ -107,7 +107,7 @@ class JobFolders:
         log_file = str(OmegaConf.select(config.hydra.job_logging.handlers, "file")._get_node("filename")._value())
         texts = {key: _section(key, value) for key, value in hydra.items()}
         varying = {
-            section: {key: dumped({key: value}) for key, value in hydra[section].items()}
+            section: {key: yaml_text({key: value}) for key, value in hydra[section].items()}
             for section in VARYING_SECTIONS
         }
         return _Shared(hydra, texts, varying, log_file, _layout(config.hydra))
@@ -201,7 +201,7 @@ def _substituted(text: str, known: Mapping[str, str]) -> str | None:
 
 
 def _section(key: str, values: Any) -> str:
-    return _indented(dumped({key: values}))
+    return _indented(yaml_text({key: values}))
 
 
 def _nested_section(key: str, texts: Mapping[str, str]) -> str:

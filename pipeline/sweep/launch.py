@@ -1,4 +1,4 @@
-"""Many jobs at once: workers train batches of them as stacks; this process does everything else.
+"""Launch many jobs at once: workers train batches of them as stacks; this process does everything else.
 
 Jobs that share data, layer sizes and training differ only in numbers, so a stack of them costs little more than one.
 This process writes the job folders, calls the callbacks, and tracks finished runs meanwhile, as the only writer.
@@ -9,21 +9,20 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from hydra._internal.callbacks import Callbacks
 from hydra.core.utils import JobReturn, configure_log, setup_globals
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from pipeline.compose.cache import CachedComposition, current_hydra_kept
+from pipeline.compose.cache import CachedComposition, keep_current_hydra
 from pipeline.compose.jobs import checked_configs
 from pipeline.config.schema import Config
 from pipeline.errors import DataChangedError, TrainingError
 from pipeline.executors.batch import Batch, Failure, Trained, require_driver_data
-from pipeline.executors.interface import Executor, opened_executor
+from pipeline.executors.interface import Executor, open_executor
 from pipeline.sweep.job import check_asked, objective, run, run_name, varying_keys, whereabouts
 from pipeline.sweep.job_folder import JobFolders, StackedJob
-from pipeline.sweep.progress import Progress, progress_of
-from pipeline.system.signals import Interrupted, last_words, uninterrupted
+from pipeline.sweep.progress import Progress, show_progress
+from pipeline.system.signals import Interrupted, raise_if_stopped
 from pipeline.tracking.delivery import retry_while_disk_full
 from pipeline.tracking.records import Times, one_line_of, record_of
 from pipeline.tracking.sweeps import current_sweep
@@ -64,18 +63,23 @@ def launch_stacked(
     configs = configs or checked_configs(composition, job_overrides, numbers)
     for config in configs:
         check_asked(config, hydra)
-    with current_hydra_kept():
-        _Launch(jobs, configs, hydra_context.callbacks).run()
+    with keep_current_hydra():
+        Launch(jobs, configs, hydra_context).run()
     return [*jobs]
 
 
-class _Launch:
+class Launch:
     """One call of the launcher: from jobs and their configurations to tracked runs."""
 
-    def __init__(self, jobs: Sequence[StackedJob], configs: Sequence[Config], callbacks: Callbacks) -> None:
+    # 1. Cut the jobs into batches: stacks that fit into memory, at least one for each worker.
+    # 2. Keep the executor's capacity full; a job's folder is made when its batch is submitted.
+    # 3. Track what comes back, at most 100 runs in one transaction, log it and call Hydra's callbacks.
+    # 4. When the process is stopped, track what is done by then, and leave.
+
+    def __init__(self, jobs: Sequence[StackedJob], configs: Sequence[Config], hydra_context: HydraContext) -> None:
         self._jobs = jobs
         self._configs = configs
-        self._callbacks = callbacks
+        self._callbacks = hydra_context.callbacks
         self._under_way: set[tuple[int, ...]] = set()
         self._trackers = {name: Tracker(name) for name in sorted({config.experiment_name for config in configs})}
         self._sweep = current_sweep()
@@ -84,28 +88,29 @@ class _Launch:
 
     def run(self) -> None:
         """Trains and tracks all jobs; workers compute while this process tracks."""
-        with opened_executor(self._configs[0].executor, room_for(self._configs)) as executor:
+        with open_executor(self._configs[0].executor, room_for(self._configs)) as executor:
             batches = batches_of(self._configs, executor.slots)
             log.info(f"Training {len(self._jobs)} jobs in {len(batches)} batches, {executor.slots} at once")
             trained = [[self._configs[job] for job in batch] for batch in batches]
-            with progress_of(trained, executor.slots) as progress:
+            with show_progress(trained, executor.slots) as progress:
                 self._train(executor, batches, progress)
 
     def _train(self, executor: Executor, batches: Iterable[Sequence[int]], progress: Progress) -> None:
         remaining = iter(batches)
         try:
             while True:
+                raise_if_stopped()
                 while len(self._under_way) < executor.capacity and (batch := next(remaining, None)):
                     self._submit(executor, batch)
                     progress.begin()
                 if not executor.wait():
                     return
-                with uninterrupted():
-                    self._finish(executor.done(), progress)
-        except Interrupted as interruption:
-            with last_words(interruption):
                 self._finish(executor.done(), progress)
-            raise
+        except Interrupted as interruption:
+            try:
+                self._finish(executor.done(), progress)
+            finally:
+                raise interruption
 
     def _finish(self, done: Iterable[tuple[Batch, Trained]], progress: Progress) -> None:
         """Tracks what is trained, and tells everybody.

@@ -1,4 +1,4 @@
-"""How far a sweep is: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of a sweep: a tqdm bar with the time left on a terminal, a log line now and then elsewhere."""
 
 import logging
 import sys
@@ -139,7 +139,7 @@ class Progress:
 
 
 @contextmanager
-def progress_of(batches: Sequence[Sequence[Config]], slots: int) -> Iterator[Progress]:
+def show_progress(batches: Sequence[Sequence[Config]], slots: int) -> Iterator[Progress]:
     """Progress of a sweep; log lines meanwhile appear above the bar."""
     progress = Progress(batches, slots)
     with progress.shown(), logging_redirect_tqdm():

@@ -11,8 +11,8 @@ from pipeline.training.fingerprint import fingerprint
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One start of a sweep.
+class Resumption:
+    """One start of a sweep: of its jobs, those that are tracked already and those that are left to train.
 
     Attributes:
         fingerprints: of all jobs that the sweep has ever had, in the order of their numbers.
@@ -38,13 +38,13 @@ def fingerprints_of(configs: Sequence[Config]) -> tuple[str, ...]:
     return tuple(map(fingerprint, configs))
 
 
-def plan_of(
+def resumption(
     overrides: Sequence[Sequence[str]],
     configs: Sequence[Config],
     fingerprints: Sequence[str],
     begun: TrackedSweep | None,
     finished: dict[str, TrackedRun],
-) -> Plan:
+) -> Resumption:
     """Numbers the jobs as in the sweep that they continue; jobs that are new in it follow.
 
     Args:
@@ -60,22 +60,22 @@ def plan_of(
         each: Job(numbers[each], override, config, each)
         for override, config, each in zip(overrides, configs, fingerprints, strict=True)
     }
-    return Plan(
+    return Resumption(
         fingerprints=tuple(numbers),
         jobs=tuple(sorted(jobs.values(), key=lambda job: job.number)),
         tracked={each: finished[each] for each in jobs if each in finished},
     )
 
 
-def batches(jobs: Sequence[Job], at_most: int | None) -> Iterator[Sequence[Job]]:
-    """The jobs in groups of at most so many, as Hydra's sweepers launch them."""
+def launches(jobs: Sequence[Job], at_most: int | None) -> Iterator[Sequence[Job]]:
+    """The jobs of each call of the launcher: at most so many (``hydra.sweeper.max_batch_size``)."""
     size = at_most or max(len(jobs), 1)
     for start in range(0, len(jobs), size):
         yield jobs[start : start + size]
 
 
-def consecutive(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
-    """The jobs in groups of consecutive numbers, because Hydra's launchers count on from the first one."""
+def consecutive_parts(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
+    """The jobs in parts of consecutive numbers, because Hydra's launchers count on from the first one."""
     start = 0
     for end in range(1, len(jobs) + 1):
         if end == len(jobs) or jobs[end].number != jobs[end - 1].number + 1:
@@ -83,8 +83,8 @@ def consecutive(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
             start = end
 
 
-def sweep_folder(wanted: Path, begun: TrackedSweep | None, *, is_chosen: bool) -> Path:
-    """The folder of a sweep, which exists then: that of the sweep that goes on, else ``wanted``.
+def create_sweep_folder(wanted: Path, begun: TrackedSweep | None, *, is_chosen: bool) -> Path:
+    """Makes the folder of a sweep and returns it: that of the sweep that goes on, else ``wanted``.
 
     A sweep that starts in the same second as another would get the same folder, so then a number is added. A folder
     that the user has chosen is taken as it is.

@@ -7,9 +7,10 @@ import signal
 import sys
 from collections.abc import Callable
 from multiprocessing import active_children
+from typing import NoReturn
 
 from pipeline.system.broken_pipe import ignore_broken_pipes
-from pipeline.system.signals import Interrupted, heard_signals, interruptible
+from pipeline.system.signals import Interrupted, handle_signals, heard_signals
 
 SETTINGS = ("MLFLOW_", "HYDRA_", "SYMMETRY_LAB_")
 """Beginnings of environment variables that commands listen to."""
@@ -26,10 +27,10 @@ def run_command(body: Callable[[], None]) -> None:
     try:
         with ignore_broken_pipes():
             try:
-                with interruptible():
+                with handle_signals(_end):
                     body()
             except Interrupted as interrupted:
-                _end(interrupted.message, interrupted.exit_code)
+                _end(interrupted)
     finally:
         # At its end Python looks for garbage among all objects: those of MLflow and Hydra take it 2 s.
         gc.freeze()
@@ -49,11 +50,13 @@ def check_encoding() -> None:
             sys.exit(f"{name}: expected text in UTF-8, got {os.fsencode(given)!r}")
 
 
-def _end(message: str, code: int) -> None:
-    """Ends this process without waiting for its threads or children: an interruption may have left them waiting."""
-    print(message, file=sys.stderr)
+def _end(interrupted: Interrupted) -> NoReturn:
+    """Ends this process, wherever it is, without waiting for its threads or children: these may wait for it."""
+    for signum in heard_signals():
+        signal.signal(signum, signal.SIG_DFL)
+    print(interrupted.message, file=sys.stderr)
     for child in active_children():
         child.kill()
     atexit._run_exitfuncs()
     sys.stdout.flush()
-    os._exit(code)
+    os._exit(interrupted.exit_code)

@@ -1,21 +1,23 @@
-"""Ctrl-C and SIGTERM as one exception, which never tears apart what must be done as a whole."""
+"""Ctrl-C and SIGTERM: they end a command at once, except where something must be finished, tracked or closed first.
 
-import math
+There (``stoppable``) a first signal only sets a flag. Whoever waits or begins something new looks at it
+(``raise_if_stopped``), so that nothing is torn apart; a second signal, and the end of the user's patience, raise
+wherever they come.
+"""
+
 import signal
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.resource_tracker import ensure_running
 from types import FrameType
+from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PATIENCE = 3.5
 """Seconds after the first signal in which results are still tracked: a server that hangs must not keep the user."""
 LAST_PATIENCE = 0.5
 """Seconds for each thing that is still to be done after that."""
-MOMENT = 0.01
-"""Seconds after which an interruption that Python dropped comes again."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -40,47 +42,83 @@ class Interrupted(KeyboardInterrupt):
 class _State:
     """What the handlers know; there is one set of handlers in a process."""
 
-    depth = 0
-    pending: int | None = None
-    deadline = math.inf
-    in_hook = False
+    sections = 0
+    requested: int | None = None
+    raises = False
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """A context, in the main thread, in which Ctrl-C and SIGTERM raise ``Interrupted``.
+def handle_signals(end: Callable[[Interrupted], NoReturn]) -> Iterator[None]:
+    """A context, in the main thread, in which Ctrl-C and SIGTERM call ``end`` at once, or as ``stoppable`` says.
 
-    A signal may come while the garbage collector calls a destructor or the callback of a weak reference. Python prints
-    and drops what these raise, so there the interruption comes again a moment later.
+    ``end`` must not raise in a command: OmegaConf stumbles over exceptions thrown into it, and Python drops those
+    thrown into destructors and callbacks of weak references.
     """
-    hook = sys.unraisablehook
-    _State.deadline = math.inf
 
-    def again_or_told(unraisable: "sys.UnraisableHookArgs") -> None:
-        if not isinstance(unraisable.exc_value, Interrupted):
-            return hook(unraisable)
-        _State.in_hook = True
-        _set_alarm(MOMENT, unraisable.exc_value.signum)
-        _State.in_hook = False
+    def handle(signum: int, frame: FrameType | None) -> None:
+        is_first, _State.requested = _State.requested is None, _State.requested or signum
+        interruption = Interrupted(_State.requested)
+        if not _State.sections:
+            end(interruption)
+        _set_alarm(PATIENCE if is_first else LAST_PATIENCE)
+        if _State.raises or not is_first:
+            raise interruption
 
-    before = {signum: signal.signal(signum, _raise_or_wait) for signum in heard_signals()}
-    sys.unraisablehook = again_or_told
+    _State.requested = None
+    heard = [*heard_signals(), *([signal.SIGALRM] if hasattr(signal, "setitimer") else [])]
+    before = {signum: signal.signal(signum, handle) for signum in heard}
     try:
         yield
     finally:
-        sys.unraisablehook = hook
-        _clear_alarm()
+        _set_alarm(0.0)
+        _State.requested = None
         for signum, handler in before.items():
             signal.signal(signum, handler)
 
 
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """A context of which a first signal tears nothing apart: ``Interrupted`` is raised where it asks, or at its end."""
+    _State.sections += 1
+    try:
+        yield
+    finally:
+        _State.sections -= 1
+        if not _State.sections:
+            _set_alarm(0.0)
+    raise_if_stopped()
+
+
+@contextmanager
+def stop_at_once() -> Iterator[None]:
+    """A context within ``stoppable`` of what takes long and loses nothing: a first signal raises ``Interrupted``."""
+    _State.raises = True
+    try:
+        raise_if_stopped()
+        yield
+    finally:
+        _State.raises = False
+
+
+def raise_if_stopped() -> None:
+    """Raises ``Interrupted`` if a signal has come."""
+    if _State.requested is not None:
+        raise Interrupted(_State.requested)
+
+
+def pause(seconds: float) -> None:
+    """Sleeps, unless a signal comes or has come."""
+    with stop_at_once():
+        time.sleep(seconds)
+
+
 def heard_signals() -> list[signal.Signals]:
-    """Those of the two that this process was not made deaf to, as scripts make what they start in the background."""
+    """SIGINT and SIGTERM, without those already ignored (shells ignore SIGINT in background jobs)."""
     return [signum for signum in SIGNALS if signal.getsignal(signum) is not signal.SIG_IGN]
 
 
-def leave_to_driver() -> None:
-    """Makes a worker process deaf to both signals.
+def ignore_signals() -> None:
+    """Lets a worker process ignore both signals.
 
     Ctrl-C, and often SIGTERM, reach the whole process group; only the driver decides what they mean.
     """
@@ -89,10 +127,10 @@ def leave_to_driver() -> None:
 
 
 @contextmanager
-def deaf_children() -> Iterator[None]:
+def block_signals() -> Iterator[None]:
     """A context in which processes start that hear neither signal, from their first instruction on.
 
-    A child that is just starting could not yet have called ``leave_to_driver``. The signals are blocked, which a child
+    A child that is just starting could not yet have called ``ignore_signals``. The signals are blocked, which a child
     inherits, and not ignored: this process hears them through another thread, or when the context ends.
     """
     if not hasattr(signal, "pthread_sigmask"):
@@ -106,75 +144,7 @@ def deaf_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """A context that a first signal does not interrupt: ``Interrupted`` is raised when it ends.
-
-    A second signal raises it at once, and so does the end of the user's patience.
-    """
-    _State.depth += 1
-    try:
-        yield
-    finally:
-        _State.depth -= 1
-        if _State.depth == 0 and _State.pending is not None:
-            signum, _State.pending = _State.pending, None
-            _clear_alarm()
-            raise Interrupted(signum)
-
-
-@contextmanager
-def last_words(interruption: KeyboardInterrupt) -> Iterator[None]:
-    """A context for what is still to be done after an interruption, which is raised again when it ends.
-
-    It ends early as ``uninterrupted`` does, where a first signal has just come.
-    """
-    with uninterrupted():
-        _raise_or_wait(getattr(interruption, "signum", signal.SIGINT), None)
-        yield
-
-
-def raise_interruption_behind(error: BaseException) -> None:
-    """Raises the ``Interrupted`` that an error came from, if any.
-
-    OmegaConf, interrupted while it builds a list, stumbles over the half of it in a ``finally``, and raises that.
-    """
-    before: BaseException | None = error
-    while before is not None:
-        if isinstance(before, Interrupted):
-            raise before
-        before = before.__cause__ or before.__context__
-
-
-def _raise_or_wait(signum: int, frame: FrameType | None) -> None:
-    if _State.in_hook:  # What is raised there is dropped too.
-        _set_alarm(MOMENT, signum)
-        return
-    if _State.depth and _State.pending is None:
-        _State.pending = signum
-        _set_alarm(_patience_left(), signum)
-        return
-    # Raised once: whoever catches it cleans up, and must not meet it again at the end of the context.
-    first, _State.pending = _State.pending or signum, None
-    _clear_alarm()
-    _patience_left()
-    raise Interrupted(first)
-
-
-def _patience_left() -> float:
-    """Seconds; they count from the first call."""
-    now = time.monotonic()
-    _State.deadline = min(_State.deadline, now + PATIENCE)
-    return max(_State.deadline - now, LAST_PATIENCE)
-
-
-def _set_alarm(seconds: float, signum: int) -> None:
-    """Lets a signal come once more."""
+def _set_alarm(seconds: float) -> None:
+    """Lets the time run after which the handler is called again, and then again and again; 0 stops it."""
     if hasattr(signal, "setitimer"):
-        signal.signal(signal.SIGALRM, lambda _, frame: _raise_or_wait(signum, frame))
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-
-
-def _clear_alarm() -> None:
-    if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.setitimer(signal.ITIMER_REAL, seconds, LAST_PATIENCE if seconds else 0.0)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline.errors import StoreLostError
-from pipeline.system.signals import Interrupted, uninterrupted
+from pipeline.system.signals import Interrupted, pause
 from pipeline.tracking.journal import Journal
 from pipeline.tracking.records import Record
 from pipeline.tracking.store.opening import first_line
@@ -33,11 +33,16 @@ def patience() -> float:
 
 
 def backoff() -> Iterator[float]:
-    """The pauses of an exponential backoff in seconds: each twice as long as the last one, up to a longest."""
-    pause = FIRST_PAUSE
+    """The pauses of an exponential backoff in seconds.
+
+    >>> pauses = backoff()
+    >>> [next(pauses) for _ in range(7)]
+    [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0]
+    """
+    seconds = FIRST_PAUSE
     while True:
-        yield pause
-        pause = min(2.0 * pause, LONGEST_PAUSE)
+        yield seconds
+        seconds = min(2.0 * seconds, LONGEST_PAUSE)
 
 
 def retry_until_deadline(attempt: Callable[[], Result], note_failure: Callable[[Exception], float]) -> Result:
@@ -56,8 +61,8 @@ def retry_until_deadline(attempt: Callable[[], Result], note_failure: Callable[[
         except Exception as error:
             if time.monotonic() >= deadline:
                 raise
-            pause = note_failure(error)
-        time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
+            seconds = note_failure(error)
+        pause(max(0.0, min(seconds, deadline - time.monotonic())))
 
 
 def retry_while_disk_full(write: Callable[[], Result]) -> Result:
@@ -71,9 +76,9 @@ def retry_while_disk_full(write: Callable[[], Result]) -> Result:
     def note_failure(error: Exception) -> float:
         if not isinstance(error, OSError) or error.errno not in NO_ROOM:
             raise error
-        pause = next(pauses)
-        log.warning(f"{error.filename}: {error.strerror}; the sweep pauses for {pause:g} s")
-        return pause
+        seconds = next(pauses)
+        log.warning(f"{error.filename}: {error.strerror}; the sweep pauses for {seconds:g} s")
+        return seconds
 
     return retry_until_deadline(write, note_failure)
 
@@ -107,8 +112,7 @@ class Delivery:
         if sweep is not None and not self._drain_journal_if_due(sweep):
             return self._journal_or_retry(records, sweep)
         try:
-            with uninterrupted():
-                return self._write(records, sweep)
+            return self._write(records, sweep)
         except Interrupted:
             # Whether the store has taken them is unknown; what it has twice is found at the end.
             if sweep is not None:
@@ -148,10 +152,9 @@ class Delivery:
 
     def _drain_journal(self, sweep: Sweep) -> None:
         journal, written = journal_of(sweep), 0
-        for path, records in journal.entries():
-            with uninterrupted():
-                self._write(records, sweep)
-                journal.remove(path)
+        for path, records in journal.read_entries():
+            self._write(records, sweep)
+            journal.remove(path)
             written += len(records)
         self._note_success(f"; {written} waiting results are tracked")
 
@@ -174,7 +177,7 @@ class Delivery:
         self._pauses, self._next_try = backoff(), 0.0
 
     def _note_failure(self, error: Exception) -> float:
-        pause = next(self._pauses)
-        log.warning(f"The tracking store refuses results ({first_line(error)}); tried again in {pause:g} s")
-        self._next_try = time.monotonic() + pause
-        return pause
+        seconds = next(self._pauses)
+        log.warning(f"The tracking store refuses results ({first_line(error)}); tried again in {seconds:g} s")
+        self._next_try = time.monotonic() + seconds
+        return seconds

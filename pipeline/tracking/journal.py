@@ -33,8 +33,8 @@ class Journal:
         content = json.dumps([_plain(record) for record in records]).encode()
         write_atomically(self._folder / f"{hashlib.sha256(content).hexdigest()[:32]}.json", content)
 
-    def entries(self) -> Iterator[tuple[Path, list[Record]]]:
-        """The files with their records, in the order of their names; a damaged file is told and left out.
+    def read_entries(self) -> Iterator[tuple[Path, list[Record]]]:
+        """The files with their records, in the order of their names; a damaged file is told and set aside.
 
         The jobs in a damaged file are not tracked, so the sweep trains them again.
         """

@@ -150,18 +150,16 @@ def result_digest(metrics: Iterable[tuple[str, float, int]], arrays: Mapping[str
 
 def named_weights(result: RunResult) -> dict[str, Array]:
     """Initial and final weights (fan_in, fan_out) and biases (fan_out,) of every layer, counted from 1."""
-    moments = (("initial", result.initial), ("final", result.final))
-    return dict(
-        named for moment, parameters in moments for named in _layer_arrays(moment, result.architecture, parameters)
-    )
+    ends = (("initial", result.initial), ("final", result.final))
+    return dict(named for end, parameters in ends for named in _layer_arrays(end, result.architecture, parameters))
 
 
-def _layer_arrays(moment: str, architecture: Architecture, parameters: Array) -> Iterable[tuple[str, Array]]:
+def _layer_arrays(end: str, architecture: Architecture, parameters: Array) -> Iterable[tuple[str, Array]]:
     stack_of_one = parameters[None]
     for layer, weights in enumerate(architecture.weights(stack_of_one), start=1):
-        yield f"{moment}_weights{layer}", weights[0]
+        yield f"{end}_weights{layer}", weights[0]
     for layer, biases in enumerate(architecture.biases(stack_of_one), start=1):
-        yield f"{moment}_biases{layer}", biases[0]
+        yield f"{end}_biases{layer}", biases[0]
 
 
 def _npz_of(arrays: dict[str, Array]) -> bytes:

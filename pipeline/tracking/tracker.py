@@ -1,4 +1,4 @@
-"""The only writer to MLflow: one parent run per sweep, one nested run per job, few calls each.
+"""The tracker, which alone writes to MLflow: one parent run per sweep, one nested run per job, few calls each.
 
 Where runs go is MLflow's own business (``MLFLOW_TRACKING_URI``). Without it that is ``sqlite:///mlflow.db`` with the
 artifacts in ``./mlruns``, which a bare ``mlflow ui`` finds.
@@ -9,7 +9,7 @@ import logging
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from mlflow import get_tracking_uri
@@ -17,7 +17,6 @@ from mlflow.entities import Metric, Run
 
 from pipeline import addresses, names
 from pipeline.config.schema import Config
-from pipeline.system.signals import Interrupted, last_words, uninterrupted
 from pipeline.tracking.curves import merge_curves, remove_curves, save_curves
 from pipeline.tracking.delivery import Delivery
 from pipeline.tracking.records import Record
@@ -126,13 +125,8 @@ class Tracker:
         try:
             yield
             self._delivery.retry_until_deadline(lambda: self._end(sweep, "FINISHED"))
-        except KeyboardInterrupt as interruption:
-            with suppress(Interrupted), last_words(interruption):
-                self._end_unfinished(sweep, "KILLED")
-            raise
-        except BaseException:
-            with uninterrupted():
-                self._end_unfinished(sweep, "FAILED")
+        except BaseException as error:
+            self._end_unfinished(sweep, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
             raise
 
     def _end_unfinished(self, sweep: Sweep, status: str) -> None:
@@ -165,7 +159,7 @@ class Tracker:
         return run_ids
 
     def finish_sweep(self, sweep: Sweep) -> None:
-        """Brings what waits on disk, takes out what two processes tracked at once, stores all curves in one artifact.
+        """Drains the journal, deletes what two processes tracked at once, uploads all curves as one artifact.
 
         Reading curves run by run takes minutes, so the report reads the artifact.
 

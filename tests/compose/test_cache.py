@@ -1,6 +1,5 @@
 """Cached composition against Hydra's own, node by node, over all forms of overrides."""
 
-import signal
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -17,13 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.base import Container, Node
-from omegaconf.errors import ConfigKeyError
 
-from pipeline.compose.cache import CachedComposition, current_hydra_kept
+from pipeline.compose.cache import CachedComposition, keep_current_hydra
 from pipeline.compose.jobs import checked_configs
 from pipeline.compose.resolve import resolved_values
 from pipeline.errors import InputError
-from pipeline.system.signals import Interrupted
 from tests.support.configurations import CONF
 
 FILES = {
@@ -120,7 +117,7 @@ def compared(composition: CachedComposition, loader: ConfigLoaderImpl, master: D
     if (sections := composition.sections(overrides)) is not None:
         task = OmegaConf.masked_copy(expected, [str(key) for key in expected if key != "hydra"])
         assert "".join(section.text for section in sections) == OmegaConf.to_yaml(task)
-    with current_hydra_kept():
+    with keep_current_hydra():
         expected_values, complaint = attempt(resolved_values, running(expected, 3))
     assert attempt(composition.values, 3, overrides) == (expected_values, complaint)
     return "composed" if sections is None else "composed in sections"
@@ -160,22 +157,6 @@ def test_a_grid_over_groups_and_values_shares_compositions(loader: ConfigLoaderI
     assert [config.seed for config in composed] == [0, 1, 2, 3, 4] * 4
     composed[0].model.units.append(1)  # a copy: the next job does not see it
     assert composition.compose(["model=mlp", "data=digits"]).model.units == [32]
-
-
-@pytest.mark.parametrize("method", ["compose", "sections"])
-def test_an_interruption_that_omegaconf_has_turned_into_an_error_is_not_lost(
-    loader: ConfigLoaderImpl, monkeypatch: pytest.MonkeyPatch, method: str
-) -> None:
-    def interrupted(*arguments: object) -> None:
-        try:
-            raise Interrupted(signal.SIGINT)
-        finally:
-            raise ConfigKeyError("half a list")
-
-    composition = CachedComposition(loader, master_of(loader))
-    monkeypatch.setattr(ConfigLoaderImpl, "_apply_overrides_to_config", interrupted)
-    with pytest.raises(Interrupted):
-        getattr(composition, method)(["model.rate=2"])
 
 
 def test_the_default_sweep_of_the_project() -> None:

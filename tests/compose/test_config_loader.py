@@ -15,13 +15,13 @@ from omegaconf import DictConfig
 
 from pipeline.compose.cache import CachedComposition
 from pipeline.compose.config_loader import ConfigLoader
+from pipeline.compose.grid import jobs_of_grid
 from pipeline.compose.jobs import checked_configs
 from pipeline.compose.resolve import checked_config
 from pipeline.config.parse import parse_config
 from pipeline.errors import InputError
 from pipeline.sweep import job as task
-from pipeline.sweep import launch as _launch
-from pipeline.sweep.grid import jobs_of
+from pipeline.sweep import launch
 from pipeline.training.fingerprint import fingerprint
 from tests.compose.test_cache import loader_of
 from tests.support.configurations import CONF, configuration
@@ -47,7 +47,7 @@ def composed(loader: ConfigLoader, mode: RunMode, *overrides: str) -> DictConfig
 def checked(loader: ConfigLoader, arguments: list[str], *sweeps: str) -> list[Any]:
     """The configurations of a grid, checked as the sweeper does."""
     master = composed(loader, RunMode.MULTIRUN, *arguments, *sweeps)
-    jobs = jobs_of(OverridesParser.create(config_loader=loader).parse_overrides([*sweeps, *arguments]))
+    jobs = jobs_of_grid(OverridesParser.create(config_loader=loader).parse_overrides([*sweeps, *arguments]))
     return checked_configs(CachedComposition(loader, master), jobs)
 
 
@@ -215,9 +215,9 @@ def test_the_launcher_asks_too_under_any_sweeper(
     loader: ConfigLoader, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(_launch, "configure_log", lambda *arguments: None)
-    monkeypatch.setattr(_launch, "_Launch", lambda *arguments: pytest.fail("trains"))
+    monkeypatch.setattr(launch, "configure_log", lambda *arguments: None)
+    monkeypatch.setattr(launch, "Launch", lambda *arguments: pytest.fail("trains"))
     master = composed(loader, RunMode.MULTIRUN, "hydra/sweeper=basic", "data=iris", "hydra.job.name=run")
     context: Any = SimpleNamespace(config_loader=loader, callbacks=None)
     with pytest.raises(InputError, match="plan: expected hydra/sweeper=symmetry"):
-        _launch.launch_stacked(context, master, [["seed=1"], ["plan=true"]], [0, 1], None)
+        launch.launch_stacked(context, master, [["seed=1"], ["plan=true"]], [0, 1], None)

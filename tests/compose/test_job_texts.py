@@ -16,10 +16,10 @@ from omegaconf import DictConfig
 
 from pipeline.compose.cache import CachedComposition
 from pipeline.compose.config_loader import ConfigLoader
-from pipeline.compose.jobs import checked_configs, settled
+from pipeline.compose.jobs import checked_configs, settled_jobs
 from pipeline.errors import InputError
 from pipeline.sweep.job_folder import JobFolders
-from pipeline.sweep.resume import plan_of
+from pipeline.sweep.resume import resumption
 from pipeline.sweep.run_sweep import use_folder
 from pipeline.tracking.sweeps import TrackedSweep
 from pipeline.training.fingerprint import fingerprint
@@ -106,7 +106,9 @@ def numbered(*jobs: list[str], before: Sequence[str] = ()) -> list[int]:
     configs = checked_configs(composition, jobs)
     fingerprints = [fingerprint(config) for config in configs]
     begun = TrackedSweep("", tuple(before), "", finished=True)
-    return [job.number for job in settled(composition, plan_of(jobs, configs, fingerprints, begun, {}).remaining)]
+    return [
+        job.number for job in settled_jobs(composition, resumption(jobs, configs, fingerprints, begun, {}).remaining)
+    ]
 
 
 def test_a_value_may_be_the_number_of_its_job_as_long_as_there_is_one_such_number() -> None:

@@ -16,7 +16,7 @@ from pipeline.config.parse import parse_config
 from pipeline.config.schema import FAMILIES
 from pipeline.errors import InputError, MissingExtraError
 from pipeline.executors.inline import InlineExecutor
-from pipeline.executors.interface import opened_executor
+from pipeline.executors.interface import open_executor
 from pipeline.training.fingerprint import fingerprint
 from pipeline.training.stack import train_stack
 from tests.support.configurations import CONF, configuration
@@ -110,7 +110,7 @@ def makes_nothing(room: int) -> None:
 def test_what_makes_no_executor_is_told_in_one_line(name: str, words: str) -> None:
     config = checked_config(composed("executor=inline", f"executor._target_=tests.config.test_parse.{name}"))
     with pytest.raises(InputError, match=re.escape(words)):
-        opened_executor(config.executor)
+        open_executor(config.executor)
 
 
 @pytest.mark.parametrize(

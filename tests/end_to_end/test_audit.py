@@ -1,6 +1,5 @@
 """The auditor finds what is missing, double, open or damaged; every doctored store is told."""
 
-import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -83,7 +82,7 @@ def test_a_damaged_artifact_is_noticed(store: Path, name: str, damage: Callable[
 
 
 def test_numbers_of_another_store_are_compared_bit_by_bit(store: Path, tmp_path: Path) -> None:
-    shutil.copytree(store, tmp_path / "other")
+    copied_store(store, tmp_path / "other")
     changed(tmp_path / "other", f"UPDATE metrics SET value = value * (1 + 1e-15) WHERE run_uuid = {ONE} AND step = 5")
     found = differences(audited(store), audited(tmp_path / "other"))
     assert len(found) == 1

@@ -121,7 +121,6 @@ def test_a_single_run_tracks_itself_and_prints_its_result(tmp_path: Path) -> Non
 
 BAD_COMMANDS = [
     (["--experimental-rerun=job.pickle"], "--experimental-rerun: not offered"),
-    (["--exp=job.pickle"], "--exp: no such flag (did you mean --experimental-rerun?)"),
     (["--e", "job.pickle"], "--e: no such flag"),
     (["--multi", "seed=0,1"], "--multi: no such flag (did you mean --multirun?)"),
     (["--cfg", "foo"], "--cfg/-c: invalid choice: 'foo'"),

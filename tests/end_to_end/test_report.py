@@ -296,6 +296,6 @@ def test_reports_that_cannot_be_made_say_what_to_do(tmp_path: Path, empty_databa
     (tmp_path / "broken.db").write_bytes(b"not a database, but long enough to look at " * 100)
     assert "broken.db as a database of MLflow: file is not" in told(MLFLOW_TRACKING_URI="sqlite:///broken.db")
     silent = told(MLFLOW_TRACKING_URI="http://me:secret@127.0.0.1:9", MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
-    assert "MLFLOW_TRACKING_URI: cannot read http://127.0.0.1:9: " in silent
+    assert "MLFLOW_TRACKING_URI: cannot read http://***@127.0.0.1:9: " in silent
     assert silent.endswith("start the server, or correct the address\n")
     assert "secret" not in silent

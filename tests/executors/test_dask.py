@@ -18,7 +18,7 @@ from analysis.audit import Audit
 from pipeline.errors import InputError
 from pipeline.executors import remote_work as elsewhere
 from pipeline.executors.batch import Batch, Failure
-from pipeline.executors.interface import opened_executor
+from pipeline.executors.interface import open_executor
 from pipeline.executors.remote_work import code_here, train_elsewhere, work_of
 from pipeline.training.stack import RunResult, train_stack
 from tests.executors.test_batch import died, drained, jobs
@@ -143,7 +143,7 @@ def known_tasks(executor: Any, expected: int) -> int:
 
 def test_closing_cancels_what_is_queued_at_a_scheduler_that_others_use(executor: Any) -> None:
     chosen = {"executor": "dask", "executor.address": executor._address}
-    with opened_executor(configuration(chosen).executor) as other:
+    with open_executor(configuration(chosen).executor) as other:
         for job in range(400):
             other._under_way[other._client.submit(time.sleep, 0.5, pure=False)] = Batch((job,), ())  # type: ignore[attr-defined]
         assert known_tasks(executor, 400) == 400
@@ -196,4 +196,4 @@ def test_a_wrong_address_is_told_in_one_line(
 
     monkeypatch.setattr(dask, "CONNECTING", 0.5)
     with pytest.raises(InputError, match=f"^{words}"):
-        opened_executor(configuration({"executor": "dask"} | changes).executor)
+        open_executor(configuration({"executor": "dask"} | changes).executor)

@@ -4,11 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from functools import partial
+from contextlib import closing, suppress
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +14,10 @@ import numpy as np
 import pytest
 
 from pipeline.executors import processes
-from pipeline.executors.batch import Batch, Failure, Trained
-from pipeline.executors.interface import TRIES, opened_executor
-from pipeline.executors.processes import ProcessExecutor, _Worker
-from pipeline.system import signals as interrupts
-from pipeline.system.signals import Interrupted, deaf_children
+from pipeline.executors.batch import Batch, Failure
+from pipeline.executors.interface import TRIES, open_executor
+from pipeline.executors.processes import ProcessExecutor
+from pipeline.system.signals import Interrupted, stoppable
 from pipeline.training.stack import RunResult, train_stack
 from tests.executors.test_batch import died, drained, jobs
 from tests.support.command_line import PROJECT
@@ -87,57 +84,35 @@ def test_a_worker_that_is_only_starting_hears_no_signal(signum: signal.Signals) 
 
 
 @pytest.mark.usefixtures("handlers")
-def test_an_interruption_loses_no_result_and_forgets_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("place", ["block_signals", "wait", "_Worker.done", "_Worker.close"])
+def test_an_interruption_loses_no_result_and_forgets_no_worker(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     """Wherever it comes: while a worker starts, while results are waited for or collected, while workers are ended."""
-    monkeypatch.setattr(interrupts, "PATIENCE", 300.0)  # All these signals share one.
-    interrupt = partial(os.kill, os.getpid(), signal.SIGINT)
-    done, close = _Worker.done, _Worker.close
-    elsewhere = threading.Event()
+    monkeypatch.setattr("pipeline.system.signals.PATIENCE", 300.0)
+    original = attrgetter(place)(processes)
 
-    @contextmanager
-    def interrupted_start() -> Iterator[None]:
-        thread = threading.Thread(target=elsewhere.wait)  # It hears what is blocked in this one.
-        thread.start()
-        with deaf_children():
-            interrupt()
-            yield
-        elsewhere.set()
-        thread.join()
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(f"pipeline.executors.processes.{place}", original)
+        os.kill(os.getpid(), signal.SIGINT)
+        return original(*arguments, **options)
 
-    def interrupted_done(worker: _Worker) -> Iterator[tuple[Batch, Trained]]:
-        for each in done(worker):
-            interrupt()
-            yield each
-
-    def interrupted_close(worker: _Worker) -> None:
-        interrupt()
-        close(worker)
+    monkeypatch.setattr(f"pipeline.executors.processes.{place}", interrupted)
+    workers: list[Any] = []
+    returned: list[Batch] = []
 
     def trained_and_closed() -> None:
-        with opened_executor(configuration({"executor": "processes", "executor.workers": 2}).executor, 2) as executor:
-            first, second = executor._workers  # type: ignore[attr-defined]
-            with monkeypatch.context() as patch:
-                patch.setattr(processes, "deaf_children", interrupted_start)
-                with pytest.raises(Interrupted):
-                    executor.submit(batches[0])
-            assert len(first.under_way) == 1
-            executor.submit(batches[1])
-            with monkeypatch.context() as patch:
-                patch.setattr(processes, "wait", lambda *_, **__: interrupt())
-                with pytest.raises(Interrupted):
-                    executor.wait()
-            with monkeypatch.context() as patch:
-                patch.setattr(_Worker, "done", interrupted_done)
-                with pytest.raises(Interrupted):
-                    executor.wait()
-            assert sorted(batch.jobs for batch, _ in drained(executor)) == [(0,), (1,)]
-            workers.extend(process for each in (first, second) for process in (each._pool._processes or {}).values())
-            monkeypatch.setattr(first, "close", partial(interrupted_close, first))
+        with open_executor(configuration({"executor": "processes", "executor.workers": 2}).executor, 2) as executor:
+            for job, config in enumerate(jobs(2)):
+                executor.submit(Batch((job,), (config,)))
+            workers.extend(each for one in executor._workers for each in one._pool._processes.values())  # type: ignore[attr-defined]
+            with suppress(Interrupted):
+                returned.extend(batch for batch, _ in drained(executor))
+            while any(worker.under_way for worker in executor._workers):  # type: ignore[attr-defined]
+                returned.extend(batch for batch, _ in executor.done())
+            returned.extend(batch for batch, _ in executor.done())
 
-    batches = [Batch((job,), (config,)) for job, config in enumerate(jobs(2))]
-    workers: list[Any] = []
-    with pytest.raises(Interrupted):
+    with pytest.raises(Interrupted), stoppable():
         trained_and_closed()
+    assert sorted(batch.jobs for batch in returned) == [(0,), (1,)]
     assert len(workers) == 2
     assert not any(process.is_alive() for process in workers)
 

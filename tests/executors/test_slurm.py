@@ -16,7 +16,7 @@ import pytest
 from analysis.audit import Audit
 from pipeline.errors import ExecutorLostError, InputError
 from pipeline.executors.batch import Batch, Failure
-from pipeline.executors.interface import opened_executor
+from pipeline.executors.interface import open_executor
 from pipeline.executors.remote_work import Work
 from pipeline.training.stack import RunResult
 from tests.executors.test_batch import died, drained, jobs
@@ -67,7 +67,7 @@ def here(tmp_path: Path, cluster: SlurmCluster, monkeypatch: pytest.MonkeyPatch)
 
 def opened(**options: Any) -> closing[Any]:
     chosen = {"executor": "slurm", "executor.array": 1} | {f"executor.{key}": value for key, value in options.items()}
-    return opened_executor(configuration(chosen).executor)
+    return open_executor(configuration(chosen).executor)
 
 
 def printed(folder: Path) -> str:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck
 
 from pipeline.executors import processes
 from pipeline.run import main
-from pipeline.sweep import launch as _launch
+from pipeline.sweep import launch
 from pipeline.tracking import tracker as tracking
 from tests.support.in_process import logging_put_back
 
@@ -66,7 +66,7 @@ def ending_of(folder: Path, arguments: list[str], *, tracks: bool = False) -> tu
         patch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
         patch.setattr(processes, "cores", lambda: 1)
         if not tracks:
-            for module in (tracking, _launch):
+            for module in (tracking, launch):
                 patch.setattr(module, "Tracker", NoTracker)
         with redirect_stderr(errors), redirect_stdout(output):
             try:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.sweep import estimate
-from pipeline.sweep.estimate import Estimate, LaunchCost, cost_of_stack, estimate_of
+from pipeline.sweep.estimate import Estimate, LaunchCost, estimate_sweep, time_stack
 from pipeline.training.loop import log_spaced_steps, measured_count
 from tests.support.configurations import configuration
 from tests.support.sweeps import completed
@@ -49,7 +49,7 @@ def test_the_estimate_is_the_time_that_training_takes(monkeypatch: pytest.Monkey
     monkeypatch.setattr(estimate.time, "process_time", lambda: now[0])
     config = configuration({"training.steps": 2000, "training.measure_at": 40})
     measured = measured_count(2000, 40)
-    cost = cost_of_stack([config] * 3)
+    cost = time_stack([config] * 3)
     assert cost.preparation == pytest.approx(0.0, abs=1e-9)
     assert cost.training == pytest.approx(0.5 + 0.01 * 2000 + 0.1 * measured)
 
@@ -65,7 +65,7 @@ def test_jobs_that_are_launched_apart_train_in_batches_of_their_own() -> None:
     configs = [
         configuration({"data": "iris", "training.steps": 4, "seed": seed, "executor": "inline"}) for seed in range(5)
     ]
-    plan = estimate_of([configs[:3], configs[3:]])
+    plan = estimate_sweep([configs[:3], configs[3:]])
     assert (plan.jobs, plan.stacks, [len(launch.batches) for launch in plan.launches]) == (5, 1, [1, 1])
     assert plan.launches[0].batches[0] == pytest.approx(1.5 * plan.launches[1].batches[0])
     assert "5 jobs of 1 stacks in 2 batches and 2 launches (hydra.sweeper.max_batch_size), 1 at once" in str(plan)

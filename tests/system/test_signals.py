@@ -1,155 +1,110 @@
-"""Ctrl-C and SIGTERM, where libraries lose them."""
+"""Ctrl-C and SIGTERM: at once where nothing is lost by it, else when what must not be torn is done."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
-import weakref
 from collections.abc import Callable
+from functools import partial
 from threading import Timer
-from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from pipeline.compose.resolve import resolved_alone, resolved_values
-from pipeline.system import signals as interrupts
-from pipeline.system.signals import Interrupted, interruptible, last_words, raise_interruption_behind, uninterrupted
+from pipeline.system.signals import Interrupted, handle_signals, pause, raise_if_stopped, stop_at_once, stoppable
 from tests.support.command_line import PROJECT
 
-
-def large_value() -> Any:
-    """A value from which OmegaConf makes a configuration for seconds."""
-    value: Any = "x"
-    for _ in range(7):
-        value = [value] * 6
-    return value
+BOTH = pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 
 
-def terminate_soon() -> None:
-    Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+def stoppable_calls(*calls: Callable[[], object]) -> None:
+    with stoppable():
+        for call in calls:
+            call()
 
 
-def test_an_interruption_that_omegaconf_turns_into_an_error_is_still_one() -> None:
-    value = large_value()
-    with interruptible():
-        terminate_soon()
-        with pytest.raises((OmegaConfBaseException, Interrupted)) as raised:
-            OmegaConf.create({"key": value})
-    with pytest.raises(Interrupted) as interrupted:
-        raise_interruption_behind(raised.value)
-    assert interrupted.value.exit_code == 143
+def sent(signum: signal.Signals = signal.SIGINT) -> None:
+    os.kill(os.getpid(), signum)
 
 
-def test_an_interruption_while_values_are_resolved_is_not_taken_for_a_value_that_refers() -> None:
-    value = large_value()
-    with interruptible():
-        terminate_soon()
-        with pytest.raises(Interrupted):
-            resolved_alone("key", value)
+@pytest.mark.usefixtures("handlers")
+@BOTH
+def test_a_signal_waits_for_the_end_of_what_must_not_be_torn(signum: signal.Signals, code: int) -> None:
+    reached: list[str] = []
+    with pytest.raises(Interrupted) as stopped:
+        stoppable_calls(
+            partial(sent, signum),
+            partial(reached.append, "before"),
+            partial(stoppable_calls, partial(reached.append, "inner")),
+            partial(reached.append, "too late"),
+        )
+    assert reached == ["before", "inner"]
+    assert stopped.value.exit_code == code
 
 
-def test_an_interruption_while_interpolations_are_resolved_is_not_taken_for_a_wrong_one() -> None:
-    value = large_value()
-    OmegaConf.register_new_resolver("large", lambda: OmegaConf.create(value))
-    try:
-        with interruptible():
-            terminate_soon()
-            with pytest.raises(Interrupted):
-                resolved_values(OmegaConf.create({"key": "${large:}"}))
-    finally:
-        OmegaConf.clear_resolver("large")
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize("asking", [raise_if_stopped, partial(pause, 30)])
+def test_whoever_waits_or_begins_something_asks(asking: Callable[[], None]) -> None:
+    stoppable_calls(asking) if asking is raise_if_stopped else None
+    with pytest.raises(Interrupted):
+        stoppable_calls(sent, asking, partial(pytest.fail, "asked in vain"))
 
 
-def terminate(*_: object) -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-class Destroyed:
-    """Something whose destructor a signal comes into; Python drops what is raised there."""
-
-    def __del__(self) -> None:
-        terminate()
-
-
-class Referred:
-    """Something to refer to."""
-
-
-def destroy() -> None:
-    Destroyed()
-
-
-def end_reference() -> None:
-    referred = Referred()
-    reference = weakref.ref(referred, terminate)
-    del referred
-    assert reference() is None
-
-
-@pytest.mark.parametrize("terminated", [destroy, end_reference])
-def test_an_interruption_that_python_drops_comes_again(terminated: Callable[[], None]) -> None:
-    def terminated_and_waiting() -> None:
-        terminated()
-        time.sleep(30)
-
-    with interruptible():
-        with pytest.raises(Interrupted) as interrupted:
-            terminated_and_waiting()
-        time.sleep(0.1)  # It comes once.
-    assert interrupted.value.exit_code == 143
-
-
-def test_an_interruption_that_comes_again_waits_for_the_end_of_what_must_not_be_torn(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(interrupts, "MOMENT", 1.0)
-    reached = []
-
-    def write() -> None:
-        destroy()
-        with uninterrupted():
-            while interrupts._State.pending is None:
-                time.sleep(0.01)
-            reached.append("end")
-        reached.append("after")
-
-    with interruptible(), pytest.raises(Interrupted):
-        write()
-    assert reached == ["end"]
-
-
-def test_the_last_words_after_an_interruption_end_with_the_patience_of_the_user(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(interrupts, "PATIENCE", 0.1)
-    monkeypatch.setattr(interrupts, "LAST_PATIENCE", 0.1)
-    said = []
-
-    def stopped() -> None:
-        try:
-            terminate()
+@pytest.mark.usefixtures("handlers")
+def test_what_loses_nothing_is_stopped_at_once() -> None:
+    def long_wait() -> None:
+        with stop_at_once():
+            Timer(0.1, sent).start()
             time.sleep(30)
-        except Interrupted as interruption:
-            with last_words(interruption):
-                said.append("first")
-                time.sleep(30)
-                said.append("after the patience")
-            said.append("after the last words")
 
-    with interruptible(), pytest.raises(Interrupted) as interrupted:
-        stopped()
+    with pytest.raises(Interrupted):
+        stoppable_calls(long_wait)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_second_signal_or_too_long_a_wait_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    reached: list[str] = []
+    with pytest.raises(Interrupted):
+        stoppable_calls(sent, partial(reached.append, "held back"), sent, partial(reached.append, "too late"))
+    assert reached == ["held back"]
+
+
+def hang_and_close(said: list[str]) -> None:
+    try:
+        sent()
+        time.sleep(30)
+        said.append("after the patience")
+    finally:
+        said.append("first")
+        time.sleep(30)
+        said.append("after the last patience")
+
+
+@pytest.mark.usefixtures("handlers")
+def test_what_is_still_to_be_done_ends_with_the_patience_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.system.signals.PATIENCE", 0.1)
+    monkeypatch.setattr("pipeline.system.signals.LAST_PATIENCE", 0.1)
+    said: list[str] = []
+    with pytest.raises(Interrupted) as interrupted:
+        stoppable_calls(partial(hang_and_close, said))
     assert said == ["first"]
-    assert interrupted.value.exit_code == 143
+    assert interrupted.value.exit_code == 130
+    time.sleep(0.3)  # It comes no more.
+
+
+@pytest.mark.usefixtures("handlers")
+def test_handlers_are_put_back() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with handle_signals(partial(pytest.fail, "ended")):
+        assert signal.getsignal(signal.SIGINT) is not before
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_process_that_was_made_deaf_to_a_signal_stays_so(signum: signal.Signals) -> None:
     before = signal.signal(signum, signal.SIG_IGN)
     try:
-        with interruptible():
+        with handle_signals(partial(pytest.fail, "ended")):
             os.kill(os.getpid(), signum)
             time.sleep(0.1)
     finally:
@@ -157,62 +112,57 @@ def test_a_process_that_was_made_deaf_to_a_signal_stays_so(signum: signal.Signal
 
 
 STUCK = """
-import multiprocessing, os, signal, sys, threading, time
+import multiprocessing, signal, threading, time, weakref
+from omegaconf import OmegaConf
 from pipeline.system.command import run_command
+
+def terminate(*_):
+    signal.raise_signal({signum})
+
+class Destroyed:
+    def __del__(self):
+        terminate()
+
+class Referred: pass
+
+def destroyed():
+    Destroyed()
+
+def referred():
+    referred = Referred()
+    reference = weakref.ref(referred, terminate)
+    del referred
+
+def omegaconf():
+    value = "x"
+    for _ in range(7):
+        value = [value] * 6
+    threading.Timer(0.2, signal.pthread_kill, (threading.get_ident(), {signum})).start()
+    OmegaConf.create({{"key": value}})
 
 def body():
     child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
     child.start()
     print(child.pid, flush=True)
     threading.Thread(target=time.sleep, args=(600,)).start()
-    signal.raise_signal({signum})
+    {where}()
+    time.sleep(600)
 
 run_command(body)
 """
+"""Python drops what is raised in a destructor or the callback of a weak reference, and OmegaConf what is thrown into
+the making of a list. Neither shall keep a command from ending."""
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_command_that_is_stopped_waits_neither_for_threads_nor_for_children(signum: int, code: int) -> None:
+@BOTH
+@pytest.mark.parametrize("where", ["terminate", "destroyed", "referred", "omegaconf"])
+def test_a_command_that_is_stopped_ends_wherever_it_is_and_waits_neither_for_threads_nor_for_children(
+    where: str, signum: int, code: int
+) -> None:
     stopped = subprocess.run(
-        [sys.executable, "-c", STUCK.format(signum=int(signum))],
+        [sys.executable, "-c", STUCK.format(signum=int(signum), where=where)],
         cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert (stopped.returncode, stopped.stderr) == (code, f"Stopped by {signal.Signals(signum).name}\n")
     with pytest.raises(ProcessLookupError):
         os.kill(int(stopped.stdout), 0)
-
-
-def test_an_interruption_that_comes_again_too_early_is_not_dropped_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process may wait for its core between the alarm and the end of what has set it."""
-    set_alarm = interrupts._set_alarm
-
-    def set_and_stalled(seconds: float, signum: int) -> None:
-        monkeypatch.setattr(interrupts, "_set_alarm", set_alarm)
-        set_alarm(seconds, signum)
-        deadline = time.monotonic() + 0.2
-        while time.monotonic() < deadline:
-            pass
-
-    def destroyed_and_waiting() -> None:
-        destroy()
-        time.sleep(30)
-
-    monkeypatch.setattr(interrupts, "_set_alarm", set_and_stalled)
-    with interruptible(), pytest.raises(Interrupted):
-        destroyed_and_waiting()
-
-
-def test_other_errors_that_python_drops_are_still_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[object] = []
-    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(unraisable.exc_value))
-    error = ValueError("in a destructor")
-    referred = Referred()
-
-    def fail(_: object) -> None:
-        raise error
-
-    reference = weakref.ref(referred, fail)
-    with interruptible():
-        del referred
-    assert reference() is None
-    assert error in told  # Garbage of other tests may tell of itself too.

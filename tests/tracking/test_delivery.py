@@ -1,19 +1,18 @@
-"""Delivery and journal: what a store refuses waits on disk, whole, and arrives once; signals wait for what is whole."""
+"""Delivery and journal: what a store refuses waits on disk, whole, and arrives once."""
 
 import errno
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from math import inf, nan
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import StoreLostError
-from pipeline.system.signals import Interrupted, interruptible, uninterrupted
+from pipeline.system.signals import Interrupted
 from pipeline.tracking import delivery
 from pipeline.tracking.delivery import Delivery, journal_of, retry_while_disk_full
 from pipeline.tracking.journal import Journal
@@ -65,7 +64,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_journal_gives_back_every_bit(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "waiting")
     journal.put([RECORD, record(1)])
-    ((path, records),) = journal.entries()
+    ((path, records),) = journal.read_entries()
     assert [repr(each) for each in records] == [repr(RECORD), repr(record(1))]
     journal.remove(path)
     assert not (tmp_path / "waiting").exists()
@@ -77,12 +76,12 @@ def test_a_damaged_entry_is_left_out_and_kept_aside(
 ) -> None:
     journal = Journal(tmp_path)
     journal.put([record(1)])
-    ((path, _),) = journal.entries()
+    ((path, _),) = journal.read_entries()
     content = bytearray(path.read_bytes())
     content[position] ^= 1
     path.write_bytes(content)
     journal.put([record(2)])
-    assert [each.fingerprint for _, records in journal.entries() for each in records] == ["2"]
+    assert [each.fingerprint for _, records in journal.read_entries() for each in records] == ["2"]
     assert "is damaged" in caplog.text
     assert path.with_suffix(".damaged").exists()
 
@@ -95,7 +94,7 @@ def test_what_a_store_refuses_waits_and_comes_before_what_follows(tmp_path: Path
     time.sleep(0.02)
     assert delivered.write_or_journal([record(1)], sweep) == ["id 1"]
     assert store.taken == ["0", "1"]
-    assert list(journal_of(sweep).entries()) == []
+    assert list(journal_of(sweep).read_entries()) == []
 
 
 def test_before_its_next_try_a_lost_store_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +115,7 @@ def test_a_store_that_stays_away_is_told_and_the_journal_stays(tmp_path: Path, m
     assert delivered.write_or_journal([record(0)], sweep) is None
     with pytest.raises(StoreLostError, match=r"does not answer: no answer$"):
         delivered.drain_journal(sweep)
-    assert len(list(journal_of(sweep).entries())) == 1
+    assert len(list(journal_of(sweep).read_entries())) == 1
     with pytest.raises(StoreLostError):
         delivered.write_or_journal([record(1)], None)
 
@@ -154,44 +153,4 @@ def test_an_interrupted_write_waits_in_the_journal(tmp_path: Path) -> None:
 
     with pytest.raises(Interrupted):
         Delivery(stopped).write_or_journal([record(0)], sweep)
-    assert len(list(journal_of(sweep).entries())) == 1
-
-
-def uninterrupted_calls(*calls: Callable[[], object]) -> None:
-    with uninterrupted():
-        for call in calls:
-            call()
-
-
-@pytest.mark.usefixtures("handlers")
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_waits_for_the_end_of_what_must_not_be_torn(signum: signal.Signals, code: int) -> None:
-    reached: list[str] = []
-    inner = partial(uninterrupted_calls, partial(reached.append, "inner"))
-    with pytest.raises(Interrupted) as stopped:
-        uninterrupted_calls(partial(os.kill, os.getpid(), signum), inner, partial(reached.append, "outer"))
-    assert reached == ["inner", "outer"]
-    assert stopped.value.exit_code == code
-    # It is raised once.
-    uninterrupted_calls(partial(reached.append, "after"))
-    assert reached[-1] == "after"
-
-
-@pytest.mark.usefixtures("handlers")
-def test_a_second_signal_or_too_long_a_wait_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    reached: list[str] = []
-    sent = partial(os.kill, os.getpid(), signal.SIGINT)
-    with pytest.raises(Interrupted):
-        uninterrupted_calls(sent, partial(reached.append, "held back"), sent, partial(reached.append, "too late"))
-    assert reached == ["held back"]
-    monkeypatch.setattr("pipeline.system.signals.PATIENCE", 0.1)
-    with pytest.raises(Interrupted):
-        uninterrupted_calls(sent, partial(time.sleep, 30), partial(reached.append, "too late"))
-    assert reached == ["held back"]
-
-
-def test_handlers_are_put_back() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with interruptible():
-        assert signal.getsignal(signal.SIGINT) is not before
-    assert signal.getsignal(signal.SIGINT) is before
+    assert len(list(journal_of(sweep).read_entries())) == 1

@@ -21,7 +21,7 @@ from analysis.audit import audit_of
 from analysis.tracked.store import curves_artifact
 from pipeline import addresses, names
 from pipeline.system import signals as interrupts
-from pipeline.system.signals import Interrupted
+from pipeline.system.signals import Interrupted, raise_if_stopped, stoppable
 from pipeline.tracking import delivery
 from pipeline.tracking import tracker as tracking
 from pipeline.tracking.sweeps import Sweep
@@ -200,6 +200,12 @@ def test_a_store_that_does_not_answer_keeps_an_interrupted_sweep_no_longer_than_
     monkeypatch.setattr(interrupts, "LAST_PATIENCE", 0.1)
     monkeypatch.setattr(trackers[0]._writer, "end", silent)
     parent = trackers[0].open_sweep(None, ["f"], [configuration({"data": "iris"})], ["seed"], "command", "folder")
-    with pytest.raises(Interrupted), trackers[0].closing_sweep(Sweep(parent, 1, ("seed",), "folder")):
-        os.kill(os.getpid(), signal.SIGINT)
+
+    def stopped() -> None:
+        with trackers[0].closing_sweep(Sweep(parent, 1, ("seed",), "folder")):
+            os.kill(os.getpid(), signal.SIGINT)
+            raise_if_stopped()
+
+    with pytest.raises(Interrupted), stoppable():
+        stopped()
     assert asked == ["KILLED"]

@@ -58,7 +58,7 @@ class PublicCalls:
             self._client.delete_run(run_id)
             self._half_written.remove(run_id)
         self._refusal = None
-        new = {_moment(record): record for record in records if _moment(record) not in self._written}.values()
+        new = {_identity(record): record for record in records if _identity(record) not in self._written}.values()
         waiting: SimpleQueue[Record] = SimpleQueue()
         for record in new:
             waiting.put(record)
@@ -71,7 +71,7 @@ class PublicCalls:
             thread.join()
         if self._refusal is not None:
             raise self._refusal
-        run_ids = [self._written[_moment(record)] for record in records]
+        run_ids = [self._written[_identity(record)] for record in records]
         self._written.clear()
         return run_ids
 
@@ -107,11 +107,11 @@ class PublicCalls:
             artifacts.log_artifacts(folder)
         # The status comes last, so a run counts as finished only when everything else is in place.
         self._client.set_terminated(run_id, record.status, record.end_time)
-        self._written[_moment(record)] = run_id
+        self._written[_identity(record)] = run_id
         self._half_written.remove(run_id)
 
 
-def _moment(record: Record) -> tuple[str, int]:
+def _identity(record: Record) -> tuple[str, int]:
     return record.fingerprint, record.start_time
 
 
