@@ -14,7 +14,7 @@ from typing import Any
 
 PARTS = {
     "composing": (
-        "pipeline.sweep.grid:jobs_of_grid",
+        "pipeline.compose.grid:jobs_of_grid",
         "pipeline.compose.jobs:checked_configs",
         "pipeline.sweep.resume:fingerprints_of",
         "pipeline.sweep.resume:resumption",

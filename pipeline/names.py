@@ -1,7 +1,7 @@
 """The public names: metric keys, tags, artifact files, variables. Dashboards and scripts depend on them."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from sys import float_info
 
 from pipeline.errors import InputError
@@ -15,6 +15,13 @@ OPTIMUM_GAP = "optimum/gap"
 OPTIMUM_DISTANCE = "optimum/distance"
 OUTPUT_DELTA_SPREAD = "symmetry/output_delta_spread"
 OUTPUT_WEIGHT_SPREAD = "symmetry/output_weight_spread"
+FINAL_LOSSES = (LOSS_TEST, LOSS_TRAIN)
+"""What sweepers minimise and runs are compared by: the first that there is (without a test part the training loss)."""
+
+
+def final_loss(metrics: Container[str]) -> str:
+    """The one of ``FINAL_LOSSES`` that counts where there are these metrics."""
+    return next((key for key in FINAL_LOSSES if key in metrics), LOSS_TRAIN)
 
 
 def symmetry(measure: str, layer: int = 1) -> str:

@@ -1,7 +1,7 @@
 """A launcher that trains the jobs of a sweep as stacks of networks, on all cores, and keeps Hydra's conventions.
 
-Hydra imports this module in every application that finds it installed, but none whose name begins with ``_``; so the
-work is done there, and is imported only for a sweep of this project.
+Hydra imports this module in every application that finds it installed; so the work is done in ``pipeline.sweep``, which
+is imported only for a sweep of this project.
 """
 
 from collections.abc import Sequence

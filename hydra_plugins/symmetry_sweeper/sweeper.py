@@ -1,7 +1,7 @@
 """The grid of Hydra's basic sweeper, run as one tracked sweep.
 
-Hydra imports this module in every application that finds it installed, but none whose name begins with ``_``; so the
-work is done there, and is imported only for a sweep of this project.
+Hydra imports this module in every application that finds it installed; so the work is done in ``pipeline.sweep``, which
+is imported only for a sweep of this project.
 """
 
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ class SymmetrySweeper(BasicSweeper):
     def _jobs(self, arguments: list[str]) -> list[list[str]]:
         """The overrides of every job, those of the first grid first; a job that several grids hold comes once."""
         assert self.hydra_context is not None
-        from pipeline.sweep.grid import jobs_of_grid
+        from pipeline.compose.grid import jobs_of_grid
 
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         jobs: dict[frozenset[str], list[str]] = {}

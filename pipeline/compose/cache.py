@@ -1,4 +1,4 @@
-"""Composes the jobs of a sweep once per distinct choice of groups, node by node equal to Hydra's own composition.
+"""Cache of compositions (LRU): one per distinct choice of groups, node by node equal to Hydra's own composition.
 
 Hydra composes a job from its YAML files in about 70 ms, most of it for the defaults tree, which depends on the chosen
 options alone. Here each choice is composed by Hydra once. A job is a copy of it, on which Hydra's own code applies the

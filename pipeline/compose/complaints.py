@@ -1,4 +1,4 @@
-"""Mistakes on the command line, and Hydra's complaints, in one line: the key, what is allowed, what came."""
+"""Error messages for the command line and for Hydra's exceptions, in one line: the key, what is allowed, what came."""
 
 import re
 import traceback

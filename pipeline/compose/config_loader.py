@@ -1,4 +1,4 @@
-"""Hydra's config loader for this project: it refuses lists of options, and leaves keys of swept options to the jobs.
+"""Override of Hydra's config loader: it refuses lists of options, and leaves keys of swept options to the jobs.
 
 Every composition passes through it: of single runs, of multiruns, and of each job under any sweeper and launcher.
 """

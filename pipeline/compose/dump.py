@@ -1,4 +1,4 @@
-"""YAML as OmegaConf writes it, but by the C dumper, which is ten times as fast."""
+"""Dump YAML as OmegaConf does, but by the C dumper, which is ten times as fast."""
 
 from enum import Enum
 from typing import Any

@@ -1,4 +1,4 @@
-"""The jobs of a sweep, each composed and checked with its own options before any of them is trained."""
+"""Validate the jobs of a sweep: each is composed and checked with its own options before any of them is trained."""
 
 from collections.abc import Sequence
 from dataclasses import fields, replace

@@ -1,4 +1,4 @@
-"""What a user may have meant by arguments that Hydra cannot read, as something that can be pasted into a shell."""
+"""Suggest corrections of arguments that Hydra cannot parse, as something that can be pasted into a shell."""
 
 import re
 import shlex

@@ -1,11 +1,13 @@
-"""Between Hydra's composed configurations and checked ones."""
+"""Resolve interpolations: from a configuration that Hydra has composed to a checked ``Config``."""
 
 import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.conf import JobConf
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -44,7 +46,7 @@ def checked_config(composed: DictConfig) -> Config:
 
 
 def checked_values(values: Mapping[str, Any]) -> Config:
-    """The same, given the resolved values of the configuration without its ``hydra`` section."""
+    """The typed configuration, given the resolved values of the composed one without its ``hydra`` section."""
     config = parse_config(_without_missing(values))
     check_against_data(config)
     return config
@@ -72,6 +74,14 @@ def resolved_alone(key: str, values: Any) -> Any:
         return _resolved(OmegaConf.create({key: values}), key)
     except OmegaConfBaseException:
         return REFERS
+
+
+def has_sweep(experiment: str) -> bool:
+    """Whether the file of an experiment holds a sweep."""
+    loader = GlobalHydra.instance().config_loader()
+    assert isinstance(loader, ConfigLoaderImpl)
+    file = loader.repository.load_config(f"experiment/{experiment}")
+    return file is not None and bool(OmegaConf.select(file.config, "hydra.sweeper"))
 
 
 def share_times(master: DictConfig) -> None:

@@ -1,4 +1,4 @@
-"""Training on the workers of a Dask scheduler: one that runs already, or one that lives as long as the sweep.
+"""Executor for Dask: trains on the workers of a running scheduler, or of one that lives as long as the sweep.
 
 Dask gives the batches of a dead worker to another one. What it cannot survive is the end of the scheduler or of the
 connection to it; then everything that has not arrived is submitted again, as soon as there is a scheduler.

@@ -1,4 +1,4 @@
-"""Training in this process: for single runs, for debugging and for profiling."""
+"""Serial executor: trains in this process, for single runs, debugging and profiling."""
 
 from collections import deque
 

@@ -1,4 +1,4 @@
-"""What an executor does. Whoever has another engine writes one class that does it, and names it by ``_target_``."""
+"""Interface (Protocol) of executors. Another engine is one class that has these methods, named by ``_target_``."""
 
 from contextlib import AbstractContextManager, closing
 from typing import Protocol

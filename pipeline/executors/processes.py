@@ -1,4 +1,4 @@
-"""Training in worker processes of this machine, which know neither Hydra nor MLflow."""
+"""Executor for local multiprocessing: spawned worker processes, which load neither Hydra nor MLflow."""
 
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -9,9 +9,9 @@ from pipeline.errors import InputError
 from pipeline.executors.batch import Batch, Failure, Trained, given_up, train_batch
 from pipeline.executors.inline import InlineExecutor
 from pipeline.executors.interface import PER_SLOT, TRIES, Executor
-from pipeline.executors.worker import prepare_worker
 from pipeline.ranges import Count
 from pipeline.system.signals import block_signals, raise_if_stopped
+from pipeline.system.worker_process import prepare_worker
 from pipeline.training.batching import cores
 
 INTERVAL = 0.1
@@ -89,7 +89,9 @@ class _Worker:
     @staticmethod
     def _new_pool() -> ProcessPoolExecutor:
         # Spawned, because a fork would copy MLflow's threads and locks in an unknown state.
-        return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=prepare_worker)
+        return ProcessPoolExecutor(
+            1, mp_context=get_context("spawn"), initializer=prepare_worker, initargs=(train_batch.__module__,)
+        )
 
     def submit(self, batch: Batch, deaths: int = 0) -> None:
         self.under_way[self._submitted(batch)] = (batch, deaths)

@@ -1,4 +1,4 @@
-"""Training where somebody else has set things up: with the driver's code, libraries and data, or not at all."""
+"""Train a batch on another machine after checking that its code, library versions and data equal the driver's."""
 
 import hashlib
 import platform

@@ -1,4 +1,4 @@
-"""Training in Slurm jobs, submitted through submitit.
+"""Executor for Slurm: trains in jobs that are submitted through submitit.
 
 A job takes batches from a folder that driver and nodes share (``exchange``), one after the other, and ends when there
 are none. So the queue is paid for once for many stacks, and a job that starts late, or never, holds nothing up. What a

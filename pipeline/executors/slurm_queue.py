@@ -1,4 +1,4 @@
-"""What Slurm says of the jobs that share a name, without accounting, and how they are cancelled."""
+"""squeue and scancel: the states of the jobs that share a name, without accounting, and their end."""
 
 import subprocess
 from typing import NamedTuple

@@ -1,5 +1,6 @@
-"""What a sweep would take: time from a few real steps of each of its stacks, memory from its numbers."""
+"""Dry run (``plan=true``): estimate a sweep's time from a few real steps of each stack, and its memory from numbers."""
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,10 +11,14 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.config.schema import Config
 from pipeline.executors.interface import open_executor
+from pipeline.sweep.job import varying_keys
+from pipeline.sweep.resume import fingerprints_of, launches, resumption
 from pipeline.system.memory import in_units
 from pipeline.training.batching import batches_of, cores, room_for, worker_bytes
 from pipeline.training.loop import measured_count
 from pipeline.training.stack import stack_key, train_stack
+
+log = logging.getLogger(__name__)
 
 ENOUGH = 0.2
 """Core-seconds that a timed training takes at least, if it has so many steps."""
@@ -94,6 +99,24 @@ class Estimate:
             "Nothing was trained or tracked (plan=true)",
         ]
         return "\n".join(lines)
+
+
+def log_estimate(jobs: Sequence[Sequence[str]], configs: Sequence[Config], max_batch_size: int | None) -> None:
+    """Says what a sweep would do, and what that would take; changes nothing.
+
+    Args:
+        jobs: the overrides of each job.
+        max_batch_size: how many jobs are launched together at the most.
+    """
+    from pipeline.tracking.store.opening import experiment_to_read
+    from pipeline.tracking.store.queries import finished_runs
+
+    known = None if configs[0].rerun else experiment_to_read(configs[0].experiment_name)
+    finished = {run.fingerprint: run for run in finished_runs(*known)} if known else {}
+    resumed = resumption(jobs, configs, fingerprints_of(configs), None, finished)
+    log.info(f"{resumed} (over {', '.join(varying_keys(jobs)) or 'nothing'})")
+    if resumed.remaining:
+        log.info(estimate_sweep([[job.config for job in each] for each in launches(resumed.remaining, max_batch_size)]))
 
 
 def estimate_sweep(launches: Sequence[Sequence[Config]]) -> Estimate:

@@ -1,4 +1,4 @@
-"""One job under Hydra: train, measure and track one run; and the names of runs."""
+"""One job under Hydra: train, measure and track one run; name runs by the values that are swept."""
 
 import logging
 import sys
@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import hydra
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.conf import HydraConf
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from pipeline import PROJECT, names
 from pipeline.compose.dump import plain
-from pipeline.compose.resolve import check_working_folder, checked_config
+from pipeline.compose.resolve import check_working_folder, checked_config, has_sweep
 from pipeline.config.schema import Config
 from pipeline.errors import InputError, TrainingError
 from pipeline.executors.batch import Batch, Failure, require_driver_data
@@ -115,8 +113,9 @@ def check_asked(config: Config, section: DictConfig | HydraConf) -> None:
         InputError: that is what it would be.
     """
     is_single, choices = section.mode == RunMode.RUN, section.runtime.choices
-    experiment = choices.get("experiment")
-    if is_single and experiment and _is_prepared_sweep(config, experiment, plain(section.overrides.task)):
+    experiment, overrides = choices.get("experiment"), plain(section.overrides.task)
+    is_prepared = experiment and "question=null" not in overrides and (config.question or has_sweep(experiment))
+    if is_single and is_prepared:
         raise InputError(
             f"experiment={experiment}: expected a sweep, so say -m too (or, to train one run of it,"
             " question=null and an experiment_name), got a single run"
@@ -127,15 +126,6 @@ def check_asked(config: Config, section: DictConfig | HydraConf) -> None:
         raise InputError(
             f"plan: expected hydra/sweeper=symmetry, the one that plans, got hydra/sweeper={choices['hydra/sweeper']}"
         )
-
-
-def _is_prepared_sweep(config: Config, experiment: str, overrides: Sequence[str]) -> bool:
-    if "question=null" in overrides:
-        return False
-    loader = GlobalHydra.instance().config_loader()
-    assert isinstance(loader, ConfigLoaderImpl)
-    file = loader.repository.load_config(f"experiment/{experiment}")
-    return config.question is not None or (file is not None and bool(OmegaConf.select(file.config, "hydra.sweeper")))
 
 
 def _train_and_track(config: Config) -> float:
@@ -172,8 +162,8 @@ def _train_and_track(config: Config) -> float:
 
 
 def objective(result: RunResult) -> float:
-    """What a sweeper minimises: the final test loss, or the training loss without a test part."""
-    return result.last.get(names.LOSS_TEST, result.last[names.LOSS_TRAIN])
+    """What a sweeper minimises: the final loss (``names.FINAL_LOSSES``)."""
+    return result.last[names.final_loss(result.last)]
 
 
 def whereabouts(run_ids: Sequence[str] | None, position: int) -> str:

@@ -1,4 +1,4 @@
-"""The folder that Hydra leaves of every job: ``.hydra/{config,hydra,overrides}.yaml`` and the job's log.
+"""Hydra's output folder of every job: ``.hydra/{config,hydra,overrides}.yaml`` and the job's log.
 
 Hydra composes the job once more and writes the YAML with a pure Python dumper, 80 ms a job. Here a C dumper writes it,
 and what all jobs of the same choices share is composed and written once and copied as text: 1 ms a job. The files hold

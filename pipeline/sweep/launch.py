@@ -1,4 +1,4 @@
-"""Many jobs at once: workers train batches of them as stacks; this process does everything else.
+"""Launch many jobs at once: workers train batches of them as stacks; this process does everything else.
 
 Jobs that share data, layer sizes and training differ only in numbers, so a stack of them costs little more than one.
 This process writes the job folders, calls the callbacks, and tracks finished runs meanwhile, as the only writer.
@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from hydra._internal.callbacks import Callbacks
 from hydra.core.utils import JobReturn, configure_log, setup_globals
 from hydra.types import HydraContext
 from omegaconf import DictConfig
@@ -65,17 +64,22 @@ def launch_stacked(
     for config in configs:
         check_asked(config, hydra)
     with keep_current_hydra():
-        Launch(jobs, configs, hydra_context.callbacks).run()
+        Launch(jobs, configs, hydra_context).run()
     return [*jobs]
 
 
 class Launch:
     """One call of the launcher: from jobs and their configurations to tracked runs."""
 
-    def __init__(self, jobs: Sequence[StackedJob], configs: Sequence[Config], callbacks: Callbacks) -> None:
+    # 1. Cut the jobs into batches: stacks that fit into memory, at least one for each worker.
+    # 2. Keep the executor's capacity full; a job's folder is made when its batch is submitted.
+    # 3. Track what comes back, at most 100 runs in one transaction, log it and call Hydra's callbacks.
+    # 4. When the process is stopped, track what is done by then, and leave.
+
+    def __init__(self, jobs: Sequence[StackedJob], configs: Sequence[Config], hydra_context: HydraContext) -> None:
         self._jobs = jobs
         self._configs = configs
-        self._callbacks = callbacks
+        self._callbacks = hydra_context.callbacks
         self._under_way: set[tuple[int, ...]] = set()
         self._trackers = {name: Tracker(name) for name in sorted({config.experiment_name for config in configs})}
         self._sweep = current_sweep()

@@ -1,4 +1,4 @@
-"""How far a sweep is: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of a sweep: a tqdm bar with the time left on a terminal, a log line now and then elsewhere."""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""A sweep that is checked as a whole before its first job, tracked as one parent run, and goes on where it stopped.
+"""Run a sweep: check all of its jobs before the first one trains, track it as one parent run, resume where it stopped.
 
 Hydra's own sweeper would find a wrong value in job 37 after 36 jobs were trained. Only the sweeper sees all jobs of a
 multirun under every launcher, so this is also where it is decided which jobs are to train, and where the parent run
@@ -13,7 +13,7 @@ from shutil import get_terminal_size
 from typing import Protocol, runtime_checkable
 
 from hydra.core.override_parser.types import Quote, QuotedString
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -23,19 +23,11 @@ from pipeline.compose.dump import plain
 from pipeline.compose.jobs import Job, checked_configs, settled_jobs
 from pipeline.compose.resolve import check_working_folder
 from pipeline.config.schema import Config
-from pipeline.errors import (
-    DataChangedError,
-    ExecutorLostError,
-    FailedJobsError,
-    InputError,
-    StoreLostError,
-    TrainingError,
-)
-from pipeline.sweep.grid import check_max_batch_size
+from pipeline.errors import InputError
 from pipeline.sweep.job import varying_keys
 from pipeline.sweep.resume import consecutive_parts, create_sweep_folder, fingerprints_of, launches, resumption
 from pipeline.system.atomic_file import write_atomically
-from pipeline.system.signals import Interrupted, stoppable
+from pipeline.system.signals import stoppable
 from pipeline.tracking.sweeps import Sweep
 
 log = logging.getLogger(__name__)
@@ -71,28 +63,24 @@ def run_sweep(
     Returns:
         What each launch returned.
     """
-    if not jobs:
-        raise InputError("hydra.sweeper.grids: expected at least one grid, got none")
-    check_max_batch_size(max_batch_size)
-    check_working_folder(master.hydra.job)
-    composition = CachedComposition(hydra_context.config_loader, master)
-    configs = checked_configs(composition, jobs)
-    experiment_name = str(_common("experiment_name", [config.experiment_name for config in configs]))
-    rerun = bool(_common("rerun", [config.rerun for config in configs]))
-    _common("executor", [repr(config.executor) for config in configs])
-    with keep_current_hydra():
-        composition.prepare(0, jobs[0])  # A folder that has no name is told now.
-    _common("experiment", [config.question.name if config.question else "none" for config in configs])
+    # 1. Check the configuration of every job; a wrong one ends the sweep here, and plan=true with an estimate.
+    # 2. Resume: find the sweep that this one continues and which of its jobs are tracked, and clean up the store.
+    # 3. Train: open the parent run, launch the remaining jobs, close the parent run whatever happens.
+    # 4. Tell what the runs of all jobs say, whichever sweep has trained them.
+    configs = _checked(hydra_context, master, jobs, max_batch_size)
+    experiment_name, rerun, swept_keys = configs[0].experiment_name, configs[0].rerun, varying_keys(jobs)
+    if configs[0].plan:
+        from pipeline.sweep.estimate import log_estimate
 
-    if _common("plan", [config.plan for config in configs]):
-        _tell_plan(experiment_name, jobs, configs, max_batch_size, rerun=rerun)
+        log_estimate(jobs, configs, max_batch_size)
         return []
 
     # Importing MLflow takes seconds, and a wrong key should not have to wait for it.
     from mlflow import get_tracking_uri
 
     from pipeline.addresses import masked
-    from pipeline.sweep.summary import Findings, best_first, next_steps
+    from pipeline.sweep.ending import next_steps, require_success, say_how_to_go_on
+    from pipeline.sweep.summary import Findings, best_first
     from pipeline.tracking.tracker import Tracker
 
     tracker = Tracker(experiment_name)
@@ -104,82 +92,67 @@ def run_sweep(
     kept = tracker.delete_repeated_runs()
     if rerun:
         kept = [run for run in kept if begun is not None and run.parent == begun.run_id]
-    finished = {run.fingerprint: run for run in kept}
-    plan = resumption(jobs, configs, fingerprints, begun, finished)
-    swept_keys = varying_keys(jobs)
-    command = masked(shlex.join(["python", "-m", "pipeline.run", "-m", *arguments]))
-    log.info(f"{plan} (over {', '.join(swept_keys) or 'nothing'})")
-    returns: list[Sequence[JobReturn]] = []
+    resumed = resumption(jobs, configs, fingerprints, begun, {run.fingerprint: run for run in kept})
+    log.info(f"{resumed} (over {', '.join(swept_keys) or 'nothing'})")
     parent = begun.run_id if begun else None
 
     def tell() -> Findings:
-        """Prints what the runs of all jobs say, whichever sweep has trained them, and prepares the views."""
+        """Prints what the runs of all jobs say, and prepares the views."""
         runs = tracker.runs_with(fingerprints)
         links = tracker.share_views(parent, swept_keys, best_first(runs)) if parent is not None else {}
-        findings = Findings(runs, swept_keys, len(plan.jobs) - len(runs))
+        findings = Findings(runs, swept_keys, len(resumed.jobs) - len(runs))
         steps = next_steps(experiment_name, get_tracking_uri(), links)
         log.info(f"{findings.summary(get_terminal_size().columns)}\n{steps}")
         return findings
 
-    goes_on = bool(plan.remaining) or (begun is not None and not begun.finished)
-    if goes_on:
-        is_chosen = any(override.startswith(f"{FOLDER_KEY}=") for override in plain(master.hydra.overrides.hydra))
-        folder = create_sweep_folder(Path(master.hydra.sweep.dir), begun, is_chosen=is_chosen)
-        use_folder(master, folder)
-        remaining = settled_jobs(CachedComposition(hydra_context.config_loader, master), plan.remaining)
-        try:
-            with stoppable():
-                parent = tracker.open_sweep(begun, plan.fingerprints, configs, swept_keys, command, str(folder))
-                sweep = Sweep(parent, len(plan.jobs), swept_keys, str(folder.absolute()))
-                with tracker.closing_sweep(sweep):
-                    with sweep.announce():
-                        returns = list(_launched(launcher, remaining, max_batch_size))
-                    tracker.finish_sweep(sweep)
-                    found = tell()
-                    tracker.describe_sweep(parent, found.conclusion(), found.table(), found.metrics())
-                    _require_success(returns)
-        except Interrupted as interrupted:
-            raise Interrupted(
-                interrupted.signum, f"{interrupted}. What was trained is tracked; to go on, say again: {command}"
-            ) from None
-        except (DataChangedError, ExecutorLostError) as error:
-            raise type(error)(f"{error}. What was trained is tracked; to go on, say again: {command}") from None
-        except StoreLostError as error:
-            raise StoreLostError(
-                f"{error}. What it has not taken waits in {folder} or is trained again; to go on, say again: {command}"
-            ) from None
-    else:
+    if not resumed.remaining and (begun is None or begun.finished):
         tell()
+        return []
+    is_chosen = any(override.startswith(f"{FOLDER_KEY}=") for override in plain(master.hydra.overrides.hydra))
+    folder = create_sweep_folder(Path(master.hydra.sweep.dir), begun, is_chosen=is_chosen)
+    use_folder(master, folder)
+    remaining = settled_jobs(CachedComposition(hydra_context.config_loader, master), resumed.remaining)
+    command = masked(shlex.join(["python", "-m", "pipeline.run", "-m", *arguments]))
+    with say_how_to_go_on(command, folder), stoppable():
+        parent = tracker.open_sweep(begun, resumed.fingerprints, configs, swept_keys, command, str(folder))
+        sweep = Sweep(parent, len(resumed.jobs), swept_keys, str(folder.absolute()))
+        with tracker.closing_sweep(sweep):
+            with sweep.announce():
+                returns = list(_launch_all(launcher, remaining, max_batch_size))
+            tracker.finish_sweep(sweep)
+            found = tell()
+            tracker.describe_sweep(parent, found.conclusion(), found.table(), found.metrics())
+            require_success(returns)
     return returns
 
 
-def _tell_plan(
-    experiment_name: str,
-    jobs: Sequence[Sequence[str]],
-    configs: Sequence[Config],
-    max_batch_size: int | None,
-    *,
-    rerun: bool,
-) -> None:
-    """Says what the sweep would do, and what that would take; changes nothing."""
-    from pipeline.sweep.estimate import estimate_sweep
-    from pipeline.tracking.store.opening import experiment_to_read
-    from pipeline.tracking.store.queries import finished_runs
+def _checked(
+    hydra_context: HydraContext, master: DictConfig, jobs: Sequence[Sequence[str]], max_batch_size: int | None
+) -> list[Config]:
+    """The configurations of all jobs.
 
-    known = None if rerun else experiment_to_read(experiment_name)
-    finished = {run.fingerprint: run for run in finished_runs(*known)} if known else {}
-    plan = resumption(jobs, configs, fingerprints_of(configs), None, finished)
-    log.info(f"{plan} (over {', '.join(varying_keys(jobs)) or 'nothing'})")
-    if plan.remaining:
-        log.info(estimate_sweep([[job.config for job in each] for each in launches(plan.remaining, max_batch_size)]))
+    Raises:
+        InputError: one of them is wrong, or they differ in what a sweep has once.
+    """
+    if not jobs:
+        raise InputError("hydra.sweeper.grids: expected at least one grid, got none")
+    if max_batch_size is not None and max_batch_size < 1:  # Hydra would take none for no limit.
+        raise InputError(f"hydra.sweeper.max_batch_size: expected a whole number >= 1 or null, got {max_batch_size}")
+    check_working_folder(master.hydra.job)
+    composition = CachedComposition(hydra_context.config_loader, master)
+    configs = checked_configs(composition, jobs)
+    with keep_current_hydra():
+        composition.prepare(0, jobs[0])  # A folder that has no name is told now.
+    for key in ("experiment_name", "rerun", "executor", "plan"):
+        _check_common(key, [getattr(config, key) for config in configs])
+    _check_common("experiment", [config.question.name if config.question else "none" for config in configs])
+    return configs
 
 
-def _common(key: str, values: Sequence[object]) -> object:
-    """The value that all jobs share."""
-    different = set(values)
+def _check_common(key: str, values: Sequence[object]) -> None:
+    different = sorted({str(value) for value in values})
     if len(different) > 1:
-        raise InputError(f"{key}: expected one for the whole sweep, got {', '.join(sorted(map(str, different)))}")
-    return different.pop()
+        raise InputError(f"{key}: expected one for the whole sweep, got {', '.join(different)}")
 
 
 def use_folder(master: DictConfig, folder: Path) -> None:
@@ -193,7 +166,7 @@ def use_folder(master: DictConfig, folder: Path) -> None:
     write_atomically(folder / "multirun.yaml", OmegaConf.to_yaml(master).encode())
 
 
-def _launched(launcher: Launcher, jobs: Sequence[Job], max_batch_size: int | None) -> Iterator[Sequence[JobReturn]]:
+def _launch_all(launcher: Launcher, jobs: Sequence[Job], max_batch_size: int | None) -> Iterator[Sequence[JobReturn]]:
     for launch in launches(jobs, max_batch_size):
         if isinstance(launcher, TakesJobs):
             launcher.expect([job.number for job in launch], [job.config for job in launch])
@@ -201,24 +174,3 @@ def _launched(launcher: Launcher, jobs: Sequence[Job], max_batch_size: int | Non
         else:
             for part in consecutive_parts(launch):
                 yield launcher.launch([job.overrides for job in part], initial_job_idx=part[0].number)
-
-
-def _require_success(returns: Sequence[Sequence[JobReturn]]) -> None:
-    """Raises with a line for each failed job: its overrides, its cause, its log."""
-    jobs = [job for launch in returns for job in launch]
-    failed = [job for job in jobs if job.status == JobStatus.FAILED]
-    if failed:
-        lines = [f"  {' '.join(job.overrides or [])}: {_cause(job)} ({_log_file(job)})" for job in failed]
-        raise FailedJobsError("\n".join([f"{len(failed)} of {len(jobs)} jobs failed:", *lines]))
-
-
-def _cause(job: JobReturn) -> str:
-    # The public property raises the error instead of returning it.
-    error = job._return_value
-    return str(error) if isinstance(error, TrainingError) else f"{type(error).__name__}: {error}"
-
-
-def _log_file(job: JobReturn) -> str:
-    assert job.hydra_cfg is not None
-    configured = OmegaConf.select(job.hydra_cfg, "hydra.job_logging.handlers.file.filename")
-    return f"log: {configured}" if configured else "no log file"

@@ -1,11 +1,9 @@
-"""What a sweep found: the mean of each group over its seeds, with an interval; in a terminal and in the MLflow UI."""
+"""Summarise a sweep: means over seeds with confidence intervals, as a table for terminals and the MLflow UI."""
 
 import math
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from textwrap import fill
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import numpy as np
 import pandas as pd
@@ -13,11 +11,9 @@ from mlflow.entities import Run
 from scipy.special import stdtrit
 
 from pipeline import names
-from pipeline.addresses import WEB, ui_command
 from pipeline.system.text_table import GAP, narrowed, rows_of, total_width
 
 CONFIDENCE = 0.95
-RATE = "optimizer.learning_rate"
 SEED = "seed"
 COLUMNS = {
     names.LOSS_TEST: "loss/test",
@@ -100,9 +96,9 @@ class Findings:
         self._runs = pd.DataFrame([_row(run) for run in runs])
         self._failed = failed
         tracked = [key for key in swept_keys if key in self._runs]
-        self._keys = [key for key in tracked if key not in (SEED, RATE)] or ["model", "init"]
-        self._is_rate_swept = RATE in tracked
-        self._loss = names.LOSS_TEST if names.LOSS_TEST in self._runs else names.LOSS_TRAIN
+        self._keys = [key for key in tracked if key not in (SEED, names.RATE)] or ["model", "init"]
+        self._is_rate_swept = names.RATE in tracked
+        self._loss = names.final_loss(self._runs)
         self._groups = [] if self._runs.empty else self._best_first()
 
     def _best_first(self) -> list[Group]:
@@ -115,7 +111,7 @@ class Findings:
             whole = at_rate[~at_rate["diverged"]]
             return {key: mean_of(whole[key].dropna().tolist()) for key in COLUMNS if key in whole}
 
-        rates = {str(rate): (at_rate["diverged"].mean(), means(at_rate)) for rate, at_rate in rows.groupby(RATE)}
+        rates = {str(rate): (at_rate["diverged"].mean(), means(at_rate)) for rate, at_rate in rows.groupby(names.RATE)}
         best = min(rates, key=lambda rate: (rates[rate][0], self._rank(rates[rate][1]), float(rate)))
         return Group(labels, best, len(rows), int(rows["diverged"].sum()), rates[best][1])
 
@@ -217,10 +213,9 @@ def _has_diverged(run: Run) -> bool:
 
 
 def best_first(runs: Sequence[Run]) -> list[Run]:
-    """The finished runs by their final test loss (training loss where no run has a test part), diverged ones last."""
+    """The finished runs by their final loss, diverged ones last."""
     finished = [run for run in runs if run.info.status == "FINISHED"]
-    has_test = any(names.LOSS_TEST in run.data.metrics for run in finished)
-    loss = names.LOSS_TEST if has_test else names.LOSS_TRAIN
+    loss = names.final_loss({key for run in finished for key in run.data.metrics})
 
     def rank(run: Run) -> tuple[bool, float, str]:
         value = run.data.metrics.get(loss, math.nan)
@@ -242,24 +237,3 @@ def _short(keys: Sequence[str]) -> list[str]:
     """The last parts of the keys, where these differ."""
     last = [key.rpartition(".")[2] for key in keys]
     return last if len(set(last)) == len(last) else [*keys]
-
-
-def next_steps(experiment_name: str, tracking_uri: str, links: Mapping[str, str]) -> str:
-    """What to do with a sweep that has ended, in commands that can be pasted into a shell.
-
-    Args:
-        links: view -> link, as of ``Tracker.share_views``.
-    """
-    width = max(map(len, links), default=0)
-    shown = [f"{view:{width}}  {link}" for view, link in links.items()]
-    if urlsplit(tracking_uri).scheme not in WEB:  # A server shows itself.
-        shown.insert(0, ui_command(tracking_uri))
-    name = shlex.quote(experiment_name)
-    option = f"--experiment={name}" if experiment_name.startswith("-") else f"--experiment {name}"
-    return "\n".join(
-        [
-            f"Browse the runs{' (by these links: the first page of the UI is for GenAI)' if links else ''}:",
-            *(f"  {line}" for line in shown),
-            f"Draw the figures: python -m analysis.report {option}",
-        ]
-    )

@@ -85,7 +85,7 @@ def shared_views(
     conditions = [of_sweep, *(f"{_param(key)} = {_quoted(value)}" for key, value in shared.items())]
     held = {names.RUNS_VIEW: _held(own, children, {}), names.CURVES_VIEW: _held(drawn, children, shared)}
     states = {
-        names.RUNS_VIEW: _page([of_sweep], _metric(_loss(_metrics_of(own))), _columns(swept, own)),
+        names.RUNS_VIEW: _page([of_sweep], _metric(names.final_loss(_metrics_of(own))), _columns(swept, own)),
         # In the order of the seeds, all groups lose the same seeds where there are more runs than the UI loads at
         # once. In the order of the loss, a bad group would lose its worst runs.
         names.CURVES_VIEW: _page(conditions, _param("seed"), _columns(swept, drawn))
@@ -169,13 +169,9 @@ def _metrics_of(children: Sequence[Child]) -> set[str]:
     return {key for child in children for key in child.metrics}
 
 
-def _loss(metrics: Collection[str]) -> str:
-    return names.LOSS_TEST if names.LOSS_TEST in metrics else names.LOSS_TRAIN
-
-
 def _columns(swept: Sequence[str], children: Sequence[Child]) -> list[str]:
     metrics = _metrics_of(children)
-    told = (_loss(metrics), names.ACCURACY_TEST, names.DISTANCE, names.DISTINCT_UNITS, names.OPTIMUM_GAP)
+    told = (names.final_loss(metrics), names.ACCURACY_TEST, names.DISTANCE, names.DISTINCT_UNITS, names.OPTIMUM_GAP)
     return [
         *(_param(key) for key in swept or names.NAMING_KEYS),
         *(_metric(key) for key in told if key in metrics),

@@ -15,13 +15,13 @@ from omegaconf import DictConfig
 
 from pipeline.compose.cache import CachedComposition
 from pipeline.compose.config_loader import ConfigLoader
+from pipeline.compose.grid import jobs_of_grid
 from pipeline.compose.jobs import checked_configs
 from pipeline.compose.resolve import checked_config
 from pipeline.config.parse import parse_config
 from pipeline.errors import InputError
 from pipeline.sweep import job as task
 from pipeline.sweep import launch
-from pipeline.sweep.grid import jobs_of_grid
 from pipeline.training.fingerprint import fingerprint
 from tests.compose.test_cache import loader_of
 from tests.support.configurations import CONF, configuration

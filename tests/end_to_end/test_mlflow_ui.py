@@ -26,7 +26,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from pipeline import addresses, names
-from pipeline.sweep.summary import best_first, ui_command
+from pipeline.addresses import ui_command
+from pipeline.sweep.summary import best_first
 from pipeline.tracking.tracker import Tracker
 from tests.support.command_line import command
 

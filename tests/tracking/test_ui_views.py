@@ -23,7 +23,7 @@ from analysis.page.page import rendered_page
 from analysis.tracked.load import load_tables
 from pipeline import addresses, names
 from pipeline.addresses import ui_command
-from pipeline.sweep.summary import next_steps
+from pipeline.sweep.ending import next_steps
 from pipeline.tracking import tracker as tracking
 from pipeline.tracking.tracker import Tracker
 from pipeline.tracking.ui_views import LISTED_SWEEPS, Child, shared_views, unlisted_views

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.compose import grid
 from pipeline.errors import InputError
-from pipeline.sweep import grid
 from pipeline.system import memory
 from pipeline.training import batching, footprint
 from pipeline.training.checks import check_against_data

@@ -20,8 +20,6 @@ from pipeline.tracking.store.opening import local_store
 from pipeline.tracking.sweeps import TrackedRun, TrackedSweep
 
 PAGE = 1000
-OBJECTIVES = (names.LOSS_TEST, names.LOSS_TRAIN)
-"""What a sweeper minimises: the first of these that a run has."""
 
 
 def finished_runs(
@@ -45,7 +43,7 @@ def _from_search(client: MlflowClient, experiment_id: str, wanted: Mapping[str, 
     conditions = ["attributes.status = 'FINISHED'", *(f"tags.`{key}` = '{value}'" for key, value in wanted.items())]
     for run in searched_runs(client, experiment_id, " AND ".join(conditions)):
         tags, metrics = run.data.tags, run.data.metrics
-        objectives = [metrics[key] for key in OBJECTIVES if key in metrics]
+        objectives = [metrics[key] for key in names.FINAL_LOSSES if key in metrics]
         if names.FINGERPRINT_TAG in tags and objectives:
             yield TrackedRun(
                 run.info.start_time,
@@ -60,7 +58,7 @@ def _from_search(client: MlflowClient, experiment_id: str, wanted: Mapping[str, 
 def _from_database(store: SqlAlchemyStore, experiment_id: str, wanted: Mapping[str, str]) -> Iterator[TrackedRun]:
     """What ``_from_search`` finds, by one SQL query that reads nothing else of a run."""
     fingerprint, parent, rerun = (aliased(SqlTag) for _ in range(3))
-    losses = [aliased(SqlLatestMetric) for _ in OBJECTIVES]
+    losses = [aliased(SqlLatestMetric) for _ in names.FINAL_LOSSES]
     query: Any = (
         select(
             SqlRun.start_time,
@@ -78,7 +76,7 @@ def _from_database(store: SqlAlchemyStore, experiment_id: str, wanted: Mapping[s
     for tag, key in ((fingerprint, names.FINGERPRINT_TAG), (parent, names.PARENT_TAG)):
         if key in wanted:
             query = query.where(tag.value == wanted[key])
-    for loss, key in zip(losses, OBJECTIVES, strict=True):
+    for loss, key in zip(losses, names.FINAL_LOSSES, strict=True):
         query = query.outerjoin(loss, (loss.run_uuid == SqlRun.run_uuid) & (loss.key == key))
     with store.ManagedSessionMaker() as session:
         for start, run_id, value, parent_id, was_rerun, *numbers in session.execute(query):

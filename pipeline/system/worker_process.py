@@ -1,20 +1,20 @@
-"""The first instructions of a worker process. Nothing here takes time to import, for what does could not be stopped."""
+"""Initialise a worker process: it ends with its driver. Imports nothing slow, for that could not be stopped."""
 
 import os
 import threading
+from importlib import import_module
 from multiprocessing import parent_process
 
 from pipeline.system.signals import ignore_signals
 
 
-def prepare_worker() -> None:
-    """Makes this process end with its driver, from now on; then loads what it trains with, on one BLAS thread."""
+def prepare_worker(module: str) -> None:
+    """Makes this process end with its driver, from now on; then loads what it works with, and limits BLAS to a thread."""
     threading.Thread(target=_end_with_driver, daemon=True).start()
     ignore_signals()
     from threadpoolctl import threadpool_limits
 
-    import pipeline.executors.batch  # noqa: F401  with NumPy and SciPy, whose BLAS is limited next
-
+    import_module(module)
     threadpool_limits(limits=1, user_api="blas")
 
 

@@ -23,16 +23,6 @@ def jobs_of_grid(overrides: Sequence[Override]) -> list[list[str]]:
     return jobs
 
 
-def check_max_batch_size(max_batch_size: int | None) -> None:
-    """Refuses batches of no jobs, which Hydra would take for none at all.
-
-    Raises:
-        InputError: the size is below 1.
-    """
-    if max_batch_size is not None and max_batch_size < 1:
-        raise InputError(f"hydra.sweeper.max_batch_size: expected a whole number >= 1 or null, got {max_batch_size}")
-
-
 def _value_count(key: str, override: Override) -> int:
     """How many values a key takes."""
     if not override.is_sweep_override():
