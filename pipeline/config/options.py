@@ -1,4 +1,4 @@
-"""Keys that a function or class brings along: its keyword-only parameters, with the annotated ranges."""
+"""Options that a function or class defines by its signature: keyword-only parameters with annotated ranges."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -92,8 +92,8 @@ def callable_named(key: str, name: object, methods: Sequence[str] = ()) -> Calla
         raise InputError(f"{expected}, got {shown(name)} ({error or type(error).__name__})") from error
     if not callable(found):
         raise InputError(f"{expected}, got {shown(name)}, which is none")
-    if isinstance(found, type) and not all(callable(getattr(found, method, None)) for method in methods):
-        missing = [method for method in methods if not callable(getattr(found, method, None))]
+    missing = [method for method in methods if isinstance(found, type) and not callable(getattr(found, method, None))]
+    if missing:
         raise InputError(f"{expected}, got {shown(name)} without {', '.join(missing)}")
     try:
         _options_model(found)
