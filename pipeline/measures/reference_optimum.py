@@ -27,7 +27,7 @@ SMALLEST_MARGIN = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
-    """What is known of the optimum.
+    """The optimum of a convex objective, or why there is none.
 
     Attributes:
         status: one of ``ATTAINED``, ``SEPARABLE``, ``UNDECIDED``.
