@@ -63,7 +63,7 @@ def checked_target(group: str, values: Mapping[str, Any], methods: Sequence[str]
         InputError: it is none that can be created with ``room`` and the keys, or has not the methods.
     """
     target = values.get("_target_")
-    function = callable_named(f"{group}._target_", target, methods)
+    function = import_callable(f"{group}._target_", target, methods)
     options = checked_options(group, str(target), function, {key: values[key] for key in values if key != "_target_"})
     try:
         signature(function).bind(1, **options)
@@ -72,7 +72,7 @@ def checked_target(group: str, values: Mapping[str, Any], methods: Sequence[str]
     return {"target": target, "options": options}
 
 
-def callable_named(key: str, name: object, methods: Sequence[str] = ()) -> Callable[..., Any]:
+def import_callable(key: str, name: object, methods: Sequence[str] = ()) -> Callable[..., Any]:
     """The class of a dotted name, or the function that makes an object of one.
 
     Args:

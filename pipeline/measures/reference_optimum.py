@@ -48,7 +48,7 @@ class Optimum:
         return self.weights is not None
 
     @np.errstate(all="ignore")
-    def measures(self, weights: Array) -> tuple[Array, Array]:
+    def gap_and_distance(self, weights: Array) -> tuple[Array, Array]:
         """Gap J(W) - J(W*) and distance from the set of minimisers.
 
         Args:

@@ -61,7 +61,7 @@ def digest_of(config: DataConfig) -> str:
     return _digests.get(json.dumps(asdict(config))) or dataset_of(config).digest
 
 
-def _loaded(key: str) -> Dataset:
+def _load(key: str) -> Dataset:
     config, digest = json.loads(key)
     expected = digest or _digests.get(config)
     try:
@@ -77,7 +77,7 @@ def _loaded(key: str) -> Dataset:
     return dataset
 
 
-_dataset = SizedCache(_loaded, size=lambda dataset: dataset.size)
+_dataset = SizedCache(_load, size=lambda dataset: dataset.size)
 
 
 def data_changed(config: DataConfig, expected: str, got: str) -> DataChangedError:

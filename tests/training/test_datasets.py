@@ -20,9 +20,9 @@ from pipeline.training import datasets, stack
 from pipeline.training.datasets import SizedCache, dataset_of, digest_of
 from pipeline.training.fingerprint import fingerprint
 from pipeline.training.stack import RunResult
-from tests.data.test_files import idx_bytes
 from tests.support.command_line import PROJECT, command
 from tests.support.configurations import configuration
+from tests.support.data_files import idx_bytes
 
 SHORT = {"training.steps": 3, "training.batch_size": None}
 CHANGED = r"^data.path: {}: expected the file as it was at the start \(digest {}\), got a changed one \(digest \w+\)"
