@@ -1,4 +1,4 @@
-"""What is written in the cells of a user's table: numbers, classes, or that a value is missing."""
+"""Parsing of table cells: finite numbers, class labels, missing values."""
 
 import math
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Measurements of what a network predicts."""
+"""Distance between a network's predictions and the class frequencies."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""How near the direction of logistic regression is to the separator with the largest margin."""
+"""Margins of logistic regression, and its angle to the separator of largest margin (hard-margin SVM)."""
 
 from functools import lru_cache
 from typing import NamedTuple

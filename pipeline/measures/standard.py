@@ -100,5 +100,5 @@ def optimum(snapshot: StackSnapshot) -> dict[str, Array]:
     """How far logistic regression is from its reference optimum, where it exists: in the objective, and in weights."""
     if snapshot.optimum is None or not snapshot.optimum.exists:
         return {}
-    gap, distance = snapshot.optimum.measures(snapshot.problem.architecture.blocks(snapshot.parameters)[0])
+    gap, distance = snapshot.optimum.gap_and_distance(snapshot.problem.architecture.blocks(snapshot.parameters)[0])
     return {names.OPTIMUM_GAP: gap, names.OPTIMUM_DISTANCE: distance}

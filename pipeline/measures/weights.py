@@ -1,4 +1,4 @@
-"""Measurements of the weights alone."""
+"""Optional measurements of the weights: norm, movement, balance of layers, mirror symmetry, singular values."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Losses of one example, their output deltas, and the classes they predict.
+"""Losses (cross-entropy and squared error), their derivatives by the outputs, and predicted classes.
 
 All arrays hold one example a column: outputs (R, k, n); targets (k, n) when the runs share the examples, or
 (R, k, n). A problem with two classes has one output (k = 1) and targets 0 and 1; with more classes the targets
@@ -16,7 +16,7 @@ from pipeline.nn.arithmetic import Array
 
 
 class Loss(NamedTuple):
-    """One loss.
+    """A loss of one example.
 
     Attributes:
         value: (outputs, targets) -> (R, n), the loss of each example.

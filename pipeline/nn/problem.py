@@ -53,7 +53,7 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Problem:
-    """What all runs of a stack share.
+    """The training problem that all runs of a stack share.
 
     Attributes:
         architecture: the shape of the networks.
@@ -81,7 +81,7 @@ class Problem:
 def prepared_part(
     inputs: Array, targets: Array, labels: Array | None, architecture: Architecture, arithmetic: Arithmetic
 ) -> Part:
-    """A part of the data as operands.
+    """A part of the data, its inputs rounded once as an operand of every product.
 
     Args:
         inputs: (n, d(0)).

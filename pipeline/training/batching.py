@@ -1,4 +1,4 @@
-"""How many runs of a stack the processor's cache has room for, and how many workers the memory."""
+"""Batching: how many runs train as one stack (cache size), and how many workers at once (memory)."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -46,7 +46,7 @@ def runs_per_batch(config: Config) -> int:
 
 
 def batches_of(configs: Sequence[Config], workers: int) -> list[list[int]]:
-    """Which jobs train together, as positions in ``configs``, ordered by the first job of each batch.
+    """The batches of a sweep: jobs that train together, as positions in ``configs``, in the order of their first job.
 
     Jobs of one ``stack_key`` are cut into batches of about equal size: small enough for the cache, and enough of them
     for all workers.

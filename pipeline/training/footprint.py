@@ -1,4 +1,4 @@
-"""How much memory a configuration will take, estimated from its numbers alone before anything of it is taken.
+"""Memory estimates of a configuration, from its numbers alone, before anything is allocated.
 
 The coefficients count arrays that the code holds at the same time; ``test_footprint.py`` compares the estimate
 with the real peak of processes that train.
@@ -36,7 +36,7 @@ JOB = 5000
 
 
 class DataShape(NamedTuple):
-    """What the size of all arrays follows from, besides the configuration.
+    """The sizes of a data set, from which with the configuration those of all arrays follow.
 
     Attributes:
         drawn: examples that the source gives.

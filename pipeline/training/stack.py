@@ -1,4 +1,4 @@
-"""From checked configurations to stacks: which runs can train together, and what their training gives."""
+"""Training of a stack: from checked configurations that can train together to one result per run."""
 
 import json
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ Curve = list[tuple[int, float]]
 
 @dataclass
 class RunResult:
-    """What the training of one run gives.
+    """The result of training one run.
 
     Attributes:
         architecture: its shape.
@@ -56,7 +56,7 @@ def architecture_of(config: Config, dataset: Dataset) -> Architecture:
 
 
 def stack_key(config: Config) -> str:
-    """Equal for runs that can train as one stack.
+    """A key that is equal for runs which can train as one stack.
 
     They may differ in seed, initialisation, and the numbers of the optimiser.
     """
@@ -127,7 +127,7 @@ def shared_problem(config: Config, dataset: Dataset, architecture: Architecture)
 
 
 def initial_parameters(architecture: Architecture, init: InitConfig, generators: RunGenerators) -> Array:
-    """(P,), drawn for one run alone, layer by layer."""
+    """The initial parameters (P,) of one run, drawn for it alone, layer by layer."""
     parameters = np.zeros((1, architecture.parameter_count))
     for weights, layer in zip(architecture.weights(parameters), architecture.layers, strict=True):
         weights[0] = INITIALIZERS[init.name](generators.initial, layer, **init.options)
