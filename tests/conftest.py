@@ -22,9 +22,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """``-m slow`` leaves out the long ones among the tests of a module that is marked as slow."""
+    """``-m slow`` leaves out what is marked as soak too, and starts each cluster and server once: a file a worker."""
     if config.option.markexpr == "slow":
         config.option.markexpr = "slow and not soak"
+    if "not slow" not in config.option.markexpr and "dist" in config.option:
+        config.option.dist = "loadfile"
 
 
 SWEEP = [

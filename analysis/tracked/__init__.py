@@ -1,1 +1,7 @@
-"""The tracking store as tables. store: reads it through MLflow's API. load: ``load_tables``. tables: ``Tables``."""
+"""The tracking store as tables.
+
+store   reads experiments, runs, curves and weights through MLflow's API
+rows    one run as a row of the table of runs, if it is as this project tracks it
+load    ``load_tables``: the finished runs of an experiment, with their curves
+tables  ``Tables``: what claims and figures ask
+"""

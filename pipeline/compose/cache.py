@@ -90,12 +90,7 @@ class CachedComposition:
 
     def override_dirname(self, overrides: Sequence[str], names: Mapping[str, Any]) -> str:
         """``hydra.job.override_dirname``, given ``hydra.job.config.override_dirname``."""
-        return get_overrides_dirname(
-            overrides=[self._parsed(override) for override in overrides],
-            kv_sep=names["kv_sep"],
-            item_sep=names["item_sep"],
-            exclude_keys=names["exclude_keys"],
-        )
+        return get_overrides_dirname([self._parsed(override) for override in overrides], **names)
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """The configuration of one job: what ``ConfigLoader.load_sweep_config`` gives.
@@ -109,7 +104,8 @@ class CachedComposition:
                 return self._composed_by_hydra(overrides)
             config: DictConfig = pickle.loads(self._chosen(self._choices(parsed)))  # noqa: S301 - from this process
             ConfigLoaderImpl._apply_overrides_to_config(self._values(parsed), config)
-            self._describe_overrides(config, parsed)
+            describe_overrides(config, parsed)
+            OmegaConf.copy_cache(from_config=self._master, to_config=config)
         except Exception:
             return self._composed_by_hydra(overrides)
         return config
@@ -216,10 +212,6 @@ class CachedComposition:
 
     def _values(self, parsed: Sequence[Override]) -> list[Override]:
         return [override for override in parsed if not self._is_choice(override)]
-
-    def _describe_overrides(self, config: DictConfig, parsed: Sequence[Override]) -> None:
-        describe_overrides(config, parsed)
-        OmegaConf.copy_cache(from_config=self._master, to_config=config)
 
 
 @contextmanager

@@ -96,12 +96,10 @@ class _Repository(ConfigRepository):
 
 def describe_overrides(config: DictConfig, parsed: Sequence[Override]) -> None:
     """Writes into the ``hydra`` section what Hydra derives from all overrides of the task together."""
-    job, names = config.hydra.job, config.hydra.job.config.override_dirname
+    job = config.hydra.job
     config.hydra.overrides.task = [str(override.input_line) for override in parsed]
     with open_dict(job):
-        job.override_dirname = get_overrides_dirname(
-            overrides=list(parsed), kv_sep=names.kv_sep, item_sep=names.item_sep, exclude_keys=names.exclude_keys
-        )
+        job.override_dirname = get_overrides_dirname(list(parsed), **job.config.override_dirname)
 
 
 def _refuse_list(key: str, listed: Sequence[object], where: str = "") -> None:

@@ -1,14 +1,15 @@
-"""Every key and option of ``conf/``, and which of them a user may have meant: the source of all suggestions."""
+"""Spelling suggestions: every key and option of ``conf/``, and which of them a mistyped one may stand for."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+CONF = Path(__file__).parents[2] / "conf"
 PRESETS = "experiment"
 """The group whose files hold keys of all other groups."""
 NAMING = ("name", "_target_")
@@ -22,20 +23,15 @@ FEW = 3
 @cache
 def options_by_group() -> dict[str, dict[str, tuple[str, ...]]]:
     """Group -> option -> the option's own keys."""
-    conf = files("pipeline").joinpath("..", "conf")
-    groups = sorted(folder.name for folder in conf.iterdir() if folder.is_dir() and not folder.name.startswith("_"))
-    return {group: _keys_by_option(group) for group in groups}
+    options: dict[str, dict[str, tuple[str, ...]]] = {}
+    for file in sorted(CONF.glob("[!_]*/*.yaml")):
+        group = options.setdefault(file.parent.name, {})
+        group[file.stem] = () if file.parent.name == PRESETS else tuple(_values(file))
+    return options
 
 
-def _keys_by_option(group: str) -> dict[str, tuple[str, ...]]:
-    folder = files("pipeline").joinpath("..", "conf", group)
-    names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".yaml"))
-    return {name.removesuffix(".yaml"): () if group == PRESETS else tuple(_read(f"{group}/{name}")) for name in names}
-
-
-@cache
-def _read(name: str) -> dict[str, Any]:
-    text = files("pipeline").joinpath("..", "conf", *name.split("/")).read_text(encoding="utf-8")
+def _values(file: Path) -> dict[str, Any]:
+    text = file.read_text(encoding="utf-8")
     values: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     return {key: value for key, value in values.items() if key not in (*NAMING, "defaults", "hydra")}
 
@@ -44,7 +40,7 @@ def _read(name: str) -> dict[str, Any]:
 def known_keys() -> Mapping[str, tuple[str, ...]]:
     """Dotted key -> the options of its group that have it; none where it does not depend on the option."""
     keys: dict[str, tuple[str, ...]] = dict.fromkeys(options_by_group(), ())
-    for key, value in _read("config.yaml").items():
+    for key, value in _values(CONF / "config.yaml").items():
         nested = value if key in options_by_group() else None
         keys |= {key: ()} if nested is None else {f"{key}.{inner}": () for inner in nested}
     for group, options in options_by_group().items():

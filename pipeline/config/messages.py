@@ -1,6 +1,5 @@
-"""Annotations and validation errors in the words of a user."""
+"""Error messages of the configuration: annotations in words, and pydantic's validation errors as one line."""
 
-import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -38,21 +37,27 @@ def described(annotation: Any) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, UnionType):
         return " or ".join(described(argument) for argument in arguments)
+    if origin is not tuple and (choices := _choices(annotation)):
+        return "one of " + ", ".join(choices)
     if origin is Annotated:
-        for choices in arguments[1:]:
-            if isinstance(choices, OneOf):
-                return "one of " + ", ".join(choices.choices)
         signs = {Ge: ">= {0.ge}", Gt: "> {0.gt}", Lt: "< {0.lt}", Len: "of {0.min_length} to {0.max_length} characters"}
         bounds = [signs[type(bound)].format(bound) for bound in arguments[1:] if type(bound) in signs]
         return " ".join([described(arguments[0]), " and ".join(bounds)]).strip()
-    if origin is Literal:
-        return "one of " + ", ".join(str(choice) for choice in arguments)
     if origin is tuple:
         kind, _, bound = described(arguments[0]).partition(" >")
         return f"a list of {PLURALS.get(kind, kind)}{' >' + bound if bound else ''}"
     if is_dataclass(annotation) or origin is dict:
         return "a group of keys"
     return WORDS.get(annotation) or str(getattr(annotation, "__name__", annotation))
+
+
+def _choices(annotation: Any) -> list[str]:
+    """The values that an annotation lists, such as the keys of a table."""
+    if isinstance(annotation, OneOf):
+        return annotation.choices
+    if get_origin(annotation) is Literal:
+        return list(map(str, get_args(annotation)))
+    return [choice for argument in get_args(annotation) for choice in _choices(argument)]
 
 
 def basis(annotation: Any) -> Any:
@@ -88,8 +93,7 @@ def one_line(error: ValidationError, schema: Any, values: Mapping[str, Any]) -> 
 def _hint(key: str, annotation: Any, given: Any) -> str:
     if basis(annotation) is tuple and not isinstance(given, list | Mapping):
         return f" (type {shlex.quote(f'{key}=[{given}]')})"
-    choices = re.split(", | or ", described(annotation).removeprefix("one of ").removesuffix(" or null"))
-    return did_you_mean(given, choices) if isinstance(given, str) else ""
+    return did_you_mean(given, _choices(annotation)) if isinstance(given, str) else ""
 
 
 def annotation_at(schema: Any, path: Sequence[str]) -> Any:

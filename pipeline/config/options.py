@@ -1,4 +1,4 @@
-"""Keys that a function or class brings along: its keyword-only parameters, with the annotated ranges."""
+"""Options that a function or class defines by its signature: keyword-only parameters with annotated ranges."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -63,7 +63,7 @@ def checked_target(group: str, values: Mapping[str, Any], methods: Sequence[str]
         InputError: it is none that can be created with ``room`` and the keys, or has not the methods.
     """
     target = values.get("_target_")
-    function = callable_named(f"{group}._target_", target, methods)
+    function = import_callable(f"{group}._target_", target, methods)
     options = checked_options(group, str(target), function, {key: values[key] for key in values if key != "_target_"})
     try:
         signature(function).bind(1, **options)
@@ -72,7 +72,7 @@ def checked_target(group: str, values: Mapping[str, Any], methods: Sequence[str]
     return {"target": target, "options": options}
 
 
-def callable_named(key: str, name: object, methods: Sequence[str] = ()) -> Callable[..., Any]:
+def import_callable(key: str, name: object, methods: Sequence[str] = ()) -> Callable[..., Any]:
     """The class of a dotted name, or the function that makes an object of one.
 
     Args:
@@ -92,8 +92,8 @@ def callable_named(key: str, name: object, methods: Sequence[str] = ()) -> Calla
         raise InputError(f"{expected}, got {shown(name)} ({error or type(error).__name__})") from error
     if not callable(found):
         raise InputError(f"{expected}, got {shown(name)}, which is none")
-    if isinstance(found, type) and not all(callable(getattr(found, method, None)) for method in methods):
-        missing = [method for method in methods if not callable(getattr(found, method, None))]
+    missing = [method for method in methods if isinstance(found, type) and not callable(getattr(found, method, None))]
+    if missing:
         raise InputError(f"{expected}, got {shown(name)} without {', '.join(missing)}")
     try:
         _options_model(found)

@@ -1,4 +1,4 @@
-"""Parses a composed configuration into the typed one; every mistake is one line that says what to type."""
+"""Parse a composed configuration into the typed ``Config``, and refuse keys that contradict each other."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields

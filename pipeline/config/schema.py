@@ -23,7 +23,7 @@ Seed = Annotated[Whole, Ge(0)]
 
 
 class Group:
-    """A group of keys. Many configurations share one, so what is derived from it is kept with it."""
+    """Base of the groups. Many configurations share a group, so what is derived from it is kept with it."""
 
     @cached_property
     def plain(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is written in the cells of a user's table: numbers, classes, or that a value is missing."""
+"""Parsing of table cells: finite numbers, class labels, missing values."""
 
 import math
 from collections import Counter
@@ -14,7 +14,7 @@ from pipeline.errors import InputError
 SHOWN_NAMES = 8
 
 
-def _listed(names: Sequence[str]) -> str:
+def quoted_names(names: Sequence[str]) -> str:
     """The names in quotes; of many only the first, and how many there are."""
     shown = ", ".join(map(shortened, names[:SHOWN_NAMES])) or "none"
     return shown if len(names) <= SHOWN_NAMES else f"{shown}, ... ({len(names)} in all)"

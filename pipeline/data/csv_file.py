@@ -10,7 +10,7 @@ from reprlib import repr as shortened
 
 import numpy as np
 
-from pipeline.data.cells import MISSING, _listed, class_values, finite_numbers, is_number, require_classes
+from pipeline.data.cells import MISSING, class_values, finite_numbers, is_number, quoted_names, require_classes
 from pipeline.data.examples import Examples
 from pipeline.data.opened_file import content_of, opened, unusable
 from pipeline.errors import InputError
@@ -81,14 +81,14 @@ def _feature_names(place: str, header: list[str], target: str) -> tuple[str, ...
     if not names:
         raise unusable(place, "a header with column names", "an empty file")
     if finite_numbers(names) is not None:
-        raise unusable(place, "a header with column names", f"only numbers: {_listed(names)}")
+        raise unusable(place, "a header with column names", f"only numbers: {quoted_names(names)}")
     hint = " (if this line is data, put one with column names above it)" if any(map(is_number, names)) else ""
     if "" in names:
         raise unusable(place, "a name for every column", f"none for column {names.index('') + 1}{hint}")
     if repeated := [name for name, count in Counter(names).items() if count > 1]:
-        raise unusable(place, "different column names", f"{_listed(repeated)} more than once{hint}")
+        raise unusable(place, "different column names", f"{quoted_names(repeated)} more than once{hint}")
     if target not in names:
-        raise InputError(f"data.target: {place}: expected one of {_listed(names)}, got {target!r}{hint}")
+        raise InputError(f"data.target: {place}: expected one of {quoted_names(names)}, got {target!r}{hint}")
     if len(names) == 1:
         raise unusable(place, f"a feature column besides {target!r}", "no other column")
     return tuple(name for name in names if name != target)
@@ -102,5 +102,5 @@ def _require_header(place: str, feature_names: Sequence[str], target: str, label
     numbers = [float(name) for name in feature_names if is_number(name)]
     steps = np.sign(np.diff(numbers))
     if numbers and (target in labels or abs(steps.sum()) < len(steps)):
-        got = f"an example: {_listed([*feature_names, target])} (put a line with column names above it)"
+        got = f"an example: {quoted_names([*feature_names, target])} (put a line with column names above it)"
         raise unusable(place, "a header with column names", got)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.data.cells import _listed, require_classes
+from pipeline.data.cells import quoted_names, require_classes
 from pipeline.data.examples import Examples
 from pipeline.data.opened_file import content_of, opened, readable, status_of, unusable
 
@@ -48,7 +48,7 @@ def _image_file(path: Path) -> Path:
         found = sorted(file for file in path.iterdir() if "images-idx3" in file.name)
     training = [file for file in found if file.name in ("train-images-idx3-ubyte", "train-images-idx3-ubyte.gz")]
     if not training and len(found) != 1:
-        raise unusable(path, "one file named *images-idx3* in this folder", _listed([file.name for file in found]))
+        raise unusable(path, "one file named *images-idx3* in this folder", quoted_names([file.name for file in found]))
     return (training or found)[0]
 
 

@@ -1,4 +1,4 @@
-"""Opens the user's own files, gzipped or not, and reads no more of them than memory has room for."""
+"""Opens the user's data files, gzipped or not, and refuses what does not fit into memory."""
 
 import gzip
 import io
@@ -16,6 +16,7 @@ CHUNK = 2**20
 
 
 def unusable(place: str | Path, expected: str, got: object) -> InputError:
+    """An error about a data file: where in it, what is expected there, what is there instead."""
     return InputError(f"data.path: {place}: expected {expected}, got {got}")
 
 
@@ -29,7 +30,7 @@ def readable(path: Path) -> Iterator[None]:
 
 
 def status_of(path: Path) -> os.stat_result | None:
-    """What the system says of a path; None if there is nothing.
+    """The ``stat`` of a path; None if there is nothing.
 
     Raises:
         InputError: there may be something, but nobody gets there: a loop of links, a folder that is closed.

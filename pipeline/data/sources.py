@@ -1,4 +1,4 @@
-"""Where examples come from: one function for each option of the group ``data``.
+"""The registry of data sets: one function for each option of the group ``data``, and the shape it will have.
 
 A source takes a generator, from which all its randomness comes, and keyword-only parameters. These
 parameters are the keys that the user may set, and their annotations are the allowed ranges: the
@@ -27,41 +27,76 @@ __all__ = ["SOURCES", "Examples"]
 
 Classes = Annotated[Whole, Ge(2)]
 Correlation = Annotated[Number, Ge(0), Le(1)]
+SOURCES: dict[str, Callable[..., Examples]] = {}
+_FEATURES: dict[str, Callable[[Mapping[str, Any]], int]] = {}
 
 
+def source(
+    features: Callable[[Mapping[str, Any]], int] | None = None,
+) -> Callable[[Callable[..., Examples]], Callable[..., Examples]]:
+    """Registers a source under its function name.
+
+    Args:
+        features: the source's own keys -> d, where ``examples`` is one of them: then memory is checked before a draw.
+    """
+
+    def register(function: Callable[..., Examples]) -> Callable[..., Examples]:
+        SOURCES[function.__name__] = function
+        if features is not None:
+            _FEATURES[function.__name__] = features
+        return function
+
+    return register
+
+
+@source()
 def digits(generator: np.random.Generator) -> Examples:
     """1797 handwritten digits of 8 x 8 pixels in 10 classes; pixels in [0, 1] on a grid of 1/16."""
     inputs, labels, feature_names = _bundled(datasets.load_digits())
     return Examples(inputs / 16, labels, feature_names)
 
 
+@source()
 def breast_cancer(generator: np.random.Generator) -> Examples:
     """569 tumours described by 30 measurements of cell nuclei, benign or malignant."""
     return _bundled(datasets.load_breast_cancer())
 
 
+@source()
 def iris(generator: np.random.Generator) -> Examples:
     """150 flowers of 3 species described by 4 lengths in cm, ordered by species."""
     return _bundled(datasets.load_iris())
 
 
+@source()
 def wine(generator: np.random.Generator) -> Examples:
     """178 wines of 3 growers described by 13 chemical measurements, ordered by grower."""
     return _bundled(datasets.load_wine())
 
 
+@source(features=lambda options: 2)
 def moons(generator: np.random.Generator, *, examples: Count, noise: NonNegative) -> Examples:
     """Two interleaving half circles of radius 1 with Gaussian noise of standard deviation ``noise``."""
     _require_two_of_each(examples, classes=2)
     return _plane(*datasets.make_moons(examples, noise=noise, random_state=_random_state(generator)))
 
 
+@source(features=lambda options: 2)
 def circles(generator: np.random.Generator, *, examples: Count, noise: NonNegative) -> Examples:
     """A circle of radius 1 around one of radius 1/2, with Gaussian noise of standard deviation ``noise``."""
     _require_two_of_each(examples, classes=2)
     return _plane(*datasets.make_circles(examples, noise=noise, factor=0.5, random_state=_random_state(generator)))
 
 
+@source(features=lambda options: 2)
+def xor(generator: np.random.Generator, *, examples: Count, noise: NonNegative) -> Examples:
+    """The corners (+-1, +-1) in turn, with Gaussian noise; the label is the product of the corner's signs."""
+    _require_two_of_each(examples, classes=2)
+    corners = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)])[np.arange(examples) % 4]
+    return _plane(corners + noise * generator.standard_normal(corners.shape), corners.prod(axis=1))
+
+
+@source(features=lambda options: 2)
 def blobs(generator: np.random.Generator, *, examples: Count, classes: Classes, noise: NonNegative) -> Examples:
     """One Gaussian of standard deviation ``noise`` for each class.
 
@@ -76,13 +111,7 @@ def blobs(generator: np.random.Generator, *, examples: Count, classes: Classes, 
     )
 
 
-def xor(generator: np.random.Generator, *, examples: Count, noise: NonNegative) -> Examples:
-    """The corners (+-1, +-1) in turn, with Gaussian noise; the label is the product of the corner's signs."""
-    _require_two_of_each(examples, classes=2)
-    corners = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)])[np.arange(examples) % 4]
-    return _plane(corners + noise * generator.standard_normal(corners.shape), corners.prod(axis=1))
-
-
+@source(features=lambda options: 2)
 def spirals(generator: np.random.Generator, *, examples: Count, classes: Classes, noise: NonNegative) -> Examples:
     """One spiral arm for each class, with Gaussian noise of standard deviation ``noise``.
 
@@ -97,6 +126,7 @@ def spirals(generator: np.random.Generator, *, examples: Count, classes: Classes
     return _plane(arms + noise * generator.standard_normal(arms.shape), labels)
 
 
+@source(features=lambda options: len(options["correlations"]))
 def whitened(
     generator: np.random.Generator, *, examples: Count, classes: Classes, correlations: tuple[Correlation, ...]
 ) -> Examples:
@@ -125,29 +155,28 @@ def whitened(
     return Examples(math.sqrt(examples) * inputs, labels, tuple(f"x{i}" for i in range(1, features + 1)))
 
 
+@source()
 def idx(generator: np.random.Generator, *, path: str) -> Examples:
     """The user's images in MNIST's format: the image file or its folder (see ``read_idx``)."""
     return read_idx(_file_path(path))
 
 
+@source()
 def csv(generator: np.random.Generator, *, path: str, target: str) -> Examples:
     """The user's table with a header; the column ``target`` holds the labels (see ``read_csv``)."""
     return read_csv(_file_path(path), target)
 
 
-SOURCES: dict[str, Callable[..., Examples]] = {
-    source.__name__: source
-    for source in (digits, breast_cancer, iris, wine, moons, circles, xor, blobs, spirals, whitened, idx, csv)
-}
-
-
-def drawn_shape(options: Mapping[str, Any]) -> tuple[int, int, int] | None:
+def drawn_shape(name: str, options: Mapping[str, Any]) -> tuple[int, int, int] | None:
     """Examples, features and classes of a source that draws its examples, known before it does; None for the others.
 
     Args:
+        name: a key of ``SOURCES``.
         options: the source's own keys.
     """
-    return (options["examples"], 2, options.get("classes", 2)) if "examples" in options else None
+    if name not in _FEATURES:
+        return None
+    return options["examples"], _FEATURES[name](options), options.get("classes", 2)
 
 
 def _bundled(bunch: Any) -> Examples:

@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager, closing
 from typing import Protocol
 
-from pipeline.config.options import EXECUTOR_METHODS, callable_named
+from pipeline.config.options import EXECUTOR_METHODS, import_callable
 from pipeline.config.schema import ExecutorConfig
 from pipeline.errors import ExecutorLostError, InputError
 from pipeline.executors.batch import Batch, Trained
@@ -66,7 +66,7 @@ def open_executor(chosen: ExecutorConfig, room: int = 1) -> AbstractContextManag
     key = "executor._target_"
     try:
         with stop_at_once():
-            executor: Executor = callable_named(key, chosen.target)(room, **chosen.options)
+            executor: Executor = import_callable(key, chosen.target)(room, **chosen.options)
     except (InputError, ExecutorLostError, OSError):
         raise
     except Exception as error:  # The class may be the user's own, and raise anything.

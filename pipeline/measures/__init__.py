@@ -1,19 +1,22 @@
-"""Optional measurements, which ``measures`` in the configuration names; importing this package registers all of them.
+"""What is measured of a stack: standard metrics, symmetry, and optional measurements named by ``measures``.
 
-A measurement is a function in a module of this package::
+Importing this package registers every measurement in its modules.
 
-    @measure
-    def weight_norm(moment: Moment) -> dict[str, Array]: ...
+- ``registry``: ``StackSnapshot``, the decorator ``measure``, ``measurements``; when RESULT_VERSION must be raised
+- ``standard``: losses, accuracies, gradient norm, symmetry and distance to the optimum, of every run
+- ``symmetry``: distances among hidden units, distinct units, spreads
+- ``reference_optimum``: the optimum of logistic regression, from SciPy
+- ``weights``, ``layer_moments``, ``predictions``, ``separator``: optional measurements
 
-It gets all that may be known of a stack at one moment, and gives metric key -> (R,), one number per run.
+From outside: ``MEASURES``, ``StackSnapshot``, ``measurements``, ``metric_count``; ``reference_optimum``.
 """
 
 from importlib import import_module
 from pkgutil import iter_modules
 
-from pipeline.measures.registry import MEASURES, Moment, optional_measurements
+from pipeline.measures.registry import MEASURES, STANDARD, StackSnapshot, measurements, metric_count
 
-__all__ = ["MEASURES", "Moment", "optional_measurements"]
+__all__ = ["MEASURES", "STANDARD", "StackSnapshot", "measurements", "metric_count"]
 
 for module in iter_modules(__path__):
     import_module(f"{__name__}.{module.name}")

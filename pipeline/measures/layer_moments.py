@@ -1,17 +1,16 @@
-"""How large activations and deltas are, layer by layer."""
+"""Mean squares of pre-activations, activations and deltas, layer by layer."""
 
 import numpy as np
 
 from pipeline import names
-from pipeline.measures.registry import Moment, measure
+from pipeline.measures.registry import StackSnapshot, measure
 from pipeline.nn.arithmetic import Array
 from pipeline.nn.network import backward, forward
 from pipeline.nn.problem import chunks
-from pipeline.nn.workspace import Workspace
 
 
-@measure
-def layer_moments(moment: Moment) -> dict[str, Array]:
+@measure(metrics=lambda widths: 3 * len(widths) - 4)
+def layer_moments(snapshot: StackSnapshot) -> dict[str, Array]:
     """Mean squares over the units of a layer and all training examples.
 
     ``layer1/pre_activation_mean_square`` (all layers), ``layer1/activation_mean_square`` (hidden layers) and
@@ -19,19 +18,19 @@ def layer_moments(moment: Moment) -> dict[str, Array]:
     random schemes keep constant from layer to layer (Glorot and Bengio 2010, section 4.2.1; He et al. 2015, section
     2.2). Deltas are those of each example's own loss.
     """
-    task = moment.task
+    problem = snapshot.problem
     sums: dict[str, Array] = {}
-    for chunk in chunks(task.train.examples):
-        for key, values in _squares(moment, chunk).items():
+    for chunk in chunks(problem.train.examples):
+        for key, values in _squares(snapshot, chunk).items():
             sums[key] = sums.get(key, 0.0) + values.mean(axis=1).sum(axis=1)
-    return {key: total / task.train.examples for key, total in sums.items()}
+    return {key: total / problem.train.examples for key, total in sums.items()}
 
 
-def _squares(moment: Moment, chunk: slice) -> dict[str, Array]:
+def _squares(snapshot: StackSnapshot, chunk: slice) -> dict[str, Array]:
     """Metric key -> squares (R, units, n) for consecutive examples."""
-    architecture, arithmetic = moment.task.architecture, moment.task.arithmetic
-    inputs, targets = moment.task.train.whole(chunk)
-    state = forward(architecture, arithmetic, moment.parameters, inputs, workspace=Workspace(moment.parameters.dtype))
+    architecture, arithmetic = snapshot.problem.architecture, snapshot.problem.arithmetic
+    inputs, targets = snapshot.problem.train.shared_examples(chunk)
+    state = forward(architecture, arithmetic, snapshot.parameters, inputs)
     pre_activations = [
         arithmetic.product(weights, operand) for weights, operand in zip(state.weights, state.inputs, strict=True)
     ]
@@ -41,8 +40,8 @@ def _squares(moment: Moment, chunk: slice) -> dict[str, Array]:
         for kind, layers in (("pre_activation", pre_activations), ("activation", state.activations))
         for layer, values in enumerate(layers, start=1)
     }
-    output_delta = moment.task.loss.delta(state.outputs, targets)
-    deltas = backward(architecture, arithmetic, state, output_delta, np.empty_like(moment.parameters))
+    output_delta = snapshot.problem.loss.delta(state.outputs, targets)
+    deltas = backward(architecture, arithmetic, state, output_delta, np.empty_like(snapshot.parameters))
     return squares | {
         names.layer_measure("delta_mean_square", layer): delta**2 for layer, delta in enumerate(deltas, start=1)
     }

@@ -27,7 +27,7 @@ SMALLEST_MARGIN = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
-    """What is known of the optimum.
+    """The optimum of a convex objective, or why there is none.
 
     Attributes:
         status: one of ``ATTAINED``, ``SEPARABLE``, ``UNDECIDED``.
@@ -48,7 +48,7 @@ class Optimum:
         return self.weights is not None
 
     @np.errstate(all="ignore")
-    def measures(self, weights: Array) -> tuple[Array, Array]:
+    def gap_and_distance(self, weights: Array) -> tuple[Array, Array]:
         """Gap J(W) - J(W*) and distance from the set of minimisers.
 
         Args:

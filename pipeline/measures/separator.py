@@ -1,4 +1,4 @@
-"""How near the direction of logistic regression is to the separator with the largest margin."""
+"""Margins of logistic regression, and its angle to the separator of largest margin (hard-margin SVM)."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -7,10 +7,10 @@ import numpy as np
 from scipy.optimize import nnls
 
 from pipeline import names
-from pipeline.measures.registry import Moment, measure
+from pipeline.measures.registry import StackSnapshot, measure
 from pipeline.nn.arithmetic import Array
 from pipeline.nn.network import forward
-from pipeline.nn.problem import Task
+from pipeline.nn.problem import Problem
 
 SMALLEST_MARGIN = 1e-6
 """Smaller margins are rounding; without a separator the least squares leave nothing else."""
@@ -28,8 +28,8 @@ class Separator(NamedTuple):
     margin: float
 
 
-@measure
-def separator(moment: Moment) -> dict[str, Array]:
+@measure(metrics=lambda widths: 3)
+def separator(snapshot: StackSnapshot) -> dict[str, Array]:
     """Margins and angle of logistic regression on separable data; nothing where the classes are not separable.
 
     ``separator/margin``, the smallest margin of an example under the weights W / |W|: how far its logit (with more
@@ -37,25 +37,25 @@ def separator(moment: Moment) -> dict[str, Array]:
     any direction has, the same at every step. ``separator/angle``, radians between W and that direction. Gradient
     descent converges to it, and |W| grows like log t / largest_margin (Soudry et al. 2018, theorems 3 and 7).
     """
-    task = moment.task
-    best = _separator(task)
+    problem = snapshot.problem
+    best = _separator(problem)
     if not best.margin > SMALLEST_MARGIN:
         return {}
-    norms = np.sqrt((moment.parameters**2).sum(axis=1, keepdims=True))
-    directions = moment.parameters / norms
+    norms = np.sqrt((snapshot.parameters**2).sum(axis=1, keepdims=True))
+    directions = snapshot.parameters / norms
     # The chord keeps its digits at small angles, where the cosine has lost them.
     chords = np.sqrt(((directions - best.weights) ** 2).sum(axis=1))
     return {
-        names.MARGIN: _smallest_margins(task, directions),
+        names.MARGIN: _smallest_margins(problem, directions),
         names.LARGEST_MARGIN: np.full(len(directions), best.margin),
         names.SEPARATOR_ANGLE: 2.0 * np.arcsin(np.minimum(chords / 2.0, 1.0)),
     }
 
 
-def _smallest_margins(task: Task, parameters: Array) -> Array:
+def _smallest_margins(problem: Problem, parameters: Array) -> Array:
     """(R,): the smallest margin of an example."""
-    inputs, targets = task.train.whole(slice(None))
-    logits = forward(task.architecture, task.arithmetic, parameters, inputs).outputs
+    inputs, targets = problem.train.shared_examples(slice(None))
+    logits = forward(problem.architecture, problem.arithmetic, parameters, inputs).outputs
     if len(targets) == 1:
         margins = np.where(targets == 1.0, logits, -logits)[:, 0]
     else:
@@ -65,12 +65,12 @@ def _smallest_margins(task: Task, parameters: Array) -> Array:
     return smallest
 
 
-def _separator(task: Task) -> Separator:
-    split = task.train
-    assert split.labels is not None
-    examples = split.rows[:, : -len(split.targets)].astype(np.float64)
-    weights = _largest_margin_weights(examples.tobytes(), split.labels.astype(np.int64).tobytes(), len(split.targets))
-    return Separator(weights, float(_smallest_margins(task, weights[None])[0]))
+def _separator(problem: Problem) -> Separator:
+    part = problem.train
+    assert part.labels is not None
+    examples = part.rows[:, : -len(part.targets)].astype(np.float64)
+    weights = _largest_margin_weights(examples.tobytes(), part.labels.astype(np.int64).tobytes(), len(part.targets))
+    return Separator(weights, float(_smallest_margins(problem, weights[None])[0]))
 
 
 @lru_cache(maxsize=8)

@@ -1,4 +1,4 @@
-"""Measures of the symmetry among the hidden units of a layer. Exact symmetry is the number 0.0, not a small one."""
+"""Symmetry among the hidden units of a layer: distances, spreads, distinct units. Exact symmetry is 0.0."""
 
 import numpy as np
 from scipy.spatial.distance import pdist
@@ -18,6 +18,9 @@ def pairwise_distances(vectors: Array) -> Array:
 
     Returns:
         (R, units * (units - 1) / 2), in the order of ``pdist``.
+
+    >>> pairwise_distances(np.array([[[0.0, 0.0], [3.0, 4.0], [3.0, 4.0]]]))  # units 1 and 2, 1 and 3, 2 and 3
+    array([[5., 5., 0.]])
     """
     return np.stack([pdist(run) for run in vectors])
 

@@ -1,4 +1,4 @@
-"""Measurements of the weights alone."""
+"""Optional measurements of the weights: norm, movement, balance of layers, mirror symmetry, singular values."""
 
 from itertools import pairwise
 
@@ -6,25 +6,25 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from pipeline import names
-from pipeline.measures.registry import Moment, measure
+from pipeline.measures.registry import StackSnapshot, measure
 from pipeline.nn.arithmetic import Array
 from pipeline.nn.network import Architecture
 
 
-@measure
-def weight_norm(moment: Moment) -> dict[str, Array]:
+@measure(metrics=lambda widths: 1)
+def weight_norm(snapshot: StackSnapshot) -> dict[str, Array]:
     """``weights/norm``, the Euclidean norm of all weights, without the biases."""
-    weights = moment.parameters * moment.task.architecture.weight_mask
+    weights = snapshot.parameters * snapshot.problem.architecture.weight_mask
     return {names.WEIGHT_NORM: np.sqrt((weights**2).sum(axis=1))}
 
 
-@measure
-def movement(moment: Moment) -> dict[str, Array]:
+@measure(metrics=lambda widths: 2 * (len(widths) - 1))
+def movement(snapshot: StackSnapshot) -> dict[str, Array]:
     """``movement/weights1``, ``movement/biases1``, ...: the largest absolute change of a layer since the start.
 
     It is exactly 0 where no gradient has ever arrived.
     """
-    architecture, change = moment.task.architecture, np.abs(moment.parameters - moment.initial)
+    architecture, change = snapshot.problem.architecture, np.abs(snapshot.parameters - snapshot.initial)
     parts = {"weights": architecture.weights(change), "biases": architecture.biases(change)}
     return {
         names.movement(kind, layer): values.reshape(len(values), -1).max(axis=1)
@@ -33,15 +33,15 @@ def movement(moment: Moment) -> dict[str, Array]:
     }
 
 
-@measure
-def balance(moment: Moment) -> dict[str, Array]:
+@measure(metrics=lambda widths: len(widths) - 2)
+def balance(snapshot: StackSnapshot) -> dict[str, Array]:
     """``layer1/balance_drift``, ...: how far the balance of a hidden unit has drifted, largest over the layer's units.
 
     The balance of a unit is |incoming weights and bias|^2 - |outgoing weights|^2. Gradient flow conserves it for relu,
     leaky_relu and identity (Du, Hu and Lee 2018, theorem 2.1); steps of finite size do not.
     """
-    architecture = moment.task.architecture
-    start, now = _balances(architecture, moment.initial), _balances(architecture, moment.parameters)
+    architecture = snapshot.problem.architecture
+    start, now = _balances(architecture, snapshot.initial), _balances(architecture, snapshot.parameters)
     return {
         names.layer_measure("balance_drift", layer): np.abs(later - earlier).max(axis=1)
         for layer, (earlier, later) in enumerate(zip(start, now, strict=True), start=1)
@@ -57,16 +57,16 @@ def _balances(architecture: Architecture, parameters: Array) -> list[Array]:
     ]
 
 
-@measure
-def mirror_distance(moment: Moment) -> dict[str, Array]:
+@measure(metrics=lambda widths: len(widths) - 2)
+def mirror_distance(snapshot: StackSnapshot) -> dict[str, Array]:
     """``symmetry/mirror_distance``, ...: how far the units of a hidden layer are from being mirrored in pairs.
 
     The distance of each unit to the nearest mirror image of a unit, largest over the layer's units. A unit is its
     incoming weights, bias and outgoing weights; its mirror image is their negative. Exactly 0 means that every unit is
     some unit's mirror image. As in ``symmetry.pairwise_distances``, differences are taken before squaring.
     """
-    architecture = moment.task.architecture
-    blocks, weights = architecture.blocks(moment.parameters), architecture.weights(moment.parameters)
+    architecture = snapshot.problem.architecture
+    blocks, weights = architecture.blocks(snapshot.parameters), architecture.weights(snapshot.parameters)
     units_of_layers = [
         np.concatenate([block, outgoing], axis=2) for block, outgoing in zip(blocks[:-1], weights[1:], strict=True)
     ]
@@ -76,15 +76,15 @@ def mirror_distance(moment: Moment) -> dict[str, Array]:
     }
 
 
-@measure
-def mode_strengths(moment: Moment) -> dict[str, Array]:
+@measure(metrics=lambda widths: min(widths))
+def mode_strengths(snapshot: StackSnapshot) -> dict[str, Array]:
     """``modes/strength1``, ...: the singular values of the product of all weight matrices, largest first.
 
     Of a network of identity units without biases that product is all there is to know of its function, and training
     learns it mode by mode (Saxe, McClelland and Ganguli 2014).
     """
-    arithmetic = moment.task.arithmetic
-    first, *above = moment.task.architecture.weights(moment.parameters)
+    arithmetic = snapshot.problem.arithmetic
+    first, *above = snapshot.problem.architecture.weights(snapshot.parameters)
     product = first
     for weights in above:
         product = arithmetic.product(arithmetic.operand(product), arithmetic.operand(weights))
@@ -92,5 +92,5 @@ def mode_strengths(moment: Moment) -> dict[str, Array]:
     finite = np.isfinite(product).all(axis=(1, 2))
     strengths = np.full((len(product), min(product.shape[1:])), np.nan)
     strengths[finite] = np.linalg.svd(product[finite], compute_uv=False)
-    modes = min(moment.task.architecture.widths)
+    modes = min(snapshot.problem.architecture.widths)
     return {names.mode_strength(mode): strengths[:, mode - 1] for mode in range(1, modes + 1)}

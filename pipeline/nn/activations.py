@@ -13,7 +13,7 @@ LEAKY_RELU_SLOPE = 0.01
 
 
 class Activation(NamedTuple):
-    """One activation function and what is known about it.
+    """An activation function, its derivative, and the properties that initialisers and products rely on.
 
     Attributes:
         function: ``function(pre_activation, out)`` writes g(S) into ``out``; both have shape (R, units, n).

@@ -83,6 +83,12 @@ def exact_product(left: Array, right: Array, out: Array | None = None) -> Array:
 
     Returns:
         (R, rows, columns).
+
+    >>> 0.1 + 0.2 + 0.3, 0.3 + 0.2 + 0.1
+    (0.6000000000000001, 0.6)
+    >>> row, ones = np.array([[[0.1, 0.2, 0.3]]]), np.ones((3, 1))
+    >>> [exact_product(rounded_to_grid(left), ones).item() for left in (row, row[..., ::-1])]
+    [0.5999999046325684, 0.5999999046325684]
     """
     total = plain_product(left[..., :BLOCK], right[..., :BLOCK, :], out)
     for start in range(BLOCK, left.shape[-1], BLOCK):

@@ -1,4 +1,4 @@
-"""Initial weights of one layer: a table of schemes, each a function of a generator and the layer.
+"""Weight initialisers: a registry of schemes, each a function of a random generator and one layer.
 
 Every scheme draws for one run at a time; runs are stacked afterwards, so that no fan can be computed over the run
 axis. Schemes that only scale a standard draw use the same draw for the same seed, which makes comparisons paired.
@@ -7,6 +7,14 @@ otherwise; they are drawn elsewhere, from a generator of their own.
 
 The keyword-only parameters of a scheme are the keys that its YAML file sets; their annotations are the allowed
 ranges.
+
+>>> layer = Layer(fan_in=2, fan_out=4, activation="tanh", number=1, depth=2)
+>>> constant(np.random.default_rng(0), layer, value=0.5)
+array([[0.5, 0.5, 0.5, 0.5],
+       [0.5, 0.5, 0.5, 0.5]])
+>>> duplicated(np.random.default_rng(0), layer, copies=2, gain=1.0).round(2)
+array([[ 0.07,  0.07, -0.08, -0.08],
+       [ 0.37,  0.37,  0.06,  0.06]])
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Losses of one example, their output deltas, and the classes they predict.
+"""Losses (cross-entropy and squared error), their derivatives by the outputs, and predicted classes.
 
 All arrays hold one example a column: outputs (R, k, n); targets (k, n) when the runs share the examples, or
 (R, k, n). A problem with two classes has one output (k = 1) and targets 0 and 1; with more classes the targets
@@ -16,7 +16,7 @@ from pipeline.nn.arithmetic import Array
 
 
 class Loss(NamedTuple):
-    """One loss.
+    """A loss of one example.
 
     Attributes:
         value: (outputs, targets) -> (R, n), the loss of each example.
@@ -30,6 +30,11 @@ class Loss(NamedTuple):
     predicted: Callable[[Array], Array]
 
 
+def output_count(classes: int) -> int:
+    """k, the outputs that tell so many classes apart: one for two classes, else one per class."""
+    return 1 if classes == 2 else classes
+
+
 def targets_of(labels: Array, classes: int) -> Array:
     """The labels as target columns: one row of 0 and 1 for two classes, one-hot columns for more.
 
@@ -37,9 +42,9 @@ def targets_of(labels: Array, classes: int) -> Array:
         labels: (n,) integers in 0 .. classes - 1.
 
     Returns:
-        (1, n) for two classes, else (classes, n); float64.
+        (k, n) float64.
     """
-    if classes == 2:
+    if output_count(classes) == 1:
         return labels[None, :].astype(np.float64)
     return (labels[None, :] == np.arange(classes)[:, None]).astype(np.float64)
 

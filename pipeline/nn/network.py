@@ -1,4 +1,4 @@
-"""One layer of a network, as an initialiser sees it."""
+"""Fully connected networks of a stack of runs: layers, architecture, forward pass and back-propagation."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +13,7 @@ from pipeline.nn.workspace import Workspace
 
 
 class Layer(NamedTuple):
-    """What an initialiser may know of a layer.
+    """One layer of a network, as an initialiser sees it.
 
     Attributes:
         fan_in: units of the layer below.
@@ -41,7 +41,7 @@ class Layer(NamedTuple):
 
 @dataclass(frozen=True)
 class Architecture:
-    """Shape of a network: what all runs of a stack share.
+    """The shape of a network, which all runs of a stack share.
 
     Attributes:
         widths: units per layer, d(0) ... d(L): inputs first, outputs last.
@@ -103,7 +103,7 @@ class Architecture:
 
 
 class ForwardPass(NamedTuple):
-    """What back-propagation and the measurements need of a forward pass; every list goes from layer 1 up.
+    """The intermediate values of a forward pass, for back-propagation and measurements; lists go from layer 1 up.
 
     Attributes:
         weights: operands (R, fan_out, fan_in + 1) of all layers.
@@ -148,6 +148,13 @@ def forward(
             has its own batch.
         masks: dropout factors of each hidden layer, (R, units, n), which scale x(l); None leaves every unit in.
         workspace: memory that this pass may overwrite; None for new memory.
+
+    >>> from pipeline.nn.arithmetic import ARITHMETICS
+    >>> network, blas = Architecture(widths=(2, 2, 1), activation="relu", bias=True), ARITHMETICS["blas"]
+    >>> parameters = np.array([[1.0, 0.0, 0.5, 0.0, -1.0, 0.0, 2.0, 3.0, -1.0]])  # row by row, biases last
+    >>> examples = input_operand(np.array([[1.0, 1.0], [0.0, -2.0]]), network, blas)
+    >>> forward(network, blas, parameters, examples.T).outputs  # 2 relu(1.5) + 3 relu(-1) - 1 = 2
+    array([[[2., 6.]]])
     """
     memory = workspace or Workspace(parameters.dtype)
     runs, examples = len(parameters), inputs.shape[-1]

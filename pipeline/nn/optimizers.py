@@ -1,10 +1,16 @@
-"""Update rules: a table of functions that all act elementwise by the same rule, and so keep every symmetry.
+"""Optimisers: a registry of update rules, all of them elementwise, so that they keep every symmetry.
 
 A rule is called as ``rule(gradient, step, *slots, **hyperparameters)`` and returns what is subtracted from the
 parameters; it may use the memory of the gradient for that. Every positional parameter after ``step`` is a slot: an
 array of the parameters' shape that starts at zero and that the rule updates in place. The keyword-only parameters are
 the keys of the rule's YAML file; within a stack each is a column (R, 1), one number per run. Only ``learning_rate`` may
 be (R, P), one number per parameter, where ``optimizer.rate_factors`` gives the layers rates of their own.
+
+>>> gd(np.array([[0.5, -2.0]]), 1, learning_rate=0.1)
+array([[ 0.05, -0.2 ]])
+>>> velocity = np.zeros((1, 2))
+>>> [momentum(np.ones((1, 2)), step, velocity, learning_rate=0.1, momentum=0.5).tolist() for step in (1, 2, 3)]
+[[[0.1, 0.1]], [[0.15000000000000002, 0.15000000000000002]], [[0.17500000000000002, 0.17500000000000002]]]
 """
 
 from collections.abc import Callable
@@ -69,7 +75,7 @@ def _power(base: Any, exponent: int) -> Array:
 
 
 class Optimizer:
-    """The state of one update rule for a stack of runs.
+    """An update rule with its state, for a stack of runs.
 
     Weight decay is decoupled from the rule (Loshchilov and Hutter 2019): before each update the weights, not the
     biases, shrink by the factor 1 - learning_rate * weight_decay.
@@ -88,14 +94,14 @@ class Optimizer:
         self._rule = OPTIMIZERS[name]
         self._hyperparameters = hyperparameters
         self._slots = [np.zeros_like(parameters) for _ in range(slot_count(name))]
-        self._shrinkage = hyperparameters["learning_rate"] * weight_decay * weight_mask if weight_decay.any() else None
+        self._decay = weight_decay * weight_mask if weight_decay.any() else None
         self._step = 0
 
     def update(self, parameters: Array, gradient: Array) -> None:
         """Changes ``parameters`` (R, P) in place by one step along ``gradient`` (R, P), which it may overwrite."""
         self._step += 1
-        if self._shrinkage is not None:
-            parameters -= self._shrinkage * parameters
+        if self._decay is not None:
+            parameters -= self._hyperparameters["learning_rate"] * self._decay * parameters
         parameters -= self._rule(gradient, self._step, *self._slots, **self._hyperparameters)
 
 

@@ -15,7 +15,7 @@ LARGEST_CHUNK = 1024
 """Examples that go through the network together. With 32 units their arrays take 0.4 MB a run."""
 
 
-class Split(NamedTuple):
+class Part(NamedTuple):
     """One part of the data, ready for products.
 
     Attributes:
@@ -33,11 +33,11 @@ class Split(NamedTuple):
     def examples(self) -> int:
         return len(self.rows)
 
-    def whole(self, chunk: slice) -> tuple[Array, Array]:
+    def shared_examples(self, chunk: slice) -> tuple[Array, Array]:
         """Inputs (d(0) + 1, n) and targets (k, n) of consecutive examples, which all runs share."""
         return self.rows[chunk, : -len(self.targets)].T, self.targets[:, chunk]
 
-    def gathered(self, indices: Array, workspace: Workspace) -> tuple[Array, Array]:
+    def gathered_examples(self, indices: Array, workspace: Workspace) -> tuple[Array, Array]:
         """Inputs (R, d(0) + 1, n) and targets (R, k, n) of the examples that each run has chosen.
 
         Args:
@@ -52,8 +52,8 @@ class Split(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Task:
-    """What all runs of a stack share.
+class Problem:
+    """The training problem that all runs of a stack share.
 
     Attributes:
         architecture: the shape of the networks.
@@ -74,14 +74,14 @@ class Task:
     steps: int
     batch_size: int | None
     measured_steps: tuple[int, ...]
-    train: Split
-    test: Split
+    train: Part
+    test: Part
 
 
-def split_of(
+def prepared_part(
     inputs: Array, targets: Array, labels: Array | None, architecture: Architecture, arithmetic: Arithmetic
-) -> Split:
-    """A part of the data as operands.
+) -> Part:
+    """A part of the data, its inputs rounded once as an operand of every product.
 
     Args:
         inputs: (n, d(0)).
@@ -89,7 +89,7 @@ def split_of(
         labels: (n,) or None.
     """
     operand = input_operand(inputs, architecture, arithmetic)
-    return Split(np.concatenate([operand, targets], axis=1), np.ascontiguousarray(targets.T), labels)
+    return Part(np.concatenate([operand, targets], axis=1), np.ascontiguousarray(targets.T), labels)
 
 
 def chunk_size(examples: int) -> int:

@@ -13,7 +13,7 @@ CACHE_LINE = 64
 
 
 class Workspace:
-    """Arrays that are made once and written anew in every pass: no step allocates, and what it needs stays cached.
+    """Preallocated arrays that every pass overwrites: no step allocates, and what it needs stays in the cache.
 
     Each starts on a cache line. NumPy's own arrays start 16 bytes after one, and operations that write into another
     array then take twice as long (0.45 against 0.20 ns an element).
@@ -31,7 +31,7 @@ class Workspace:
         self._arrays: dict[tuple[Hashable, tuple[int, ...]], Array] = {}
 
     def array(self, name: Hashable, shape: tuple[int, ...]) -> Array:
-        """The array of this name; it holds what was last written there, in whichever shape."""
+        """The array of a name, holding what was last written to it, in whichever shape."""
         key = (name, shape)
         if key not in self._arrays:
             size = prod(shape) * self._dtype.itemsize
@@ -43,12 +43,12 @@ class Workspace:
         return self._arrays[key]
 
     def rounded(self, values: Array, name: Hashable) -> Array:
-        """Where the operand made of ``values`` goes."""
+        """The array that takes ``values`` rounded to an operand: ``values`` itself, or one of that name."""
         return values if self._in_place else self.array(name, values.shape)
 
 
 def _aligned(size: int) -> Array:
-    """So many bytes that start on a cache line."""
+    """Uninitialised bytes that start on a cache line."""
     memory = np.empty(size + CACHE_LINE, np.uint8)
     start = -memory.ctypes.data % CACHE_LINE
     return memory[start : start + size]

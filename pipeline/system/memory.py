@@ -1,7 +1,8 @@
-"""The memory that this process may use (physical, cgroups, ulimit), and the refusal of what needs more."""
+"""The memory limit of this process (RAM, ulimit, cgroups), and the refusal of what needs more."""
 
 import os
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from sys import maxsize
@@ -10,14 +11,11 @@ from pipeline.errors import InputError, shown
 
 CGROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
-KEPT_SHARE = 8
-"""A cache may fill one such part of the memory."""
-UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
 @cache
 def machine_memory() -> int:
-    """Bytes that this process may use: the memory of the machine, or a lower limit set for it.
+    """Bytes that this process may use: the RAM of the machine, or a lower limit set for the process.
 
     All of it counts, not what happens to be free now, so that the same command is refused today and tomorrow. The
     limits are those of the process's control groups (containers, batch systems) and of ``ulimit -v``.
@@ -48,13 +46,15 @@ def require_memory(base: int, needed: Mapping[str, int], given: Mapping[str, obj
 def in_units(size: int) -> str:
     """Bytes as people write them.
 
-    >>> in_units(2_500_000_000), in_units(10**400)
-    ('2.5 GB', '1000 EB or more')
+    >>> in_units(2_500_000_000), in_units(3 * 10**15)
+    ('2.5 GB', '3e+03 TB')
     """
-    for unit, word in enumerate(UNITS):
-        if size < 1000 ** (unit + 1):
-            return f"{size / 1000**unit:.3g} {word}"
-    return f"1000 {UNITS[-1]} or more"
+    amount = Decimal(size)  # A user may ask for more bytes than a float can count.
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{float(amount):.3g} {unit}"
+        amount /= 1000
+    return f"{float(amount):.3g} TB"
 
 
 def _physical() -> int:

@@ -1,4 +1,4 @@
-"""How many runs of a stack the processor's cache has room for, and how many workers the memory."""
+"""Batching: how many runs train as one stack (cache size), and how many workers at once (memory)."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -8,15 +8,15 @@ import numpy as np
 
 from pipeline.config.schema import Config
 from pipeline.nn.problem import chunk_size
-from pipeline.system.memory import KEPT_SHARE, machine_memory
-from pipeline.training.datasets import dataset_of
+from pipeline.system.memory import machine_memory
+from pipeline.training.datasets import KEPT_SHARE, dataset_of
 from pipeline.training.footprint import PROCESS, loading, prepared, shape_of, training
 from pipeline.training.stack import architecture_of, stack_key
 
-CACHE = 3 * 2**19
+CACHE_BYTES = 3 * 2**19
 """Bytes that the runs of a stack touch in a step: about the second-level cache of a core."""
-BATCH = 2**29
-"""Bytes that the runs of a stack may take in all, with their curves; seldom reached before the cache is full."""
+MAX_STACK_BYTES = 2**29
+"""Memory limit of one stack, curves included; the limit of the cache is usually reached first."""
 
 
 def cores() -> int:
@@ -41,12 +41,12 @@ def runs_per_batch(config: Config) -> int:
     examples = len(dataset.train_inputs) if batch_size is None else batch_size
     values_of_example = 2 * sum(hidden) + 2 * outputs + (0 if batch_size is None else features + outputs)
     values = chunk_size(examples) * values_of_example + 3 * architecture.parameter_count
-    in_cache = CACHE // (values * np.dtype(config.dtype).itemsize)
-    return max(1, min(in_cache, BATCH // training(config, shape_of(dataset)).total()))
+    in_cache = CACHE_BYTES // (values * np.dtype(config.dtype).itemsize)
+    return max(1, min(in_cache, MAX_STACK_BYTES // training(config, shape_of(dataset)).total()))
 
 
 def batches_of(configs: Sequence[Config], workers: int) -> list[list[int]]:
-    """Which jobs train together, as positions in ``configs``, ordered by the first job of each batch.
+    """The batches of a sweep: jobs that train together, as positions in ``configs``, in the order of their first job.
 
     Jobs of one ``stack_key`` are cut into batches of about equal size: small enough for the cache, and enough of them
     for all workers.

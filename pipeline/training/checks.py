@@ -1,4 +1,4 @@
-"""Checks of a configuration against its data: memory, batch size, feature scales, whether the initialiser fits."""
+"""Checks of a configuration against its data: memory, batch size, feature scales, layers of the initialiser."""
 
 import json
 from dataclasses import asdict
@@ -19,7 +19,7 @@ COARSEST_FEATURE = 1e-3
 
 
 def check_against_data(config: Config) -> None:
-    """Checks what only the data can tell: memory, batch size, feature scales, whether the initialiser fits the layers.
+    """Checks what only the data can tell: memory, batch size, feature scales, layers of the initialiser.
 
     Nothing large is drawn or loaded before it is known to fit into memory.
 

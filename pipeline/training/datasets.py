@@ -1,4 +1,4 @@
-"""Data sets that were checked against the driver's digest: loaded once, kept in a cache bounded by bytes (LRU)."""
+"""Data sets by configuration: checked against the driver's digest, kept in an LRU cache bounded by bytes."""
 
 import json
 from collections import OrderedDict
@@ -9,13 +9,15 @@ from typing import Generic, TypeVar
 from pipeline.config.schema import DataConfig
 from pipeline.data.dataset import Dataset, load_dataset
 from pipeline.errors import DataChangedError, InputError
-from pipeline.system.memory import KEPT_SHARE, machine_memory
+from pipeline.system.memory import machine_memory
 
 Value = TypeVar("Value")
+KEPT_SHARE = 8
+"""A cache may fill one such part of the memory."""
 
 
 class SizedCache(Generic[Value]):
-    """A function whose last values are kept as long as they fit into a share of the memory.
+    """An LRU cache of a function's values, bounded by a share of the memory.
 
     Args:
         function: key -> value.
@@ -41,7 +43,7 @@ _digests: dict[str, str] = {}
 
 
 def dataset_of(config: DataConfig, digest: str | None = None) -> Dataset:
-    """The data set of a configuration, loaded anew where this process keeps it no more, but never another one.
+    """The data set of a configuration, from the cache or loaded again, and refused if it has changed meanwhile.
 
     Args:
         digest: that it must have; None for the one that it had when this process first loaded it.
@@ -59,7 +61,7 @@ def digest_of(config: DataConfig) -> str:
     return _digests.get(json.dumps(asdict(config))) or dataset_of(config).digest
 
 
-def _loaded(key: str) -> Dataset:
+def _load(key: str) -> Dataset:
     config, digest = json.loads(key)
     expected = digest or _digests.get(config)
     try:
@@ -75,11 +77,11 @@ def _loaded(key: str) -> Dataset:
     return dataset
 
 
-_dataset = SizedCache(_loaded, size=lambda dataset: dataset.size)
+_dataset = SizedCache(_load, size=lambda dataset: dataset.size)
 
 
 def data_changed(config: DataConfig, expected: str, got: str) -> DataChangedError:
-    """That a data set has another digest than the driver's, in one line that names its file."""
+    """The error for a data set whose digest is not the driver's; it names the file."""
     path = config.options.get("path")
     place, data = ("data", config.name) if path is None else (f"data.path: {path}", "the file")
     return DataChangedError(

@@ -1,4 +1,4 @@
-"""How much memory a configuration will take, estimated from its numbers alone before anything of it is taken.
+"""Memory estimates of a configuration, from its numbers alone, before anything is allocated.
 
 The coefficients count arrays that the code holds at the same time; ``test_footprint.py`` compares the estimate
 with the real peak of processes that train.
@@ -16,7 +16,9 @@ from pipeline.config.schema import Config
 from pipeline.data.dataset import Dataset
 from pipeline.data.sources import drawn_shape
 from pipeline.errors import InputError, shown
+from pipeline.measures import metric_count
 from pipeline.measures.reference_optimum import LARGEST_LINEAR_PROGRAM
+from pipeline.nn.losses import output_count
 from pipeline.nn.optimizers import slot_count
 from pipeline.nn.problem import chunk_size
 from pipeline.system.memory import in_units, machine_memory, require_memory
@@ -34,7 +36,7 @@ JOB = 5000
 
 
 class DataShape(NamedTuple):
-    """What the size of all arrays follows from, besides the configuration.
+    """The sizes of a data set, from which with the configuration those of all arrays follow.
 
     Attributes:
         drawn: examples that the source gives.
@@ -52,13 +54,12 @@ class DataShape(NamedTuple):
 
     @property
     def outputs(self) -> int:
-        """One for two classes, else one per class."""
-        return 1 if self.classes == 2 else self.classes
+        return output_count(self.classes)
 
 
 def announced_shape(config: Config) -> DataShape | None:
     """The shape of a data set that is not loaded yet, or None where only loading tells."""
-    drawn = drawn_shape(config.data.options)
+    drawn = drawn_shape(config.data.name, config.data.options)
     if drawn is None:
         return None
     examples, features, classes = drawn
@@ -113,12 +114,12 @@ def training(config: Config, shape: DataShape, *, tracked: bool = True) -> Count
     """Key -> bytes of one run of a stack, the most at any time; with ``tracked`` those of its tracking too."""
     units, itemsize = config.model.hidden_units, np.dtype(config.dtype).itemsize
     widths = (shape.features, *units, shape.outputs)
-    exact, measures = config.arithmetic == "exact", len(config.measures)
+    exact, measured_more = config.arithmetic == "exact", bool(config.measures)
     parameters = sum(fan_out * (fan_in + 1) for fan_in, fan_out in pairwise(widths))
-    copies = 10 + 2 * exact + 2 * bool(measures)
+    copies = 10 + 2 * exact + 2 * measured_more
     batch_size = min(config.training.batch_size or shape.train, shape.train)
     # Activations, slopes and what is made of them, of the examples that are measured together and of those in a step.
-    measured = chunk_size(shape.train) * (3 + 2 * exact + 5 * bool(measures))
+    measured = chunk_size(shape.train) * (3 + 2 * exact + 5 * measured_more)
     in_a_step = chunk_size(batch_size) * (3 + 3 * (config.model.dropout > 0.0))
     values = parameters * copies + parameters * 3 * slot_count(config.optimizer.name) // 2
     values += (measured + in_a_step) * sum(units) + 8 * chunk_size(shape.train) * shape.outputs
@@ -128,8 +129,7 @@ def training(config: Config, shape: DataShape, *, tracked: bool = True) -> Count
     if config.training.batch_size is not None:
         needed[_size_key(config)] += 2 * FLOAT * shape.train
         needed["training.batch_size"] += itemsize * batch_size * (shape.features + 1 + shape.outputs)
-    metrics = 8 + 10 * len(units) + 4 * measures * len(widths)
-    points = metrics * measured_count(config.training.steps, config.training.measure_at)
+    points = metric_count(config.measures, widths) * measured_count(config.training.steps, config.training.measure_at)
     needed["training.measure_at"] += points * (CURVE_POINT + tracked * TRACKED_POINT)
     return needed
 

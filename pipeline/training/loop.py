@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline import names
-from pipeline.measures.standard import measure
+from pipeline.measures import StackSnapshot, measurements
+from pipeline.measures.reference_optimum import Optimum
 from pipeline.nn.arithmetic import Array
 from pipeline.nn.network import Architecture, backward, forward
 from pipeline.nn.optimizers import Optimizer
-from pipeline.nn.problem import Task, chunks
+from pipeline.nn.problem import Problem, chunks
 from pipeline.nn.workspace import Workspace, numpy_set_for_training
 
 
@@ -28,14 +29,14 @@ class RunGenerators(NamedTuple):
         return cls(*(np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(4)))
 
 
-class Snapshot(NamedTuple):
-    """Measurements of a stack after ``step`` updates.
+class Measured(NamedTuple):
+    """Metrics of a stack after ``step`` updates.
 
     Attributes:
         step: 0 is before the first update.
         metrics: metric key -> (R,), one number per run.
         parameters: (R, P), the parameters measured; they change when the loop goes on.
-        recorded: (R,) bool, the runs that this snapshot belongs to. A run is recorded at the measured steps until it
+        recorded: (R,) bool, the runs that these metrics belong to. A run is recorded at the measured steps until it
             diverges, and a last time at the step where it does.
         diverged: (R,) bool, the runs whose weights or training loss have stopped being finite.
     """
@@ -67,36 +68,45 @@ def _dense(steps: int, count: int) -> float:
 
 
 def train(
-    task: Task, parameters: Array, optimizer: Optimizer, generators: Sequence[RunGenerators]
-) -> Iterator[Snapshot]:
-    """Trains a stack and yields a snapshot at every measured step.
+    problem: Problem,
+    initial: Array,
+    optimizer: Optimizer,
+    generators: Sequence[RunGenerators],
+    measures: Sequence[str] = (),
+    optimum: Optimum | None = None,
+) -> Iterator[Measured]:
+    """Trains a stack and yields its metrics at every measured step.
 
     Runs never influence each other: one that diverges carries its NaN to the end without warning, and its stack-mates
     keep the bits they would have alone. When all runs have diverged, the loop ends.
 
     Args:
-        parameters: (R, P), the initial parameters; changed in place.
+        initial: (R, P), the initial parameters; left as they are.
         optimizer: the update rule with its state.
         generators: the random streams of each run.
+        measures: the optional measurements to take.
+        optimum: the reference optimum to compare with, if there is one.
     """
-    batches, measured = _batches(task, generators), set(task.measured_steps)
-    workspace, room_to_measure = Workspace(parameters.dtype, in_place=True), Workspace(parameters.dtype)
+    parameters = initial.copy()
+    batches, measured = _batches(problem, generators), set(problem.measured_steps)
+    workspace = Workspace(parameters.dtype, in_place=True)
+    snapshot = StackSnapshot(problem, parameters, initial, optimum, Workspace(parameters.dtype))
     diverged: Array = np.zeros(len(parameters), bool)
-    steps = iter(range(task.steps + 1))
+    steps = iter(range(problem.steps + 1))
     while not diverged.all():
         with numpy_set_for_training():
             for step in steps:
                 if step:
-                    _update(task, parameters, optimizer, next(batches), generators, workspace)
+                    _update(problem, parameters, optimizer, next(batches), generators, workspace)
                 broken = ~(_finite(parameters) | diverged)
                 if step in measured or broken.any():
                     break
             else:
                 return
-            metrics = measure(task, parameters, room_to_measure)
+            metrics = measurements(measures, snapshot)
         recorded = ~diverged if step in measured else broken
         diverged = diverged | broken | (recorded & ~np.isfinite(metrics[names.LOSS_TRAIN]))
-        yield Snapshot(step, metrics, parameters, recorded, diverged)
+        yield Measured(step, metrics, parameters, recorded, diverged)
 
 
 def _finite(parameters: Array) -> Array:
@@ -109,7 +119,7 @@ def _finite(parameters: Array) -> Array:
 
 
 def _update(
-    task: Task,
+    problem: Problem,
     parameters: Array,
     optimizer: Optimizer,
     batch: Array | None,
@@ -117,47 +127,49 @@ def _update(
     workspace: Workspace,
 ) -> None:
     """One step of every run along the gradient of mean loss + l2 / 2 * |W|^2 over its batch."""
-    gradient = _mean_gradient(task, parameters, batch, generators, workspace)
-    if task.l2:
-        gradient += task.l2 * task.architecture.weight_mask * parameters
+    gradient = _mean_gradient(problem, parameters, batch, generators, workspace)
+    if problem.l2:
+        gradient += problem.l2 * problem.architecture.weight_mask * parameters
     optimizer.update(parameters, gradient)
 
 
-def _batches(task: Task, generators: Sequence[RunGenerators]) -> Iterator[Array | None]:
+def _batches(problem: Problem, generators: Sequence[RunGenerators]) -> Iterator[Array | None]:
     """Endless batches: None for the full training part, else example indices (R, batch).
 
     Each epoch visits the examples in a new order from the run's own generator; its last batch may be smaller.
     """
-    examples = task.train.examples
+    examples = problem.train.examples
     while True:
-        if task.batch_size is None:
+        if problem.batch_size is None:
             yield None
         else:
             order = np.stack([run.batches.permutation(examples) for run in generators])
-            for start in range(0, examples, task.batch_size):
-                yield order[:, start : start + task.batch_size]
+            for start in range(0, examples, problem.batch_size):
+                yield order[:, start : start + problem.batch_size]
 
 
 def _mean_gradient(
-    task: Task, parameters: Array, batch: Array | None, generators: Sequence[RunGenerators], workspace: Workspace
+    problem: Problem, parameters: Array, batch: Array | None, generators: Sequence[RunGenerators], workspace: Workspace
 ) -> Array:
     """Gradient (R, P) of the mean loss over the batch, without the penalty; added up chunk by chunk."""
-    examples = task.train.examples if batch is None else batch.shape[1]
+    examples = problem.train.examples if batch is None else batch.shape[1]
     gradient = workspace.array("gradient", parameters.shape)
     for chunk in chunks(examples):
         if batch is None:
-            inputs, targets = task.train.whole(chunk)
+            inputs, targets = problem.train.shared_examples(chunk)
         else:
-            inputs, targets = task.train.gathered(batch[:, chunk], workspace)
-        masks = _dropout_masks(task.architecture, generators, inputs.shape[-1]) if task.architecture.dropout else None
-        state = forward(task.architecture, task.arithmetic, parameters, inputs, masks, workspace)
-        delta = task.loss.delta(state.outputs, targets, workspace.array("output delta", state.outputs.shape))
+            inputs, targets = problem.train.gathered_examples(batch[:, chunk], workspace)
+        masks = (
+            _dropout_masks(problem.architecture, generators, inputs.shape[-1]) if problem.architecture.dropout else None
+        )
+        state = forward(problem.architecture, problem.arithmetic, parameters, inputs, masks, workspace)
+        delta = problem.loss.delta(state.outputs, targets, workspace.array("output delta", state.outputs.shape))
         delta *= 1.0 / examples
         if chunk.start == 0:
-            backward(task.architecture, task.arithmetic, state, delta, gradient)
+            backward(problem.architecture, problem.arithmetic, state, delta, gradient)
         else:
             part = workspace.array("part of the gradient", parameters.shape)
-            backward(task.architecture, task.arithmetic, state, delta, part)
+            backward(problem.architecture, problem.arithmetic, state, delta, part)
             gradient += part
     return gradient
 

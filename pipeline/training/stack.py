@@ -1,4 +1,4 @@
-"""From checked configurations to stacks: which runs can train together, and what their training gives."""
+"""Training of a stack: from checked configurations that can train together to one result per run."""
 
 import json
 from collections.abc import Sequence
@@ -6,17 +6,15 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from pipeline import names
 from pipeline.config.schema import Config, DataConfig, InitConfig
 from pipeline.data.dataset import Dataset
-from pipeline.measures import Moment, optional_measurements
 from pipeline.measures.reference_optimum import Optimum, reference_optimum
 from pipeline.nn.arithmetic import ARITHMETICS, Array
 from pipeline.nn.initializers import INITIALIZERS
-from pipeline.nn.losses import LOSSES, targets_of
+from pipeline.nn.losses import LOSSES, output_count, targets_of
 from pipeline.nn.network import Architecture
 from pipeline.nn.optimizers import Optimizer
-from pipeline.nn.problem import Split, Task, split_of
+from pipeline.nn.problem import Part, Problem, prepared_part
 from pipeline.training.datasets import SizedCache, dataset_of
 from pipeline.training.loop import RunGenerators, log_spaced_steps, train
 
@@ -25,7 +23,7 @@ Curve = list[tuple[int, float]]
 
 @dataclass
 class RunResult:
-    """What the training of one run gives.
+    """The result of training one run.
 
     Attributes:
         architecture: its shape.
@@ -52,14 +50,13 @@ class RunResult:
 
 
 def architecture_of(config: Config, dataset: Dataset) -> Architecture:
-    """The layer widths follow from the data: features in, one output for two classes, else one per class."""
-    outputs = 1 if len(dataset.classes) == 2 else len(dataset.classes)
-    widths = (dataset.train_inputs.shape[1], *config.model.hidden_units, outputs)
+    """The shape of a run's network: the data decide how many inputs and outputs it has, ``model`` the rest."""
+    widths = (dataset.train_inputs.shape[1], *config.model.hidden_units, output_count(len(dataset.classes)))
     return Architecture(widths, config.model.activation, config.model.bias, config.model.dropout)
 
 
 def stack_key(config: Config) -> str:
-    """Equal for runs that can train as one stack.
+    """A key that is equal for runs which can train as one stack.
 
     They may differ in seed, initialisation, and the numbers of the optimiser.
     """
@@ -83,42 +80,40 @@ def train_stack(configs: Sequence[Config], digest: str | None = None) -> list[Ru
     shared = configs[0]
     dataset = dataset_of(shared.data, digest)
     architecture = architecture_of(shared, dataset)
-    task = _task(shared, dataset, architecture)
+    problem = shared_problem(shared, dataset, architecture)
     optimum = _reference_optimum(shared, digest)
     generators = [RunGenerators.from_seed(config.seed) for config in configs]
-    parameters = np.stack(
+    initial = np.stack(
         [
             initial_parameters(architecture, config.init, generator)
             for config, generator in zip(configs, generators, strict=True)
         ]
     ).astype(shared.dtype)
-    start = parameters.copy()
     results = [
-        RunResult(architecture, dataset.digest, initial, initial, optimum=None if optimum is None else optimum.status)
-        for initial in start
+        RunResult(architecture, dataset.digest, start, start, optimum=None if optimum is None else optimum.status)
+        for start in initial
     ]
-    for snapshot in train(task, parameters, _optimizer(configs, architecture, parameters), generators):
-        metrics = snapshot.metrics
-        if optimum is not None and optimum.exists:
-            gap, distance = optimum.measures(architecture.blocks(snapshot.parameters)[0])
-            metrics |= {names.OPTIMUM_GAP: gap, names.OPTIMUM_DISTANCE: distance}
-        metrics |= optional_measurements(shared.measures, Moment(task, snapshot.parameters, start))
-        for run in np.flatnonzero(snapshot.recorded):
-            results[run].final = snapshot.parameters[run].copy()
-            results[run].diverged_at = snapshot.step if snapshot.diverged[run] else None
-            for key, values in metrics.items():
-                results[run].curves.setdefault(key, []).append((snapshot.step, float(values[run])))
+    optimizer = stack_optimizer(configs, architecture, initial)
+    for measured in train(problem, initial, optimizer, generators, shared.measures, optimum):
+        for run in np.flatnonzero(measured.recorded):
+            results[run].final = measured.parameters[run].copy()
+            results[run].diverged_at = measured.step if measured.diverged[run] else None
+            for key, values in measured.metrics.items():
+                results[run].curves.setdefault(key, []).append((measured.step, float(values[run])))
     return results
 
 
-def _task(config: Config, dataset: Dataset, architecture: Architecture) -> Task:
+def shared_problem(config: Config, dataset: Dataset, architecture: Architecture) -> Problem:
+    """The training problem of a configuration, its data prepared as operands."""
     training, arithmetic = config.training, ARITHMETICS[config.arithmetic]
 
-    def split(inputs: Array, labels: Array) -> Split:
+    def part(inputs: Array, labels: Array) -> Part:
         targets = targets_of(labels, len(dataset.classes)).T
-        return split_of(inputs.astype(config.dtype), targets.astype(config.dtype), labels, architecture, arithmetic)
+        return prepared_part(
+            inputs.astype(config.dtype), targets.astype(config.dtype), labels, architecture, arithmetic
+        )
 
-    return Task(
+    return Problem(
         architecture=architecture,
         arithmetic=arithmetic,
         loss=LOSSES[training.loss or "cross_entropy"](architecture.widths[-1]),
@@ -126,13 +121,13 @@ def _task(config: Config, dataset: Dataset, architecture: Architecture) -> Task:
         steps=training.steps,
         batch_size=training.batch_size,
         measured_steps=log_spaced_steps(training.steps, training.measure_at),
-        train=split(dataset.train_inputs, dataset.train_labels),
-        test=split(dataset.test_inputs, dataset.test_labels),
+        train=part(dataset.train_inputs, dataset.train_labels),
+        test=part(dataset.test_inputs, dataset.test_labels),
     )
 
 
 def initial_parameters(architecture: Architecture, init: InitConfig, generators: RunGenerators) -> Array:
-    """(P,), drawn for one run alone, layer by layer."""
+    """The initial parameters (P,) of one run, drawn for it alone, layer by layer."""
     parameters = np.zeros((1, architecture.parameter_count))
     for weights, layer in zip(architecture.weights(parameters), architecture.layers, strict=True):
         weights[0] = INITIALIZERS[init.name](generators.initial, layer, **init.options)
@@ -142,7 +137,9 @@ def initial_parameters(architecture: Architecture, init: InitConfig, generators:
     return parameters[0]
 
 
-def _optimizer(configs: Sequence[Config], architecture: Architecture, parameters: Array) -> Optimizer:
+def stack_optimizer(configs: Sequence[Config], architecture: Architecture, parameters: Array) -> Optimizer:
+    """The update rule of a stack, its hyperparameters a column each: one number per run."""
+
     def column(numbers: Sequence[float]) -> Array:
         return np.array(numbers, parameters.dtype)[:, None]
 

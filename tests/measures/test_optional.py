@@ -1,14 +1,16 @@
 """Optional measurements: numbers computed by hand, and runs that do not influence each other."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import pytest
 
-from pipeline.measures import MEASURES, Moment, optional_measurements
+from pipeline.measures import MEASURES, StackSnapshot, metric_count
 from pipeline.nn.arithmetic import ARITHMETICS, Array
 from pipeline.nn.losses import LOSSES
 from pipeline.nn.network import Architecture
-from pipeline.nn.problem import Task, split_of
+from pipeline.nn.problem import Problem, prepared_part
 from pipeline.training.stack import stack_key, train_stack
 from tests.support.configurations import configuration
 
@@ -19,14 +21,16 @@ INPUTS = np.array([[1.0, 2.0], [-1.0, 0.5], [3.0, -2.0]])
 TARGETS = np.array([[1.0], [0.0], [2.0]])
 
 
-def moment_of(architecture: Architecture, now: Sequence[Array], start: Sequence[Array] | None = None) -> Moment:
+def snapshot_of(
+    architecture: Architecture, now: Sequence[Array], start: Sequence[Array] | None = None
+) -> StackSnapshot:
     """A stack of one whose layers have the given blocks (fan_out, fan_in + 1), biases last."""
     parameters, initial = (np.concatenate([block.ravel() for block in blocks])[None] for blocks in (now, start or now))
     arithmetic = ARITHMETICS["blas"]
     targets = TARGETS.repeat(architecture.widths[-1], axis=1)
-    split = split_of(INPUTS, targets, None, architecture, arithmetic)
+    part = prepared_part(INPUTS, targets, None, architecture, arithmetic)
     loss = LOSSES["squared_error"](1)
-    return Moment(Task(architecture, arithmetic, loss, 0.0, 0, None, (0,), split, split), parameters, initial)
+    return StackSnapshot(Problem(architecture, arithmetic, loss, 0.0, 0, None, (0,), part, part), parameters, initial)
 
 
 RELU = Architecture((2, 2, 1), "relu", bias=True)
@@ -35,14 +39,14 @@ SECOND = np.array([[2.0, -1.0, 0.25]])
 
 
 def test_the_norm_counts_weights_and_no_biases() -> None:
-    measured = optional_measurements(["weight_norm"], moment_of(RELU, [FIRST, SECOND]))
+    measured = MEASURES["weight_norm"](snapshot_of(RELU, [FIRST, SECOND]))
     assert measured.keys() == {"weights/norm"}
     np.testing.assert_allclose(measured["weights/norm"], np.sqrt(1.0 + 4.0 + 9.0 + 4.0 + 1.0), **ROUNDING)
 
 
 def test_movement_is_the_largest_change_of_each_layer() -> None:
     later = FIRST + np.array([[0.0, -0.5, 0.125], [0.25, 0.0, 0.0]])
-    measured = optional_measurements(["movement"], moment_of(RELU, [later, SECOND], [FIRST, SECOND]))
+    measured = MEASURES["movement"](snapshot_of(RELU, [later, SECOND], [FIRST, SECOND]))
     assert {key: values.item() for key, values in measured.items()} == {
         "movement/weights1": 0.5, "movement/biases1": 0.125, "movement/weights2": 0.0, "movement/biases2": 0.0,
     }  # fmt: skip
@@ -50,15 +54,14 @@ def test_movement_is_the_largest_change_of_each_layer() -> None:
 
 def test_without_biases_only_weights_move() -> None:
     logistic = Architecture((2, 1), None, bias=False)
-    measured = optional_measurements(["movement"], moment_of(logistic, [np.array([[1.0, 2.0]])], [np.zeros((1, 2))]))
+    measured = MEASURES["movement"](snapshot_of(logistic, [np.array([[1.0, 2.0]])], [np.zeros((1, 2))]))
     assert {key: values.item() for key, values in measured.items()} == {"movement/weights1": 2.0}
 
 
 def test_balance_compares_incoming_and_outgoing_norms_with_those_of_the_start() -> None:
     # Unit 1: 1 + 4 + 0.25 - 4 = 1.25, unit 2: 9 + 1 - 1 = 9. Later 2.25 and 9 + 1 - 9 = 1.
-    measured = optional_measurements(
-        ["balance"],
-        moment_of(RELU, [np.array([[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]]), np.array([[3.0**0.5, -3.0, 0.25]])],
+    measured = MEASURES["balance"](
+        snapshot_of(RELU, [np.array([[1.0, -2.0, 0.5], [0.0, 3.0, -1.0]]), np.array([[3.0**0.5, -3.0, 0.25]])],
                   [FIRST, SECOND]),
     )  # fmt: skip
     assert measured.keys() == {"layer1/balance_drift"}
@@ -69,7 +72,7 @@ def test_balance_covers_every_hidden_layer() -> None:
     deep = Architecture((2, 2, 1, 1), "identity", bias=False)
     start = [np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[1.0, 1.0]]), np.array([[1.0]])]
     later = [start[0], start[1], np.array([[3.0]])]
-    measured = optional_measurements(["balance"], moment_of(deep, later, start))
+    measured = MEASURES["balance"](snapshot_of(deep, later, start))
     assert {key: values.item() for key, values in measured.items()} == {
         "layer1/balance_drift": 0.0, "layer2/balance_drift": 8.0,
     }  # fmt: skip
@@ -79,7 +82,7 @@ def test_mode_strengths_are_the_singular_values_from_end_to_end() -> None:
     linear = Architecture((2, 3, 2), "identity", bias=False)
     # From end to end [[0, 6], [-4, 0]]: each feature reaches one output, through one unit.
     first, second = np.array([[2.0, 0.0], [0.0, 1.0], [0.0, 0.0]]), np.array([[0.0, -4.0, 9.0], [3.0, 0.0, 9.0]])
-    measured = optional_measurements(["mode_strengths"], moment_of(linear, [first, second]))
+    measured = MEASURES["mode_strengths"](snapshot_of(linear, [first, second]))
     assert measured.keys() == {"modes/strength1", "modes/strength2"}
     np.testing.assert_allclose(np.concatenate(list(measured.values())), [6.0, 4.0], **ROUNDING)
 
@@ -88,15 +91,15 @@ def test_the_mirror_distance_is_that_of_the_loneliest_unit() -> None:
     # Units (incoming, bias, outgoing): (1, 2, 1, 3), its mirror image, and (0, 0, 2, 0), nearest to the first.
     units = np.array([[1.0, 2.0, 1.0], [-1.0, -2.0, -1.0], [0.0, 0.0, 2.0]])
     architecture = Architecture((2, 3, 1), "tanh", bias=True)
-    lonely = moment_of(architecture, [units, np.array([[3.0, -3.0, 0.0, 9.0]])])
+    lonely = snapshot_of(architecture, [units, np.array([[3.0, -3.0, 0.0, 9.0]])])
     key = "symmetry/mirror_distance"
-    np.testing.assert_allclose(optional_measurements(["mirror_distance"], lonely)[key], np.sqrt(15.0))
-    pairs = moment_of(Architecture((2, 2, 1), "tanh", bias=True), [units[:2], np.array([[3.0, -3.0, 9.0]])])
-    assert optional_measurements(["mirror_distance"], pairs)[key].tolist() == [0.0]
+    np.testing.assert_allclose(MEASURES["mirror_distance"](lonely)[key], np.sqrt(15.0))
+    pairs = snapshot_of(Architecture((2, 2, 1), "tanh", bias=True), [units[:2], np.array([[3.0, -3.0, 9.0]])])
+    assert MEASURES["mirror_distance"](pairs)[key].tolist() == [0.0]
 
 
 def test_layer_moments_are_mean_squares_over_units_and_examples() -> None:
-    measured = optional_measurements(["layer_moments"], moment_of(RELU, [FIRST, SECOND]))
+    measured = MEASURES["layer_moments"](snapshot_of(RELU, [FIRST, SECOND]))
     pre_activation = INPUTS @ FIRST[:, :2].T + FIRST[:, 2]
     activation = np.maximum(pre_activation, 0.0)
     output = activation @ SECOND[:, :2].T + SECOND[:, 2]
@@ -119,10 +122,10 @@ def test_the_frequency_gap_is_the_largest_difference_between_a_probability_and_a
     logits = np.array([0.5, -0.25]) @ INPUTS.T + 0.125
     arithmetic, architecture = ARITHMETICS["blas"], Architecture((2, 1), None, bias=True)
     targets = labels[:, None].astype(float)
-    split = split_of(INPUTS, targets, labels, architecture, arithmetic)
+    part = prepared_part(INPUTS, targets, labels, architecture, arithmetic)
     parameters = np.array([[0.5, -0.25, 0.125], [0.0, 0.0, np.log(2.0)]])
-    task = Task(architecture, arithmetic, LOSSES["cross_entropy"](1), 0.0, 0, None, (0,), split, split)
-    measured = optional_measurements(["frequency_gap"], Moment(task, parameters, parameters))
+    problem = Problem(architecture, arithmetic, LOSSES["cross_entropy"](1), 0.0, 0, None, (0,), part, part)
+    measured = MEASURES["frequency_gap"](StackSnapshot(problem, parameters, parameters))
     probabilities = 1.0 / (1.0 + np.exp(-logits))
     expected = [np.abs(probabilities - 2.0 / 3.0).max(), 0.0]
     # The second run predicts 2/3 for every example.
@@ -148,6 +151,21 @@ def test_measuring_changes_no_bit_of_the_run() -> None:
     np.testing.assert_array_equal(plain.final, measured.final)
     assert all(measured.curves[key] == curve for key, curve in plain.curves.items())
     assert {"weights/norm", "movement/biases3"} < measured.curves.keys() - plain.curves.keys()
+
+
+@pytest.mark.parametrize(("changes", "absent"), [
+    ({"data": "iris", "model.hidden_units": [7, 5, 4], "measures": OF_NETWORKS}, 0),
+    ({"data": "blobs", "data.noise": 0.1, "data.classes": 3, "model": "logistic", "training.l2": 0.1,
+      "measures": ["separator", "movement"]}, 0),
+    ({"data": "moons"}, 2),  # a single output has no spreads
+    ({"data.test_fraction": 0.0}, 2),  # no test part, no loss and accuracy
+    ({"data": "iris", "model.hidden_units": [1]}, 5),  # a single unit has no pairs
+    ({"data": "wine", "model": "logistic", "training.l2": 0.0, "measures": OF_NETWORKS}, 2),  # no optimum
+], ids=str)  # fmt: skip
+def test_measurements_announce_how_many_metrics_they_give(changes: dict[str, Any], absent: int) -> None:
+    config = configuration({"training.steps": 0, "data.test_fraction": 0.2} | changes)
+    (result,) = train_stack([config])
+    assert len(result.curves) == metric_count(config.measures, result.architecture.widths) - absent
 
 
 def test_runs_with_other_measures_train_apart() -> None:

@@ -51,14 +51,14 @@ def test_optimum_equals_scikit_learn_s(name: str, l2: float, bias: bool) -> None
     inputs, labels = examples_of(name, **({"limit": 400} if name == "digits" else {}))
     optimum = optimum_of(inputs, labels, l2, bias)
     ours, theirs = minimiser_of(optimum), scikit_learn_weights(inputs, labels, l2, bias)
-    (gap,), (distance,) = optimum.measures(theirs[None])
+    (gap,), (distance,) = optimum.gap_and_distance(theirs[None])
     # scikit-learn stops where J no longer falls by more than some units of 2**-53; with curvatures above 1e-4 that
     # leaves its weights within sqrt(2 * gap / curvature) of the minimiser.
     assert distance < 1e-4
     # Ours is never the worse, beyond the rounding of a mean.
     assert -1e-14 < gap < 1e-12
-    assert optimum.measures(ours[None])[0].item() == 0.0
-    assert optimum.measures(ours[None])[1].item() == 0.0
+    assert optimum.gap_and_distance(ours[None])[0].item() == 0.0
+    assert optimum.gap_and_distance(ours[None])[1].item() == 0.0
     # J itself, written out.
     logits = np.hstack([inputs, np.ones((len(inputs), int(bias)))]) @ ours.T
     if logits.shape[1] == 1:
@@ -136,7 +136,7 @@ def test_data_too_large_for_the_linear_program_are_left_undecided(monkeypatch: p
 
 
 def distance_after(optimum: Optimum, shift: Array) -> float:
-    _, distances = optimum.measures(minimiser_of(optimum)[None] + shift)
+    _, distances = optimum.gap_and_distance(minimiser_of(optimum)[None] + shift)
     return float(distances[0])
 
 

@@ -5,9 +5,9 @@ import pytest
 from sklearn.svm import LinearSVC
 
 from pipeline import names
-from pipeline.measures import Moment, optional_measurements
+from pipeline.measures import MEASURES, StackSnapshot
 from pipeline.measures.separator import _separator
-from pipeline.training.stack import _task, architecture_of, dataset_of, train_stack
+from pipeline.training.stack import architecture_of, dataset_of, shared_problem, train_stack
 from tests.support.configurations import configuration
 
 BASE = {"model": "logistic", "measures": ["separator"], "training.l2": 0.0, "training.batch_size": None}
@@ -23,7 +23,7 @@ SEPARABLE = [
 def test_it_is_the_support_vector_machine_of_scikit_learn(changes: dict[str, object], bias: bool) -> None:
     config = configuration(BASE | changes | {"model.bias": bias})
     dataset = dataset_of(config.data)
-    found = _separator(_task(config, dataset, architecture_of(config, dataset)))
+    found = _separator(shared_problem(config, dataset, architecture_of(config, dataset)))
     machine = LinearSVC(C=1e3, loss="hinge", fit_intercept=False, tol=1e-6, max_iter=10_000_000, random_state=0)
     inputs = np.hstack([dataset.train_inputs, np.ones((len(dataset.train_inputs), int(bias)))])
     machine.set_params(multi_class="ovr" if len(dataset.classes) == 2 else "crammer_singer")
@@ -36,11 +36,11 @@ def test_it_is_the_support_vector_machine_of_scikit_learn(changes: dict[str, obj
 def test_measures_by_hand() -> None:
     config = configuration(BASE | SEPARABLE[0] | {"model.bias": False, "arithmetic": "blas"})
     dataset = dataset_of(config.data)
-    task = _task(config, dataset, architecture_of(config, dataset))
-    best = _separator(task)
+    problem = shared_problem(config, dataset, architecture_of(config, dataset))
+    best = _separator(problem)
     across = np.array([-best.weights[1], best.weights[0]])
     parameters = np.stack([5.0 * best.weights, best.weights + np.tan(0.25) * across, -best.weights, [1.0, 0.0]])
-    measured = optional_measurements(["separator"], Moment(task, parameters, parameters))
+    measured = MEASURES["separator"](StackSnapshot(problem, parameters, parameters))
     np.testing.assert_allclose(measured[names.SEPARATOR_ANGLE][:3], [0.0, 0.25, np.pi], rtol=0.0, atol=1e-7)
     sides = np.where(dataset.train_labels == 1, 1.0, -1.0)
     along_first = (sides * dataset.train_inputs[:, 0]).min()
@@ -52,9 +52,9 @@ def test_measures_by_hand() -> None:
 def test_the_margin_of_three_classes_is_the_smallest_advantage_over_another_class() -> None:
     config = configuration(BASE | SEPARABLE[1] | {"arithmetic": "blas"})
     dataset = dataset_of(config.data)
-    task = _task(config, dataset, architecture_of(config, dataset))
+    problem = shared_problem(config, dataset, architecture_of(config, dataset))
     parameters = np.random.default_rng(0).standard_normal((4, 9))
-    measured = optional_measurements(["separator"], Moment(task, parameters, parameters))
+    measured = MEASURES["separator"](StackSnapshot(problem, parameters, parameters))
     for run, margin in zip(parameters, measured[names.MARGIN], strict=True):
         weights = run.reshape(3, 3) / np.linalg.norm(run)
         logits = dataset.train_inputs @ weights[:, :2].T + weights[:, 2]

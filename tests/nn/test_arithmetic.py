@@ -166,7 +166,7 @@ import hashlib, json
 import numpy as np, threadpoolctl
 from pipeline.nn.arithmetic import ARITHMETICS
 from pipeline.nn.losses import SOFTMAX_CROSS_ENTROPY, targets_of
-from pipeline.nn.problem import Task, split_of
+from pipeline.nn.problem import Problem, prepared_part
 from pipeline.nn.network import Architecture
 from pipeline.nn.optimizers import Optimizer
 from pipeline.training.loop import RunGenerators, train
@@ -174,15 +174,15 @@ from pipeline.training.loop import RunGenerators, train
 generator, architecture = np.random.default_rng(0), Architecture((65, 37, 10), "tanh", True)
 inputs, labels = generator.standard_normal((500, 65)), generator.integers(10, size=500)
 arithmetic = ARITHMETICS["exact"]
-part = split_of(inputs, targets_of(labels, 10).T, labels, architecture, arithmetic)
-task = Task(architecture, arithmetic, SOFTMAX_CROSS_ENTROPY, 0.0, 50, None, (50,), part, part)
+part = prepared_part(inputs, targets_of(labels, 10).T, labels, architecture, arithmetic)
+problem = Problem(architecture, arithmetic, SOFTMAX_CROSS_ENTROPY, 0.0, 50, None, (50,), part, part)
 parameters = 0.1 * generator.standard_normal((2, architecture.parameter_count))
 column = np.ones((2, 1))
 gd = Optimizer("gd", parameters, {"learning_rate": column}, 0 * column, architecture.weight_mask)
-assert list(train(task, parameters, gd, [RunGenerators.from_seed(seed) for seed in range(2)]))
+*_, last = train(problem, parameters, gd, [RunGenerators.from_seed(seed) for seed in range(2)])
 blas = [library for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"]
 found = {key: sorted({library.get(key) for library in blas}) for key in ("internal_api", "architecture", "num_threads")}
-print(json.dumps(found | {"digest": hashlib.sha256(parameters.tobytes()).hexdigest()}))
+print(json.dumps(found | {"digest": hashlib.sha256(last.parameters.tobytes()).hexdigest()}))
 """
 
 

@@ -13,7 +13,7 @@ from pipeline.nn.arithmetic import ARITHMETICS, Array
 from pipeline.nn.losses import SQUARED_ERROR
 from pipeline.nn.network import Architecture
 from pipeline.nn.optimizers import Optimizer
-from pipeline.nn.problem import Task, split_of
+from pipeline.nn.problem import Problem, prepared_part
 from pipeline.training.loop import RunGenerators, train
 
 STRENGTHS = np.array([3.0, 2.0, 1.0])
@@ -36,9 +36,9 @@ def mode_strengths(learning_rate: float, arithmetic_name: str) -> tuple[Array, A
 
     architecture = Architecture((FEATURES, HIDDEN, OUTPUTS), "identity", bias=False)
     arithmetic, steps = ARITHMETICS[arithmetic_name], round(DURATION / learning_rate)
-    part = split_of(inputs, targets, None, architecture, arithmetic)
+    part = prepared_part(inputs, targets, None, architecture, arithmetic)
     measured = tuple(range(0, steps + 1, round(0.1 / learning_rate)))
-    task = Task(architecture, arithmetic, SQUARED_ERROR, 0.0, steps, None, measured, part, part)
+    problem = Problem(architecture, arithmetic, SQUARED_ERROR, 0.0, steps, None, measured, part, part)
     parameters = np.zeros((1, architecture.parameter_count))
     first, second = architecture.weights(parameters)
     first[0], second[0] = np.sqrt(START) * right @ rotation.T, np.sqrt(START) * rotation @ left.T
@@ -46,11 +46,12 @@ def mode_strengths(learning_rate: float, arithmetic_name: str) -> tuple[Array, A
     gd = Optimizer("gd", parameters, {"learning_rate": learning_rate * column}, 0.0 * column, architecture.weight_mask)
 
     strengths, couplings, losses = [], [], []
-    for snapshot in train(task, parameters, gd, [RunGenerators.from_seed(0)]):
+    for now in train(problem, parameters, gd, [RunGenerators.from_seed(0)]):
+        first, second = architecture.weights(now.parameters)
         modes = right.T @ first[0] @ second[0] @ left
         strengths.append(np.diagonal(modes).copy())
         couplings.append(np.abs(modes - np.diag(np.diagonal(modes))).max())
-        losses.append(snapshot.metrics[names.LOSS_TRAIN][0])
+        losses.append(now.metrics[names.LOSS_TRAIN][0])
     return learning_rate * np.array(measured), np.array(strengths), np.array(couplings), np.array(losses)
 
 

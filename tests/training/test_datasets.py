@@ -20,8 +20,8 @@ from pipeline.training import datasets, stack
 from pipeline.training.datasets import SizedCache, dataset_of, digest_of
 from pipeline.training.fingerprint import fingerprint
 from pipeline.training.stack import RunResult
-from tests.data.test_files import idx_bytes
 from tests.support.configurations import configuration
+from tests.support.data_files import idx_bytes
 from tests.support.in_process import call
 
 SHORT = {"training.steps": 3, "training.batch_size": None}

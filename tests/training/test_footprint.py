@@ -13,6 +13,8 @@ from pipeline.errors import InputError
 from pipeline.system import memory
 from pipeline.training import batching, footprint
 from pipeline.training.checks import check_against_data
+from pipeline.training.datasets import dataset_of
+from pipeline.training.footprint import announced_shape, shape_of
 from tests.support.command_line import PROJECT
 from tests.support.configurations import configuration
 from tests.support.in_process import call
@@ -84,13 +86,13 @@ def test_the_estimate_lies_up_to_a_third_above_the_real_peak(changes: dict[str, 
 HUGE = 10**40
 REFUSED = [
     ({"model.hidden_units": [1_000_000]}, "model.hidden_units", "[1000000]", "TB"),
-    ({"model.hidden_units": [100_000_000]}, "model.hidden_units", "[100000000]", "PB"),
-    ({"model.hidden_units": [32, HUGE]}, "model.hidden_units", "...", "EB or more"),
+    ({"model.hidden_units": [100_000_000]}, "model.hidden_units", "[100000000]", "TB"),
+    ({"model.hidden_units": [32, HUGE]}, "model.hidden_units", "...", "TB"),
     ({"data": "moons", "data.examples": 10**12}, "data.examples", "1000000000000", "140 TB"),
-    ({"data": "spirals", "data.examples": HUGE}, "data.examples", "...", "EB or more"),
+    ({"data": "spirals", "data.examples": HUGE}, "data.examples", "...", "TB"),
     ({"data": "blobs", "data.classes": 10**6, "data.examples": 2 * 10**6}, "data.classes", "1000000", " TB"),
     ({"data": "moons", "data.examples": 10**12, "model": "logistic"}, "data.examples", "1000000000000", "TB"),
-    ({"training.steps": 10**9, "training.measure_at": 10**9}, "training.measure_at", "1000000000", "3.85 TB"),
+    ({"training.steps": 10**9, "training.measure_at": 10**9}, "training.measure_at", "1000000000", "3.21 TB"),
 ]  # fmt: skip
 
 
@@ -140,6 +142,19 @@ def test_a_sweep_of_more_jobs_than_memory_can_list_is_refused(monkeypatch: pytes
     with pytest.raises(InputError, match=r"^seed: .* got 10000 values, in a sweep of 1000000 jobs, .* about 5.35 GB$"):
         footprint.check_jobs({"seed": 10_000, "init": 100})
     assert grid.check_jobs is footprint.check_jobs
+
+
+@pytest.mark.parametrize("changes", [
+    {"data": "moons"}, {"data": "circles"}, {"data": "xor"}, {"data": "blobs", "data.classes": 5}, {"data": "whitened"},
+    {"data": "spirals", "data.limit": 30}, {"data": "whitened", "data.correlations": [0.5], "data.test_fraction": 0.25},
+], ids=str)  # fmt: skip
+def test_the_shape_of_drawn_examples_is_known_before_they_are_drawn(changes: dict[str, Any]) -> None:
+    config = configuration(changes)
+    announced, loaded = announced_shape(config), shape_of(dataset_of(config.data))
+    assert announced is not None
+    # A limit leaves out examples that were drawn nonetheless.
+    assert announced._replace(drawn=loaded.drawn) == loaded
+    assert announced.drawn == config.data.options["examples"]
 
 
 def test_workers_and_stacks_are_as_many_as_memory_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:

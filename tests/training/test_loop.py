@@ -106,8 +106,8 @@ def test_the_seed_orders_the_batches_of_a_deterministic_start() -> None:
 def test_an_epoch_visits_every_example_once_in_an_order_of_its_own() -> None:
     config = configuration({"data.limit": 70, "data.test_fraction": 0.0, "training.batch_size": 32})
     dataset = stack.dataset_of(config.data)
-    task = stack._task(config, dataset, stack.architecture_of(config, dataset))
-    batches = _batches(task, [RunGenerators.from_seed(seed) for seed in (0, 1)])
+    problem = stack.shared_problem(config, dataset, stack.architecture_of(config, dataset))
+    batches = _batches(problem, [RunGenerators.from_seed(seed) for seed in (0, 1)])
     first, second = ([next(batches) for _ in range(3)] for _ in range(2))
     assert [batch.shape for batch in first if batch is not None] == [(2, 32), (2, 32), (2, 6)]
     for epoch in (first, second):
@@ -154,7 +154,7 @@ def _with_permuted_units(arrays: list[Array], order: Array) -> list[Array]:
 def _final_weights(config: Config, order: Array | None) -> list[Array]:
     dataset = stack.dataset_of(config.data)
     architecture = stack.architecture_of(config, dataset)
-    task = stack._task(config, dataset, architecture)
+    problem = stack.shared_problem(config, dataset, architecture)
     generators = RunGenerators.from_seed(config.seed)
     start = stack.initial_parameters(architecture, config.init, generators)
     parameters = start[None].copy()
@@ -163,9 +163,8 @@ def _final_weights(config: Config, order: Array | None) -> list[Array]:
         permuted = _with_permuted_units([array[0].copy() for array in arrays], order)
         for array, values in zip(arrays, permuted, strict=True):
             array[0] = values
-    for _ in train(task, parameters, stack._optimizer([config], architecture, parameters), [generators]):
-        pass
-    return [array[0] for array in [*architecture.weights(parameters), *architecture.biases(parameters)]]
+    *_, last = train(problem, parameters, stack.stack_optimizer([config], architecture, parameters), [generators])
+    return [array[0] for array in [*architecture.weights(last.parameters), *architecture.biases(last.parameters)]]
 
 
 @pytest.mark.parametrize(("steps", "count"), [(0, 40), (1, 40), (2, 2), (1000, 40), (7, 100), (100_000, 10)])

@@ -1,0 +1,132 @@
+"""IDX files, read back and refused."""
+
+import gzip
+import struct
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.data.idx_file import read_idx
+from tests.support.data_files import (
+    IMAGE_BYTES,
+    IMAGES,
+    LABEL_BYTES,
+    LABELS,
+    idx_bytes,
+    refusal,
+    write_pair,
+)
+
+
+@pytest.mark.parametrize("gzipped_labels", [False, True])
+@pytest.mark.parametrize("gzipped_images", [False, True])
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_idx_reads_back_whatever_the_names_say_about_gzip(
+    tmp_path: Path, suffix: str, gzipped_images: bool, gzipped_labels: bool
+) -> None:
+    path = tmp_path / "t10k-images-idx3-ubyte"
+    path.write_bytes(gzip.compress(IMAGE_BYTES) if gzipped_images else IMAGE_BYTES)
+    labels = tmp_path / f"t10k-labels-idx1-ubyte{suffix}"
+    labels.write_bytes(gzip.compress(LABEL_BYTES) if gzipped_labels else LABEL_BYTES)
+    examples = read_idx(path)
+    np.testing.assert_array_equal(examples.inputs, IMAGES.reshape(4, 6) / 255)
+    np.testing.assert_array_equal(examples.labels, LABELS)
+    assert examples.feature_names == ("pixel_0_0", "pixel_0_1", "pixel_0_2", "pixel_1_0", "pixel_1_1", "pixel_1_2")
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "f4", "f8"])
+def test_idx_takes_other_types_as_they_are(tmp_path: Path, dtype: str) -> None:
+    images = (IMAGES.astype(int) - 100).astype(dtype)
+    if dtype.startswith("f"):
+        images /= 3
+    examples = read_idx(write_pair(tmp_path, idx_bytes(images), idx_bytes(LABELS.astype(dtype))))
+    assert examples.inputs.dtype == np.float64
+    np.testing.assert_array_equal(examples.inputs, images.reshape(4, 6))
+    np.testing.assert_array_equal(examples.labels, LABELS)
+
+
+def test_idx_folder_means_its_training_images_or_its_only_images(tmp_path: Path) -> None:
+    write_pair(tmp_path, idx_bytes(IMAGES[:2]), idx_bytes(LABELS[:2]), stem="t10k")
+    assert len(read_idx(tmp_path).inputs) == 2
+    write_pair(tmp_path)
+    assert len(read_idx(tmp_path).inputs) == 4
+
+
+def test_idx_folder_must_not_leave_a_choice(tmp_path: Path) -> None:
+    assert refusal(read_idx, tmp_path).endswith("expected one file named *images-idx3* in this folder, got none")
+    write_pair(tmp_path, stem="a")
+    write_pair(tmp_path, stem="b")
+    assert "got 'a-images-idx3-ubyte', 'b-images-idx3-ubyte'" in refusal(read_idx, tmp_path)
+
+
+HUGE_HEADER = IMAGE_BYTES[:4] + struct.pack(">3I", 2**32 - 1, 2**32 - 1, 2**32 - 1)
+NAN_IMAGES = np.where(IMAGES == 50, np.nan, IMAGES).astype("f4")
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "place", "expected", "got"),
+    [
+        pytest.param(
+            b"", LABEL_BYTES, "images-idx3-ubyte", "a file that holds something", "one of 0 bytes", id="empty"
+        ),
+        pytest.param(b"\0\0", LABEL_BYTES, "byte 0", "an IDX magic number", "0000", id="truncated magic"),
+        pytest.param(b"\x89PNG" + IMAGE_BYTES, LABEL_BYTES, "byte 0", "00000803", "89504e47", id="wrong magic"),
+        pytest.param(LABEL_BYTES, LABEL_BYTES, "byte 0", "00000803", "00000801", id="labels for images"),
+        pytest.param(IMAGE_BYTES[:9], LABEL_BYTES, "byte 4", "12 bytes of sizes", "5 (truncated)", id="header"),
+        pytest.param(IMAGE_BYTES[:-3], LABEL_BYTES, "byte 37", "24 bytes", "21 (truncated)", id="truncated body"),
+        pytest.param(HUGE_HEADER, LABEL_BYTES, "byte 16", "(4294967295, ", "0 (truncated)", id="declares too much"),
+        pytest.param(IMAGE_BYTES + b"!", LABEL_BYTES, "byte 40", "24 bytes", "trailing bytes", id="trailing bytes"),
+        pytest.param(idx_bytes(IMAGES[:0]), LABEL_BYTES, "byte 4", "at least 1", "(0, 2, 3)", id="no images"),
+        pytest.param(idx_bytes(NAN_IMAGES), LABEL_BYTES, "byte 36", "a finite number", "nan", id="nan"),
+        pytest.param(
+            gzip.compress(IMAGE_BYTES)[:-9], LABEL_BYTES, "unpacked", "sound gzip", "end-of-stream", id="cut gzip"
+        ),
+        pytest.param(
+            gzip.compress(IMAGE_BYTES)[:-5] + b"12345", LABEL_BYTES, "byte 40 unpacked", "sound gzip", "", id="gzip sum"
+        ),
+        pytest.param(
+            gzip.compress(IMAGE_BYTES) + b"junk", LABEL_BYTES, "byte 40 unpacked", "sound gzip", "", id="gzip and junk"
+        ),
+        pytest.param(b"\x1f\x8b", LABEL_BYTES, "byte 0 unpacked", "sound gzip", "", id="gzip magic alone"),
+        pytest.param(IMAGE_BYTES, idx_bytes(LABELS[:3]), "labels-idx1-ubyte: byte 4", "4 labels", "3", id="counts"),
+        pytest.param(IMAGE_BYTES, IMAGE_BYTES, "labels-idx1-ubyte: byte 0", "00000801", "00000803", id="label magic"),
+    ],
+)
+def test_idx_refuses_in_one_line(
+    tmp_path: Path, images: bytes, labels: bytes, place: str, expected: str, got: str
+) -> None:
+    message = refusal(read_idx, write_pair(tmp_path, images, labels))
+    assert message.startswith(f"data.path: {tmp_path}/train-")
+    assert place in message.split(": expected ")[0]
+    assert expected in message
+    assert got in message.split(", got ")[-1]
+
+
+def test_idx_header_is_not_believed_before_the_bytes_are_there(tmp_path: Path) -> None:
+    """Declared: 4 GB, small enough that an eager read would succeed on many machines."""
+    header = IMAGE_BYTES[:4] + struct.pack(">3I", 2**12, 2**10, 2**10)
+    for name, content in (("plain", header + bytes(1000)), ("packed", gzip.compress(header + bytes(1000)))):
+        path = write_pair(tmp_path, content, stem=name)
+        tracemalloc.start()
+        assert "truncated" in refusal(read_idx, path)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 2**24
+
+
+def test_idx_needs_both_files_and_a_name_that_tells_where_the_labels_are(tmp_path: Path) -> None:
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    assert refusal(read_idx, path) == f"data.path: {path}: expected a file, got no such file"
+    path.write_bytes(IMAGE_BYTES)
+    message = refusal(read_idx, path)
+    assert str(path) in message
+    assert "train-labels-idx1-ubyte or train-labels-idx1-ubyte.gz beside it" in message
+    path.rename(tmp_path / "pictures")
+    assert "'images'" in refusal(read_idx, tmp_path / "pictures")
+
+
+def test_idx_refuses_measured_labels(tmp_path: Path) -> None:
+    path = write_pair(tmp_path, labels=idx_bytes(np.array([0.1, 0.2, 0.3, 0.4])))
+    assert refusal(read_idx, path).startswith(f"data.path: {tmp_path}/train-labels-idx1-ubyte: expected classes, ")
