@@ -9,7 +9,7 @@ from pipeline.system.signals import ignore_signals
 
 
 def prepare_worker(module: str) -> None:
-    """Makes this process end with its driver, from now on; then loads what it works with, and limits BLAS to a thread."""
+    """Makes this process end with its driver; then loads what it works with, and limits BLAS to one thread."""
     threading.Thread(target=_end_with_driver, daemon=True).start()
     ignore_signals()
     from threadpoolctl import threadpool_limits
