@@ -270,7 +270,7 @@ def test_a_wrong_command_ends_in_one_line_before_anything_is_tracked(
     assert ending == "refused"
     assert len(said.splitlines()) == 1, said
     assert words in said
-    assert {path.name for path in tmp_path.iterdir()} <= {"outputs"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"outputs", "multirun"}
 
 
 def test_a_wrong_command_ends_so_in_a_process_of_its_own(tmp_path: Path) -> None:

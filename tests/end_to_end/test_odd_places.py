@@ -51,12 +51,9 @@ def test_a_sweep_and_its_report_work_in_a_folder_with_an_odd_name(tmp_path: Path
 
 
 @pytest.mark.parametrize("name", ["a#b", "a'b\"c", "a%20b"])
-def test_a_folder_in_which_mlflow_would_lose_artifacts_is_refused_in_one_line(
-    tmp_path: Path, name: str, empty_database: Path
-) -> None:
+def test_a_folder_in_which_mlflow_would_lose_artifacts_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     folder.mkdir()
-    shutil.copy(empty_database, folder / "mlflow.db")
     completed = call("pipeline.run", "training.steps=1", folder=folder)
     assert completed.returncode == 1
     assert len(completed.stderr.splitlines()) == 1, completed.stderr

@@ -62,11 +62,11 @@ def test_other_applications_do_not_load_the_project_to_find_its_plugins(tmp_path
 
 
 SWEEP = [
-    "-m", "model=logistic,mlp", "init=zeros,normal", "optimizer.learning_rate=0.5,1e300", "seed=0,1",
+    "-m", "model=logistic,mlp", "init=normal", "optimizer.learning_rate=0.5,1e300", "seed=0,1",
     "data=iris", "training.steps=20", "training.batch_size=8", "hydra.sweep.dir=out put",
 ]  # fmt: skip
-JOBS = 16
-DIVERGED = 8
+JOBS = 8
+DIVERGED = 4
 
 
 def tracked(folder: Path) -> dict[str, dict[str, object]]:

@@ -21,6 +21,25 @@ def test_drawn_again_from_the_runs_in_another_order_every_byte_is_the_same(name:
     assert picture == other_picture
 
 
+COUNTS = {
+    "loss_over_steps": {"runs": 48},
+    "symmetry_over_steps": {"runs": 24},
+    "network_diagram": {"runs": 24, "all_runs": 48},
+    "final_heatmaps": {"runs": 48, "diverged": 0},
+    "logistic_optimum": {"runs": 24, "diverged": 0},
+    "paired_differences": {"runs": 48, "pairs": 72, "diverged": 0},
+    "distance_and_loss": {"runs": 24, "diverged": 0, "symmetric": 12},
+}
+"""Of 48 runs, half of them networks, which start from zeros or a constant in every second one; six pairs of starts for
+each model, learning rate and seed."""
+
+
+def test_captions_count_the_runs_and_pairs_that_their_figures_show() -> None:
+    tables = trained_tables(default_grid(seeds=3))
+    found = {name: FIGURES[name](tables).numbers for name in COUNTS}
+    assert {name: {key: found[name][key] for key in counts} for name, counts in COUNTS.items()} == COUNTS
+
+
 @pytest.mark.parametrize("name", ["incoming_weights", "distance_matrices", "distance_and_loss"])
 def test_runs_without_a_hidden_layer_are_a_reason_with_a_command(name: str) -> None:
     logistic = trained_tables({"model": "logistic", "init": init} for init in ("constant", "normal"))
