@@ -4,6 +4,7 @@
 user's values against them. NaN and infinity are never allowed.
 """
 
+import json
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -17,13 +18,15 @@ EXACT_INTEGERS = 2**53
 def number_in(value: Any) -> Any:
     """The number that a text spells, or the value as it is: what environment variables hold is always text.
 
-    >>> number_in("7"), number_in("0.5"), number_in("seven"), number_in(True)
-    (7, 0.5, 'seven', True)
+    As in JSON no number begins with a zero that says nothing: ``0,01`` is a decimal comma, not the sweep 0 and 1.
+
+    >>> number_in("7"), number_in("0.5"), number_in("01"), number_in("seven"), number_in(True)
+    (7, 0.5, '01', 'seven', True)
     """
     if isinstance(value, str):
-        for kind in (int, float):
-            with suppress(ValueError):
-                return kind(value)
+        with suppress(ValueError, RecursionError):
+            number = json.loads(value)
+            return number if type(number) in (int, float) else value
     return value
 
 

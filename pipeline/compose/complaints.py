@@ -57,7 +57,7 @@ def _unknown_flag(given: str, arguments: Sequence[str], flags: Sequence[str]) ->
         value = following[0] if following and "=" not in following[0] and following[0][:1] != "-" else "VALUE"
     name = flag.lstrip("-").replace("-", "_")
     keys = [name] if name in known_keys() else nearest(name, known_keys())
-    if near := nearest(flag, flags):
+    if near := nearest(flag, flags) or [known for known in flags if len(flag) > 3 and known.startswith(flag)]:
         return f"{flag}: no such flag (did you mean {' or '.join(near)}?)"
     typed = " or ".join(f"{key}={value}" for key in keys)
     return f"{flag}: no such flag; keys have no dashes: {typed or 'key=value'}"
