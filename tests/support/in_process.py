@@ -17,6 +17,7 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from mlflow.tracking._tracking_service import utils as tracking_service
 
+from pipeline import PROJECT
 from pipeline.executors import processes
 from pipeline.training import datasets
 
@@ -68,8 +69,11 @@ def as_a_new_process(folder: Path, environment: dict[str, str]) -> Iterator[None
 
 
 def forget() -> None:
-    """Forgets what depends on the working folder: Hydra's configuration, opened stores, loaded data."""
+    """Forgets what depends on the working folder: Hydra's configuration, opened stores, loaded data, modules there."""
     GlobalHydra.instance().clear()
+    for name, module in [*sys.modules.items()]:
+        if (getattr(module, "__file__", None) or "").startswith(f"{Path.cwd()}{os.sep}") and Path.cwd() != PROJECT:
+            del sys.modules[name]
     # A store keeps the folder of artifacts of the working folder in which it was opened.
     tracking_service._tracking_store_registry._get_store_with_resolved_uri.cache_clear()
     tracking_service._artifact_repos_cache.clear()
