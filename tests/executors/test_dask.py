@@ -175,7 +175,7 @@ def test_other_data_on_the_worker_is_told_and_nothing_is_trained_with_it(tmp_pat
 def test_without_dask_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     monkeypatch.delitem(sys.modules, "pipeline.executors.dask", raising=False)
-    with pytest.raises(InputError, match=r"^executor: .* not installed: pip install '\.\[dask\]'$"):
+    with pytest.raises(InputError, match=r"^executor=dask: needs .* not installed: pip install -e '\.\[dask\]'$"):
         configuration({"executor": "dask"})
 
 

@@ -238,5 +238,5 @@ def test_without_slurm_or_submitit_one_line_says_what_is_missing(monkeypatch: py
             opened()
     monkeypatch.setitem(sys.modules, "submitit", None)
     monkeypatch.delitem(sys.modules, "pipeline.executors.slurm", raising=False)
-    with pytest.raises(InputError, match=r"^executor: .* not installed: pip install '\.\[slurm\]'$"):
+    with pytest.raises(InputError, match=r"^executor=slurm: needs .* not installed: pip install -e '\.\[slurm\]'$"):
         configuration({"executor": "slurm"})
