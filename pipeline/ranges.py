@@ -33,10 +33,10 @@ def number_in(value: Any) -> Any:
 def whole(value: Any) -> Any:
     """A number without a fraction as the integer that it is: ``training.steps=1e3`` means 1000.
 
-    >>> whole(1e3), whole("7"), whole(0.5)
-    (1000, 7, 0.5)
+    >>> whole(1e3), whole("0012"), whole(0.5)
+    (1000, 12, 0.5)
     """
-    number = number_in(value)
+    number = int(value) if isinstance(value, str) and value.isdecimal() else number_in(value)
     is_whole = isinstance(number, float) and number.is_integer() and abs(number) < EXACT_INTEGERS
     return int(number) if is_whole else number
 
