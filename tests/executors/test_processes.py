@@ -114,7 +114,7 @@ def test_an_interruption_loses_no_result_and_forgets_no_worker(monkeypatch: pyte
         trained_and_closed()
     assert sorted(batch.jobs for batch in returned) == [(0,), (1,)]
     assert len(workers) == 2
-    # Where the pool's own thread has asked for a dead process first, multiprocessing takes it for alive a moment longer.
+    # Where the pool's own thread has asked for a dead process first, multiprocessing takes it for alive a bit longer.
     deadline = time.monotonic() + 10.0
     while any(process.is_alive() for process in workers):
         assert time.monotonic() < deadline
