@@ -74,7 +74,9 @@ def _move_of(connection: sqlite3.Connection, database: Path, experiment: int, lo
         return None
     query = "SELECT run_uuid FROM runs WHERE experiment_id = ?"
     runs = {str(run) for (run,) in connection.execute(query, (experiment,))}
-    for here in database.absolute().parents:
+    # An empty folder is no evidence of anything, except in the place beside the database.
+    nearby = database.absolute().parents if runs else database.absolute().parents[:1]
+    for here in nearby:
         # The more of the old path is found here, the surer; the folder of an experiment alone is named by a number.
         for depth in range(len(named.parts) - 1, 1, -1):
             candidate = here.joinpath(*named.parts[-depth:])

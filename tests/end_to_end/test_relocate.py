@@ -147,6 +147,11 @@ def test_a_store_without_runs_is_found_by_its_empty_folders(project: Path, monke
     assert [(move.old, move.new) for move in moves_of(use(folder))] == [(project, folder)]
 
 
+def test_an_empty_folder_of_somebody_else_is_not_taken_for_the_place_of_a_store_without_runs(project: Path) -> None:
+    (project.parent / "mlruns" / "empty").mkdir(parents=True)
+    assert moves_of(use(project)) == []
+
+
 def test_stores_that_are_where_they_were_are_left_alone(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def in_place(folder: Path, database: str = "mlflow.db") -> bool:
         path = use(folder, database)

@@ -32,8 +32,11 @@ from tests.tracking.test_writers import RECORDS
 
 
 @pytest.fixture
-def trackers(tmp_path: Path, empty_database: Path, tracking_to: None) -> tuple[Tracker, Tracker]:
+def trackers(
+    tmp_path: Path, empty_database: Path, tracking_to: None, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Tracker, Tracker]:
     """The trackers of two processes."""
+    monkeypatch.chdir(tmp_path)
     shutil.copy(empty_database, tmp_path / "mlflow.db")
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
     return Tracker("tests"), Tracker("tests")
