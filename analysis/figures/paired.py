@@ -72,7 +72,7 @@ def paired_differences(tables: Tables) -> Drawing:
     bar.set_label(f"mean difference of the final {loss_label(tables.runs, metric)}; blue: the row's start ends lower")
     numbers = _numbers(tables.runs[tables.runs["model"].isin(models)], shown)
     heading = [
-        "each cell: mean difference over pairs of runs, [95 % bootstrap interval], how often the row ends lower",
+        "each cell: mean difference over pairs of runs, [95 % t interval], how often the row ends lower",
         f"bold*: the interval excludes 0, with {FEWEST_MARKED} pairs or more",
         f"{amount(numbers['pairs'], 'pair')} of {numbers['runs']} runs; {numbers['fate']}",
         # Between two params, not inside one, may a line break.
