@@ -22,8 +22,8 @@ class Claim(NamedTuple):
         prediction: what the number should be.
         measured: the number with its meaning, in words.
         number: the measured number furthest from the prediction; NaN where nothing was tested.
-        low: lower end of its 95 % interval over seeds; NaN where it has none. Where the statement speaks of every one of
-            several cases, their intervals hold together.
+        low: lower end of its 95 % interval over seeds; NaN where it has none. Where the statement speaks of every one
+            of several cases, their intervals hold together.
         high: upper end.
         verdict: one of the five.
         runs: how many runs decided it.

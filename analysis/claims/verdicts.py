@@ -115,14 +115,15 @@ def decided_for_every(
     """
     if values.empty:
         return claim
-    cases = {case: of_case for case, of_case in values.groupby("case", sort=True)}
+    cases = dict(list(values.groupby("case", sort=True)))
     means = means_with_intervals([of_case["value"].to_numpy(float) for of_case in cases.values()], together=True)
     means[[len(of_case) < 2 for of_case in cases.values()], 1:] = np.nan
-    table = pd.DataFrame(means, columns=["mean", "low", "high"], index=pd.Index(list(cases), tupleize_cols=False))
-    verdicts = {case: region.verdict(row.low, row.high, met) for case, row in zip(cases, table.itertuples(), strict=True)}
+    verdicts = {
+        case: region.verdict(row.low, row.high, met) for case, row in zip(cases, table.itertuples(), strict=True)
+    }
     verdict = next(each for each in (FAILS, UNDECIDED, met) if each in verdicts.values())
     deciding = [place for place, each in enumerate(verdicts.values()) if each == verdict]
-    worst = max(deciding, key=lambda place: max(map(region.distance, table.iloc[place].dropna())))
+    worst = max(deciding, key=lambda place: max(region.distance(end) for end in means[place] if not math.isnan(end)))
     case, (mean, low, high) = list(cases)[worst], means[worst]
     return claim.with_verdict(
         verdict,

@@ -102,3 +102,23 @@ ACTIVATIONS: dict[str, Activation] = {
         odd=True,
     ),
 }
+
+
+def second_derivative(activation: str, pre_activation: Array, values: Array, slopes: Array) -> Array:
+    """g''(S), given S, g(S) and g'(S): what curvature is made of. It is 0 where g is made of straight pieces."""
+    return np.asarray(_SECOND_DERIVATIVES[activation](pre_activation, values, slopes))
+
+
+def _straight(pre_activation: Array, values: Array, slopes: Array) -> Array:
+    return np.zeros_like(pre_activation)
+
+
+_SECOND_DERIVATIVES: dict[str, Callable[[Array, Array, Array], Array]] = {
+    "tanh": lambda s, x, slope: -2.0 * x * slope,
+    "sigmoid": lambda s, x, slope: (1.0 - 2.0 * x) * slope,
+    "relu": _straight,
+    "leaky_relu": _straight,
+    "softplus": lambda s, x, slope: slope * (1.0 - slope),
+    "gelu": lambda s, x, slope: (2.0 - s**2) * np.exp(-0.5 * s**2) / sqrt(2.0 * pi),
+    "identity": _straight,
+}

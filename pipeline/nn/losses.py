@@ -23,11 +23,13 @@ class Loss(NamedTuple):
         delta: (outputs, targets, out=None) -> (R, k, n), the derivative of that loss with respect to the outputs,
             written into ``out`` if that is given.
         predicted: outputs -> (R, n) integers, the class that the outputs name.
+        curvature: (predictions, change) -> (R, k, n), how delta changes with the outputs; predictions: delta + targets.
     """
 
     value: Callable[[Array, Array], Array]
     delta: Callable[..., Array]
     predicted: Callable[[Array], Array]
+    curvature: Callable[[Array, Array], Array]
 
 
 def output_count(classes: int) -> int:
@@ -96,22 +98,38 @@ def _predicted(outputs: Array, threshold: float) -> Array:
     return outputs.argmax(axis=-2)
 
 
+def _softmax_curvature(probabilities: Array, change: Array) -> Array:
+    mean: Array = (probabilities * change).sum(axis=-2, keepdims=True)
+    return probabilities * (change - mean)
+
+
+def _sigmoid_curvature(probabilities: Array, change: Array) -> Array:
+    return probabilities * (1.0 - probabilities) * change
+
+
+def _squared_error_curvature(outputs: Array, change: Array) -> Array:
+    return change
+
+
 # With softmax or sigmoid outputs and the cross-entropy the derivative of the activation cancels: what is left is
 # probability - target (Bishop 2006, section 5.3.2; theory: X^T (s - y)).
 SOFTMAX_CROSS_ENTROPY = Loss(
     value=_softmax_cross_entropy,
     delta=_probability_minus_target(softmax),
     predicted=lambda logits: _predicted(logits, threshold=0.0),
+    curvature=_softmax_curvature,
 )
 SIGMOID_CROSS_ENTROPY = Loss(
     value=_sigmoid_cross_entropy,
     delta=_probability_minus_target(sigmoid),
     predicted=lambda logits: _predicted(logits, threshold=0.0),
+    curvature=_sigmoid_curvature,
 )
 SQUARED_ERROR = Loss(
     value=_squared_error,
     delta=np.subtract,
     predicted=lambda outputs: _predicted(outputs, threshold=0.5),
+    curvature=_squared_error_curvature,
 )
 
 LOSSES: dict[str, Callable[[int], Loss]] = {
