@@ -118,13 +118,11 @@ def decided_for_every(
     cases = dict(list(values.groupby("case", sort=True)))
     means = means_with_intervals([of_case["value"].to_numpy(float) for of_case in cases.values()], together=True)
     means[[len(of_case) < 2 for of_case in cases.values()], 1:] = np.nan
-    verdicts = {
-        case: region.verdict(row.low, row.high, met) for case, row in zip(cases, table.itertuples(), strict=True)
-    }
+    verdicts = {case: region.verdict(*ends, met) for case, ends in zip(cases, means[:, 1:], strict=True)}
     verdict = next(each for each in (FAILS, UNDECIDED, met) if each in verdicts.values())
     deciding = [place for place, each in enumerate(verdicts.values()) if each == verdict]
     worst = max(deciding, key=lambda place: max(region.distance(end) for end in means[place] if not math.isnan(end)))
-    case, (mean, low, high) = list(cases)[worst], means[worst]
+    (case, of_case), (mean, low, high) = list(cases.items())[worst], means[worst]
     return claim.with_verdict(
         verdict,
         f"{what} {number(mean, 3)} {where(case)}{_others(verdicts, where)}",
@@ -132,7 +130,7 @@ def decided_for_every(
         runs=len(runs),
         widths=widths_of(runs) if "model.hidden_units" in runs else "",
         interval=(float(low), float(high)),
-        worst_run=str(cases[case].loc[cases[case]["value"].map(region.distance).idxmax(), "run_id"]),
+        worst_run=str(of_case["run_id"].iloc[of_case["value"].map(region.distance).argmax()]),
     )
 
 
