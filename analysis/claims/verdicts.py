@@ -98,7 +98,7 @@ def around(centre: float, tolerance: float) -> Region:
 
 def decided_for_every(
     claim: Claim, region: Region, values: pd.DataFrame, runs: pd.DataFrame, what: str,
-    where: Callable[[Any], str] = str, met: str = WITHIN,
+    where: Callable[[Any], str] = str, met: str = WITHIN, scale: Callable[[np.ndarray], np.ndarray] = np.asarray,
 ) -> Claim:  # fmt: skip
     """The claim with the verdict on the mean of every case; unchanged where there is none.
 
@@ -112,13 +112,15 @@ def decided_for_every(
         what: a mean in words: "difference".
         where: from a case to words: "at width 2".
         met: the verdict where the prediction holds.
+        scale: from the scale on which means are taken to that of the region: ``np.exp`` of logarithms.
     """
     if values.empty:
         return claim
     cases = dict(list(values.groupby("case", sort=True)))
     means = means_with_intervals([of_case["value"].to_numpy(float) for of_case in cases.values()], together=True)
     means[[len(of_case) < 2 for of_case in cases.values()], 1:] = np.nan
-    verdicts = {case: region.verdict(*ends, met) for case, ends in zip(cases, means[:, 1:], strict=True)}
+    means = scale(means)
+    verdicts = {case: region.verdict(low, high, met) for case, (low, high) in zip(cases, means[:, 1:], strict=True)}
     verdict = next(each for each in (FAILS, UNDECIDED, met) if each in verdicts.values())
     deciding = [place for place, each in enumerate(verdicts.values()) if each == verdict]
     worst = max(deciding, key=lambda place: max(region.distance(end) for end in means[place] if not math.isnan(end)))
@@ -130,7 +132,9 @@ def decided_for_every(
         runs=len(runs),
         widths=widths_of(runs) if "model.hidden_units" in runs else "",
         interval=(float(low), float(high)),
-        worst_run=str(of_case["run_id"].iloc[of_case["value"].map(region.distance).argmax()]),
+        worst_run=str(
+            of_case["run_id"].iloc[np.argmax([*map(region.distance, scale(of_case["value"].to_numpy(float)))])]
+        ),
     )
 
 
