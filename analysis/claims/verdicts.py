@@ -88,6 +88,7 @@ class Region(NamedTuple):
 
 
 MORE = Region("> 0", lambda value: value > 0.0, math.inf)
+LESS = Region("< 0", lambda value: value < 0.0, -math.inf)
 NOT_LESS = Region("not below 0", lambda value: value >= 0.0, math.inf)
 
 

@@ -118,12 +118,9 @@ def _learning_claim(tables: Tables, networks: pd.DataFrame) -> Claim:
     symmetric = networks[networks["source"] == MINIBATCHES].groupby(key)[names.LOSS_TRAIN].min().rename("symmetric")
     broken = networks[networks["source"].isin(BREAKING)].merge(symmetric, left_on=key, right_index=True)
     width = broken["model.hidden_units"].map(lambda units: units[0])
-    values = broken.assign(
-        case=list(zip(broken["source"], width, strict=True)), value=broken["symmetric"] - broken[names.LOSS_TRAIN]
-    )
-    found = decided_for_every(
-        claim, MORE, values, broken, "lower by", lambda case: f"with {case[0]}, width {case[1]}", EXACTLY
-    )
+    cases = broken["source"] + ", width " + width.astype(str)
+    values = broken.assign(case=cases, value=broken["symmetric"] - broken[names.LOSS_TRAIN])
+    found = decided_for_every(claim, MORE, values, broken, "lower by", "with {}".format, EXACTLY)
     distances = tables.values(broken, [names.INPUT_DISTANCE])
     if distances.empty or not found.runs:
         return found

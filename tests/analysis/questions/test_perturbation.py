@@ -9,8 +9,9 @@ import pytest
 from analysis.claims.answer import Answer
 from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, WITHIN
 from analysis.figures.kit.drawing import NotShownError
-from analysis.questions.perturbation.answer import answer, pushed_networks, time_fit
+from analysis.questions.perturbation.answer import answer
 from analysis.questions.perturbation.figures import perturbation_distance, perturbation_size
+from analysis.questions.perturbation.tables import pushed_networks, time_fit
 from analysis.statistics.fits import Fit
 from analysis.tracked.tables import Tables
 from pipeline import names

@@ -40,7 +40,7 @@ def made_up(saturating: bool = False, tilt: Callable[[str, str, str], float] = l
                         "model.dropout": 0.0, "model.hidden_units": WIDTHS, "diverged": False,
                         "optimizer.learning_rate": rate, "training.loss": None,
                         "loss/train": loss * (1.0 + 0.01 * seed) * (1.0 if rate == 0.1 else 3.0),
-                        "init.gain": gain,
+                        "init.gain": gain, "training.steps": 200,
                     })  # fmt: skip
                     for layer in range(1, 5):
                         up = tilt(activation, init, "forward") ** (layer - 1)
