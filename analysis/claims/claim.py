@@ -91,5 +91,7 @@ def machines_of(runs: pd.DataFrame) -> str:
 
 def widths_of(runs: pd.DataFrame) -> str:
     """The widths of the first hidden layer that occur, ascending, as text; many of them as a range."""
+    if "model.hidden_units" not in runs:
+        return ""
     widths = sorted({units[0] for units in runs["model.hidden_units"] if units})
     return f"{widths[0]} to {widths[-1]}" if len(widths) > MOST_WIDTHS else ", ".join(map(str, widths))

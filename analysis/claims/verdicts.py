@@ -131,7 +131,7 @@ def decided_for_every(
         f"{what} {number(mean, 3)} {where(case)}{_others(verdicts, where)}",
         float(mean),
         runs=len(runs),
-        widths=widths_of(runs) if "model.hidden_units" in runs else "",
+        widths=widths_of(runs),
         interval=(float(low), float(high)),
         worst_run=str(
             of_case["run_id"].iloc[np.argmax([*map(region.distance, scale(of_case["value"].to_numpy(float)))])]

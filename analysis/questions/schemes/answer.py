@@ -76,9 +76,9 @@ def answer(tables: Tables) -> Answer:
     ratios = [ratios_of(moments, derivation) for derivation in DERIVATIONS]
     claims = [
         *map(_moments_claim, DERIVATIONS, ratios),
-        _homogeneity_claim(ratios[0], moments),
         _training_claim(losses, "relu", "he_normal", ("xavier_normal", "lecun_normal")),
         _training_claim(losses, "tanh", "xavier_normal", ("he_normal", "lecun_normal")),
+        _homogeneity_claim(ratios[0], moments),
     ]
     return Answer(claims, _conclusion(ratios, losses))
 

@@ -57,10 +57,12 @@ def answer(tables: Tables) -> Answer:
     parameters = _with_first_gap(tables, parameters_of(tables))
     balanced = is_balanced(parameters)
     resting = parameters["model.activation"].isin(ZERO_AT_ZERO)
+    rest, move = (parameters[of & ~balanced].drop_duplicates("run_id") for of in (resting, ~resting))
     claims = [
         *_resting_claims(tables, parameters[resting & ~balanced]),
         *_moving_claims(tables, parameters[~resting & ~balanced], parameters[resting & ~balanced]),
         _balanced_claim(tables, parameters[balanced & parameters["training.batch_size"].isna()]),
+        _plateau_claim(gains_over_frequencies(move, rest)),
     ]
     return Answer(claims, _conclusion(claims))
 
@@ -109,7 +111,6 @@ def _moving_claims(tables: Tables, parameters: pd.DataFrame, resting: pd.DataFra
     claim = stated(statement, more.text)
     claim = decided(claim, more, gains[is_shallow], runs, "gain in training loss")
     yield claim._replace(measured=f"{claim.measured}: {_gains_in_words(gains[is_shallow])}") if claim.runs else claim
-    yield _plateau_claim(gains[~is_shallow])
 
 
 def _plateau_claim(gains: pd.DataFrame) -> Claim:
@@ -126,6 +127,7 @@ def _plateau_claim(gains: pd.DataFrame) -> Claim:
         " gradient descent).",
         earlier.text,
     )
+    gains = gains[gains["model.hidden_units"].map(len) > 1]
     has_left = gains["value"] > ROUNDED
     stay, leave = gains[~has_left], gains[has_left]
     steps = f"{_gains_in_words(gains)}, after {gains['training.steps'].max()} steps" if len(gains) else ""
@@ -177,7 +179,7 @@ def _movements(tables: Tables, parameters: pd.DataFrame) -> pd.DataFrame:
 
 
 def _conclusion(claims: list[Claim]) -> str:
-    resting, _, frequencies, _, _, learning, _, balanced = claims
+    resting, _, frequencies, _, _, learning, balanced, _ = claims
     sentences = {
         "Where g(0) = 0, the largest movement of any weight or hidden bias is {:.3g}": resting,
         "the output biases take the network to the class frequencies within {:.2g}": frequencies,

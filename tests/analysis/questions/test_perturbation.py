@@ -80,7 +80,7 @@ def test_every_prediction_holds_for_runs_that_grow_as_predicted() -> None:
     ("distance", "failing"),
     [
         (lambda epsilon, seed, step: grown(epsilon or 1e-300, seed, step), [1]),
-        (lambda epsilon, seed, step: epsilon if 0.0 < epsilon < 1e-14 else grown(epsilon, seed, step), [2, 3]),
+        (lambda epsilon, seed, step: epsilon if 0.0 < epsilon < 1e-14 else grown(epsilon, seed, step), [2]),
         (lambda epsilon, seed, step: grown(epsilon, seed, 2 * step if epsilon < 1e-14 else step), [3, 4]),
         (lambda epsilon, seed, step: grown(epsilon if epsilon > 1e-10 else 100 * epsilon, seed, step), [4]),
     ],
@@ -96,7 +96,7 @@ def test_runs_that_grow_otherwise_fail(distance: Grown, failing: list[int]) -> N
 def test_breaking_without_learning_fails_the_last_claim() -> None:
     answered = answer(made_up(loss=0.21))
     assert verdicts(answered)[-1] == FAILS
-    assert answered.claims[-1].number == pytest.approx(-0.01)
+    assert answered.claims[-3].number == pytest.approx(-0.01)
 
 
 def test_trained_networks_see_a_push_above_the_grid_of_exact_products_and_none_below() -> None:

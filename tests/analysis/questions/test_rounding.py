@@ -86,7 +86,7 @@ def test_the_smallest_distance_with_exact_products_fails(tables: Tables, metric:
     claim = claims(doctored)["1"]
     assert (claim.verdict, claim.worst_run) == (FAILS, "run001")
     assert "Products that do not round keep" not in answer(doctored).conclusion
-    assert answer(doctored).conclusion.startswith("Predictions that fail: 1. Products that round")
+    assert answer(doctored).conclusion.startswith("Predictions that fail: 1. On this machine, products that round")
 
 
 def doctored_runs(place: int, replacement: Run) -> Tables:
