@@ -1,9 +1,11 @@
 """The verdicts of ``perturbation`` on runs that grow as predicted, on doctored ones, and on really trained ones."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis.claims.answer import Answer
@@ -91,6 +93,58 @@ def test_runs_that_grow_otherwise_fail(distance: Grown, failing: list[int]) -> N
     assert [place for place, verdict in enumerate(verdicts(answered), start=1) if verdict == FAILS] == failing
     listed = ", ".join(f"blas {place}" for place in failing)
     assert answered.conclusion.startswith(f"Predictions that fail: {listed}. ")
+
+
+STABILITY = names.stability("smallest_eigenvalue")
+
+
+def beside_a_minimum(
+    decay: float = float(np.log(0.97)), eigenvalue: float = 0.03, growth: float = 1.0 - float(np.exp(RATE))
+) -> Tables:
+    """``made_up``, and pushed networks under a strong penalty, whose difference changes by e^decay a step."""
+    changes = {"init": "perturbed", "arithmetic": "blas", "training.steps": 800, "optimizer.learning_rate": 1.0}
+    runs = []
+    for l2, value in ((0.001, growth), (0.3, eigenvalue)):
+        losses = {step: 0.2 if step >= SETTLED else 0.5 for step in STEPS}
+        still = dict.fromkeys(STEPS, 0.0)
+        curves = {names.DISTANCE: still, STABILITY: {0: -9.0, 800: value}, names.LOSS_TRAIN: losses}
+        runs.append((changes | {"training.l2": l2, "init.epsilon": 0.0}, curves))
+    for seed in range(3):
+        distances = {step: 1e-4 * (1.0 + seed) * float(np.exp(decay * step)) for step in STEPS}
+        curves = {names.DISTANCE: distances, names.LOSS_TRAIN: dict.fromkeys(STEPS, 0.2)}
+        runs.append((changes | {"training.l2": 0.3, "init.epsilon": 1e-4, "seed": seed}, curves))
+    saddle, beside = made_up(), made_up_tables(runs)
+    of_saddle = saddle.runs.assign(**{"training.l2": 0.001, names.RATE: 1.0})
+    of_minimum = beside.runs.assign(run_id="beside " + beside.runs["run_id"])
+    curves_beside = beside.curves.assign(run_id="beside " + beside.curves["run_id"])
+    return replace(
+        saddle, runs=pd.concat([of_saddle, of_minimum], ignore_index=True),
+        curves=pd.concat([saddle.curves, curves_beside], ignore_index=True),
+    )  # fmt: skip
+
+
+def test_beside_a_minimum_small_pushes_die_at_the_rate_of_its_eigenvalue() -> None:
+    claims = {claim.identity: claim for claim in answer(beside_a_minimum()).claims}
+    assert {claims[f"blas {place}"].verdict for place in range(1, 8)} == {EXACTLY, WITHIN}
+    assert claims["blas 2"].runs == 12  # Those that die beside a minimum contradict no statement about saddles.
+    assert claims["blas 6"].runs == 3
+    rate = "\N{MINUS SIGN}0.03046"
+    assert f"l2 = 0.3: {rate} where {rate} was predicted" in claims["blas 7"].measured
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        # With a negative eigenvalue it is a saddle, too: then its pushes must break it.
+        ({"decay": 0.001, "eigenvalue": -0.001}, 2),
+        ({"decay": 1e-4}, 6),
+        ({"decay": float(np.log(0.9))}, 7),
+        ({"growth": -0.02}, 7),
+    ],
+)
+def test_another_fate_or_rate_beside_a_minimum_fails(changes: dict[str, float], place: int) -> None:
+    claims = {claim.identity: claim for claim in answer(beside_a_minimum(**changes)).claims}
+    assert claims[f"blas {place}"].verdict == FAILS
 
 
 def test_breaking_without_learning_fails_the_last_claim() -> None:

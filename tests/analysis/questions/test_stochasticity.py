@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, UNDECIDED, Claim
@@ -128,6 +129,23 @@ def test_steps_are_found_between_measured_ones() -> None:
     tables = made_up_tables([(SHARED, {names.DISTANCE: curve}) for curve in curves])
     # A line through logarithms -1 and 3 is at 0 after a quarter of its way.
     np.testing.assert_allclose(breaking_steps(tables).to_numpy(), [12.5, 5.0, 0.0, np.inf], rtol=1e-14)
+
+
+def test_units_that_mirror_each_other_do_not_count_as_apart() -> None:
+    """Where it was measured, the distance modulo sign decides."""
+    far = {0: 0.0, 10: 1.0, 20: 1.0}
+    near = {0: 0.0, 10: 0.0, 20: 1.0}
+    tables = made_up_tables([
+        (SHARED, {names.DISTANCE: far}), (SHARED, {names.DISTANCE: far, names.DISTANCE_MODULO_SIGN: near}),
+    ])  # fmt: skip
+    assert breaking_steps(tables).tolist() == [10.0, 20.0]
+
+
+def test_the_learning_claim_tells_whether_inputs_were_told_apart(tables: Tables) -> None:
+    runs = networks_with_one_source(tables)["run_id"]
+    measured = pd.DataFrame({"run_id": runs, "metric": names.INPUT_DISTANCE, "step": STEPS, "value": 0.25})
+    claim = answer(replace(tables, curves=pd.concat([tables.curves, measured]))).claims[-1]
+    assert claim.measured.endswith("smallest mean distance between inputs at the end 0.25")
 
 
 def test_other_runs_test_nothing() -> None:
