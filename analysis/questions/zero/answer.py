@@ -135,7 +135,7 @@ def _plateau_claim(gains: pd.DataFrame) -> Claim:
         return claim._replace(measured=steps and f"{steps}; with some on either side,")
     values = stay.assign(value=stay["first_gap"] / leave["first_gap"].min())
     found = decided(claim, earlier, values, gains, "ratio", met=WITHIN)
-    return found._replace(measured=f"{found.measured}: {steps}")
+    return found._replace(measured=f"{found.measured}: {steps}", runs=len(gains))
 
 
 def gains_over_frequencies(runs: pd.DataFrame, resting: pd.DataFrame) -> pd.DataFrame:

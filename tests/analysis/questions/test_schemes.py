@@ -33,7 +33,7 @@ def made_up(saturating: bool = False, tilt: Callable[[str, str, str], float] = l
                     run_id = f"{activation}-{init}-{seed}-{rate}"
                     gain = None if init == "orthogonal" else 1.0
                     between = variances(init, activation, gain, WIDTHS)
-                    forward = forward_moments(0.5 + seed, between, WIDTHS, activation, saturating)
+                    forward = forward_moments(0.5 + 0.01 * seed, between, WIDTHS, activation, saturating)
                     backward = backward_moments(0.1, forward, between, WIDTHS, activation, saturating)
                     rows.append({
                         "run_id": run_id, "init": init, "model.activation": activation, "seed": seed,
