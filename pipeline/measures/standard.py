@@ -10,7 +10,7 @@ from pipeline.measures.registry import StackSnapshot, measure
 from pipeline.nn.arithmetic import Array
 from pipeline.nn.network import backward, forward
 from pipeline.nn.problem import Part, chunks
-from pipeline.nn.workspace import Workspace
+from pipeline.numerics.workspace import Workspace
 
 
 @measure(metrics=lambda widths: 6 + 2 * (len(widths) - 2), standard=True)

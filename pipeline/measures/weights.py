@@ -3,12 +3,13 @@
 from itertools import pairwise
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
 from pipeline import names
 from pipeline.measures.registry import StackSnapshot, measure
+from pipeline.measures.symmetry import distances
 from pipeline.nn.arithmetic import Array
 from pipeline.nn.network import Architecture
+from pipeline.numerics.orthogonal import singular_values
 
 
 @measure(metrics=lambda widths: 1)
@@ -71,7 +72,9 @@ def mirror_distance(snapshot: StackSnapshot) -> dict[str, Array]:
         np.concatenate([block, outgoing], axis=2) for block, outgoing in zip(blocks[:-1], weights[1:], strict=True)
     ]
     return {
-        names.symmetry("mirror_distance", layer): np.array([cdist(run, -run).min(axis=1).max() for run in units])
+        names.symmetry("mirror_distance", layer): np.max(
+            [distances(-units[:, unit, None], units).min(axis=1) for unit in range(units.shape[1])], axis=0
+        )
         for layer, units in enumerate(units_of_layers, start=1)
     }
 
@@ -91,6 +94,7 @@ def mode_strengths(snapshot: StackSnapshot) -> dict[str, Array]:
     # No singular values exist of weights that have overflowed.
     finite = np.isfinite(product).all(axis=(1, 2))
     strengths = np.full((len(product), min(product.shape[1:])), np.nan)
-    strengths[finite] = np.linalg.svd(product[finite], compute_uv=False)
+    for run in np.flatnonzero(finite):
+        strengths[run] = singular_values(product[run])
     modes = min(snapshot.problem.architecture.widths)
     return {names.mode_strength(mode): strengths[:, mode - 1] for mode in range(1, modes + 1)}

@@ -6,7 +6,7 @@ import json
 from pipeline.config.schema import Config
 from pipeline.training.datasets import digest_of
 
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 """Raised by every change of the code that changes a result's bits."""
 
 

@@ -1,5 +1,6 @@
 """The auditor finds what is missing, double, open or damaged; every doctored store is told."""
 
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 from mlflow import MlflowClient
 
 from analysis.audit import Audit, audit_of, differences
+from analysis.retrain import retrained
 from pipeline import names
+from pipeline.digest import sweep_digest
 from tests.support.in_process import call
 from tests.support.sweeps import copied_store
 
@@ -107,3 +110,39 @@ def test_the_command_prints_the_problems_and_fails(store: Path) -> None:
     assert "1 of its 8 jobs are not finished" in broken.stdout
     absent = call("analysis.audit", "--experiment", "absent", folder=store)
     assert (absent.returncode, absent.stderr.count("\n")) == (1, 1)
+
+
+def test_the_digest_of_a_sweep_changes_with_any_number_and_with_nothing_else(store: Path) -> None:
+    (before,) = audited(store).sweep_digests.values()
+    changed(store, "UPDATE runs SET name = 'another name', start_time = start_time + 1")
+    changed(store, "UPDATE tags SET value = 'another' WHERE key LIKE 'machine.%'")
+    assert set(audited(store).sweep_digests.values()) == {before}
+    changed(store, f"UPDATE metrics SET value = value + 1e-12 WHERE run_uuid = {ONE} AND step = 1")
+    assert set(audited(store).sweep_digests.values()) != {before}
+
+
+def test_the_digest_of_a_sweep_does_not_depend_on_the_order_of_its_runs() -> None:
+    digests = {"a": "1", "b": "2", "c": "3"}
+    assert sweep_digest(digests, ["c", "a"]) == sweep_digest(dict(reversed(digests.items())), {"a", "c"})
+    assert len({sweep_digest(digests, jobs) for jobs in (["a"], ["a", "b"], ["a", "b", "d"], ["a", "b", "e"])}) == 4
+
+
+def test_tracked_runs_trained_anew_give_the_same_bits(store: Path) -> None:
+    uri = f"sqlite:///{store}/mlflow.db"
+    assert retrained("symmetry", 8, tracking_uri=uri) == (8, [])
+    assert retrained("symmetry", 3, tracking_uri=uri) == (3, [])
+    assert retrained("symmetry", 99, tracking_uri=uri) == (8, [])
+
+
+def test_a_changed_number_is_shown_beside_the_one_trained_anew(store: Path) -> None:
+    changed(store, f"UPDATE metrics SET value = value + 0.5 WHERE run_uuid = {ONE} AND step = 1 AND key = 'loss/train'")
+    _, (line,) = retrained("symmetry", 8, tracking_uri=f"sqlite:///{store}/mlflow.db")
+    assert re.search(r"\): loss/train at step 1: tracked [\d.e-]+, trained anew [\d.e-]+$", line)
+
+
+def test_runs_that_cannot_be_trained_anew_are_told(store: Path) -> None:
+    for file in (store / "mlruns").rglob(names.CONFIG_FILE):
+        file.write_text("model: {name: mlp}\n")
+    _, lines = retrained("symmetry", 2, tracking_uri=f"sqlite:///{store}/mlflow.db")
+    assert len(lines) == 2
+    assert all("cannot be trained anew: " in line for line in lines)

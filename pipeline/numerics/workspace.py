@@ -3,11 +3,12 @@
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from math import prod
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.nn.arithmetic import Array
+Array = npt.NDArray[Any]
 
 CACHE_LINE = 64
 
