@@ -4,12 +4,15 @@ This is the one room of the analysis that trains: it takes the trainer itself fr
 """
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from threadpoolctl import threadpool_limits
 
 from analysis.errors import ReportError
 from analysis.tracked.store import all_runs, artifacts_of, experiment_named, history_of, open_store, weights_in
@@ -53,8 +56,10 @@ def _differences(client: MlflowClient, run: Run) -> Iterator[str]:
         with artifacts_of(client, run) as folder:
             composed = yaml.safe_load((folder / names.CONFIG_FILE).read_text(encoding="utf-8"))
             weights = weights_in(folder / names.WEIGHTS_FILE, run.info.run_id)
-        config = parse_config(composed | HERE)
+        config = parse_config(_with_data_here(composed) | HERE)
         check_against_data(config)
+        with threadpool_limits(limits=1, user_api="blas"):  # As every executor does; plain products depend on it.
+            (result,) = train_stack([config])
     except (ReportError, InputError, OSError, TypeError, yaml.YAMLError) as error:
         yield f"{called}: cannot be trained anew: {str(error).splitlines()[0]}"
         return
@@ -62,7 +67,6 @@ def _differences(client: MlflowClient, run: Run) -> Iterator[str]:
     if fingerprint(config) != tracked_fingerprint:
         # Not the same job: other data under the same name, or code that computes in another way.
         yield f"{called}: fingerprint: tracked {tracked_fingerprint}, trained anew {fingerprint(config)}"
-    (result,) = train_stack([config])
     history = history_of(client, run.info.run_id, sorted(run.data.metrics))
     rows = zip(history["metric"], history["step"], history["value"], strict=True)
     tracked = {(metric, step): value for metric, step, value in rows}
@@ -79,6 +83,15 @@ def _differences(client: MlflowClient, run: Run) -> Iterator[str]:
             where = ", ".join(map(str, place))
             values = f"tracked {float(held[place])!r}, trained anew {float(array[place])!r}"
             yield f"{called}: {name}[{where}]: {values} ({len(places)} of {array.size} elements differ)"
+
+
+def _with_data_here(composed: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with the user's data from this folder, where the tracked path leads nowhere on this machine."""
+    data = composed.get("data")
+    path = Path(data["path"]).expanduser() if isinstance(data, dict) and "path" in data else None
+    if path is None or path.exists() or not Path(path.name).exists():
+        return composed
+    return composed | {"data": {**composed["data"], "path": path.name}}
 
 
 def _unequal(

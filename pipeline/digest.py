@@ -15,5 +15,5 @@ def sweep_digest(digests: Mapping[str, str], jobs: Collection[str]) -> str:
         digests: fingerprint -> digest of the finished runs.
         jobs: fingerprints of the sweep's jobs; a job that is not finished is marked as missing.
     """
-    lines = (f"{fingerprint} {digests.get(fingerprint, 'missing')}\n" for fingerprint in sorted(jobs))
+    lines = (f"{fingerprint} {digests.get(fingerprint, 'missing')}\n" for fingerprint in sorted(set(jobs)))
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
