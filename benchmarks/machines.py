@@ -1,17 +1,19 @@
 """One digest on every machine: small trainings of every kind, repeated as other processors would compute them.
 
-    python -m benchmarks.machines [--arm FOLDER] [--quick]
+    python -m benchmarks.machines [--quick] [--arm FOLDER] [--python PYTHON ...]
 
 Each row of the matrix is a process of its own in which NumPy's fast kernels, OpenBLAS, the C library or the number of
-threads are others, as far as this CPU can play them; with ``--arm`` also a 64-bit ARM machine, which
-``benchmarks/arm64.sh`` sets up. All of them train the same runs, and every bit of every run must agree: the data, the
-initial and final weights, and every metric at every step. Exit code 1 if one does not.
+threads are others, as far as this CPU can play them; with ``--python`` also interpreters whose NumPy, SciPy and
+scikit-learn are others, and with ``--arm`` a 64-bit ARM machine, which ``benchmarks/arm64.sh`` sets up. All of them
+train the same runs, and every bit of every run must agree: the data, the initial and final weights, and every metric at
+every step. Exit code 1 if one does not.
 """
 
 import argparse
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,6 +31,8 @@ from pipeline.nn.optimizers import OPTIMIZERS
 from pipeline.training.datasets import dataset_of
 from pipeline.training.stack import RunResult, train_stack
 
+Machine = tuple[Sequence[str], Mapping[str, str]]
+"""The command of an interpreter, and variables of its environment."""
 PROJECT = Path(__file__).resolve().parents[1]
 SHORT = ("training.steps=12", "training.measure_at=4", "model.hidden_units=[6,4]", "training.batch_size=null",
          "data=moons", "data.test_fraction=0.25")  # fmt: skip
@@ -40,6 +44,9 @@ KEYS_OF_SCHEMES = {
 GENERATED = ("moons", "circles", "xor", "blobs", "spirals", "whitened")
 BUNDLED = ("digits", "breast_cancer", "iris", "wine")
 NUMPY_LEVELS = ("X86_V4 AVX512_ICL AVX512_SPR", "X86_V3 X86_V4 AVX512_ICL AVX512_SPR")
+QUICK = ("as it is", f"NumPy without {NUMPY_LEVELS[-1]}", "OpenBLAS as for Nehalem", "C library without AVX2 and FMA")
+FAILED = "the process itself"
+LIBRARIES = ("numpy", "scipy", "scikit-learn")
 BLAS_KERNELS = {"Prescott": "pni", "Nehalem": "sse4_2", "Sandybridge": "avx", "Haswell": "avx2", "Zen": "avx2",
                 "SkylakeX": "avx512f"}  # fmt: skip
 
@@ -110,15 +117,28 @@ def digests_elsewhere(python: Sequence[str], variables: Mapping[str, str], file:
         cwd=PROJECT, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if found.returncode:
-        return {"the process itself": found.stderr.strip().splitlines()[-1]}
+        return {FAILED: found.stderr.strip().splitlines()[-1]}
     digests: dict[str, str] = json.loads(found.stdout)
     return digests
 
 
+def _libraries_of(python: str) -> str:
+    """An interpreter by the versions of its libraries."""
+    script = f"from importlib.metadata import version; print(*(f'{{p}} {{version(p)}}' for p in {LIBRARIES}), sep=', ')"
+    return subprocess.run([python, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _arm_machine(folder: Path) -> Machine:
+    qemu = shutil.which("qemu-aarch64-static") or "qemu-aarch64"
+    emulated = (qemu, "-L", str(folder / "root"), str(folder / "root/usr/bin/python3"))
+    return emulated, {"PYTHONPATH": f"{folder / 'site'}:{PROJECT}"}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.machines", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--arm", metavar="FOLDER", type=Path, help="the ARM machine that benchmarks/arm64.sh made")
     parser.add_argument("--quick", action="store_true", help="only the environments that differ most")
+    parser.add_argument("--arm", metavar="FOLDER", type=Path, help="the ARM machine that benchmarks/arm64.sh made")
+    parser.add_argument("--python", metavar="PYTHON", nargs="+", default=[], help="interpreters with other libraries")
     parser.add_argument("--train", metavar="FILE", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.train is not None:
@@ -130,15 +150,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     configs = {name: configuration(*SHORT, *overrides) for name, overrides in cases().items()}
     chosen = environments()
     if options.quick:
-        chosen = {name: chosen[name] for name in ("as it is", f"NumPy without {NUMPY_LEVELS[-1]}")}
-    machines: dict[str, tuple[Sequence[str], Mapping[str, str]]] = {
-        name: ((sys.executable,), variables) for name, variables in chosen.items()
-    }
+        chosen = {name: variables for name, variables in chosen.items() if name in QUICK}
+    machines: dict[str, Machine] = {name: ((sys.executable,), variables) for name, variables in chosen.items()}
+    for python in options.python:
+        machines[_libraries_of(python)] = ((python,), {"PYTHONPATH": str(PROJECT)})
     if options.arm is not None:
-        root = options.arm.resolve()
-        emulated = ("qemu-aarch64-static", "-L", str(root / "root"), str(root / "root/usr/bin/python3.11"))
-        machines["64-bit ARM, emulated"] = (emulated, {"PYTHONPATH": f"{root / 'site'}:{PROJECT}"})
-    print(f"{len(configs)} runs on every machine\n\n| machine | digest | runs that differ |\n|---|---|---|")
+        machines["64-bit ARM, emulated"] = _arm_machine(options.arm.resolve())
+    print(f"{len(configs)} runs on every machine, {_libraries_of(sys.executable)}\n")
+    print("| machine | digest | runs that differ |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "runs.json"
         composed = {name: config.composed() for name, config in configs.items()}
@@ -150,6 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             reference = reference or found
             differ = sorted(key for key in reference.keys() | found.keys() if reference.get(key) != found.get(key))
             differences += len(differ)
+            differ = [found[FAILED]] if FAILED in found else differ
             whole = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
             print(f"| {name} | {whole} | {', '.join(differ) or 'none'} |", flush=True)
     refused = [f"{key}: {digest}" for key, digest in reference.items() if len(digest) != 16]

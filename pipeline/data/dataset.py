@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pipeline.data.sources import SOURCES
 from pipeline.errors import InputError
 from pipeline.numerics.draws import Draws
+from pipeline.numerics.sums import mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +155,8 @@ def _standardized(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Both parts, shifted and scaled so that each feature has mean 0 and standard deviation 1 in the training part."""
     with np.errstate(over="ignore", invalid="ignore"):
-        centre, scale = train_inputs.mean(axis=0), train_inputs.std(axis=0)
+        centre = mean(train_inputs, 0)
+        scale = np.sqrt(mean((train_inputs - centre) ** 2, 0))
         # The mean of equal numbers can differ from them in the last place: a spread that is only rounding.
         constant = train_inputs.min(axis=0) == train_inputs.max(axis=0)
         centre = np.where(constant, train_inputs[0], centre)

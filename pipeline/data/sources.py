@@ -24,6 +24,7 @@ from pipeline.errors import InputError
 from pipeline.numerics.angles import cosine_and_sine
 from pipeline.numerics.draws import Draws
 from pipeline.numerics.orthogonal import orthonormal
+from pipeline.numerics.sums import mean
 from pipeline.ranges import Count, NonNegative, Number, Whole
 
 __all__ = ["SOURCES", "Examples"]
@@ -157,7 +158,7 @@ def whitened(generator: Draws, *, examples: Count, classes: Classes, correlation
     indicators = (labels[:, None] == np.arange(classes)) / math.sqrt(examples / classes)
     noise = generator.normal((examples // classes, classes, features))
     # Without the mean of each class, a direction says nothing of the classes.
-    directions = orthonormal((noise - noise.mean(axis=0)).reshape(examples, features))
+    directions = orthonormal((noise - mean(noise, 0)).reshape(examples, features))
     shares = np.array(correlations)
     inputs = indicators[:, :features] * shares + directions * np.sqrt(1.0 - shares**2)
     return Examples(math.sqrt(examples) * inputs, labels, tuple(f"x{i}" for i in range(1, features + 1)))

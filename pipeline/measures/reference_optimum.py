@@ -18,6 +18,7 @@ from pipeline.nn.losses import LOSSES, Loss
 from pipeline.numerics.functions import PORTABLE
 from pipeline.numerics.newton import minimised
 from pipeline.numerics.orthogonal import inverse_of_triangular, orthonormal, triangular
+from pipeline.numerics.sums import mean, total
 from pipeline.numerics.workspace import Array
 
 ATTAINED = "attained"
@@ -69,12 +70,12 @@ class Optimum:
         difference = weights - self.weights
         if self.row_space is None:
             if self.objective.bias and difference.shape[1] > 1:
-                difference[:, :, -1] -= difference[:, :, -1].mean(axis=1, keepdims=True)
+                difference[:, :, -1] -= mean(difference[:, :, -1], keepdims=True)
         else:
             difference = accurate_product(accurate_product(difference, self.row_space), self.row_space.T)
             if difference.shape[1] > 1:
-                difference -= difference.mean(axis=1, keepdims=True)
-        return gap, np.sqrt((difference**2).sum(axis=(1, 2)))
+                difference -= mean(difference, 1, keepdims=True)
+        return gap, np.sqrt(total(total(difference**2)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +107,8 @@ class Objective:
     def values(self, weights: Array) -> Array:
         """J(W) of every run, (R, k, d + 1) -> (R,)."""
         logits = accurate_product(weights, self.examples.T)
-        data_loss: Array = self.loss.value(logits, self.targets).mean(axis=1)
-        return data_loss + 0.5 * self.l2 * (self._penalised(weights) ** 2).sum(axis=(1, 2))
+        data_loss: Array = mean(self.loss.value(logits, self.targets))
+        return data_loss + 0.5 * self.l2 * total(total(self._penalised(weights) ** 2))
 
     def value(self, point: Array) -> float:
         """J(W) for (k, d + 1)."""
@@ -133,7 +134,7 @@ class Objective:
             if len(self.targets) == 1:
                 weighted = probabilities * (1.0 - probabilities) * logits
             else:
-                weighted = probabilities * (logits - (probabilities * logits).sum(axis=0))
+                weighted = probabilities * (logits - total(probabilities * logits, 0))
             data_part = accurate_product(weighted, self.examples, CURVATURE_SLICES) / len(self.examples)
             return data_part + self.l2 * self._penalised(direction)
 
@@ -151,7 +152,7 @@ def reference_optimum(inputs: Array, targets: Array, *, l2: float, bias: bool) -
     """
     examples = np.concatenate([inputs, np.ones((len(inputs), int(bias)))], axis=1)
     objective = Objective(examples, targets, l2, bias)
-    means = examples.mean(axis=0)
+    means = mean(examples, 0)
     # Without a bias nothing could make up for a shift.
     means[-1 if bias else slice(None)] = 0.0
     centred = examples - means
@@ -166,7 +167,7 @@ def reference_optimum(inputs: Array, targets: Array, *, l2: float, bias: bool) -
         minimiser, largest_gradient = minimised(coordinates, start)
         if largest_gradient <= LARGEST_GRADIENT:
             weights = accurate_product(minimiser, scaling.T)
-            weights[:, len(means) - bias :] -= (weights * means).sum(axis=1, keepdims=True)
+            weights[:, len(means) - bias :] -= total(weights * means, keepdims=True)
             row_space = None if l2 > 0.0 else _row_space(examples)
         else:
             status = UNDECIDED

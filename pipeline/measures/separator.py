@@ -13,6 +13,7 @@ from pipeline.nn.network import forward
 from pipeline.nn.problem import Problem
 from pipeline.numerics.angles import arcsine
 from pipeline.numerics.orthogonal import inverse_of_triangular, triangular
+from pipeline.numerics.sums import total
 
 SMALLEST_MARGIN = 1e-6
 """Smaller margins are rounding; without a separator the least squares leave nothing else."""
@@ -43,10 +44,10 @@ def separator(snapshot: StackSnapshot) -> dict[str, Array]:
     best = _separator(problem)
     if not best.margin > SMALLEST_MARGIN:
         return {}
-    norms = np.sqrt((snapshot.parameters**2).sum(axis=1, keepdims=True))
+    norms = np.sqrt(total(snapshot.parameters**2, keepdims=True))
     directions = snapshot.parameters / norms
     # The chord keeps its digits at small angles, where the cosine has lost them.
-    chords = np.sqrt(((directions - best.weights) ** 2).sum(axis=1))
+    chords = np.sqrt(total((directions - best.weights) ** 2))
     return {
         names.MARGIN: _smallest_margins(problem, directions),
         names.LARGEST_MARGIN: np.full(len(directions), best.margin),
@@ -98,7 +99,7 @@ def _largest_margin_weights(examples: bytes, labels: bytes, outputs: int) -> Arr
     unit = np.append(np.zeros(len(stacked) - 1), 1.0)
     solution, _ = nnls(stacked, unit, maxiter=100 * stacked.shape[1])
     weights = _smallest_with_unit_advantages(advantages[solution > 0.0])
-    return weights / np.sqrt((weights**2).sum())
+    return weights / np.sqrt(total(weights**2))
 
 
 def _smallest_with_unit_advantages(support: Array) -> Array:
@@ -109,6 +110,6 @@ def _smallest_with_unit_advantages(support: Array) -> Array:
     """
     factor, pivots = triangular(support.T, max(support.shape) * float(np.finfo(np.float64).eps))
     inverse = inverse_of_triangular(factor[:, pivots])
-    multipliers = (inverse * inverse.sum(axis=0)).sum(axis=1)
-    weights: Array = (support[pivots].T * multipliers).sum(axis=1)
+    multipliers = total(inverse * total(inverse, 0))
+    weights: Array = total(support[pivots].T * multipliers)
     return weights

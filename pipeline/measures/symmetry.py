@@ -3,6 +3,7 @@
 import numpy as np
 
 from pipeline.nn.arithmetic import Array
+from pipeline.numerics.sums import mean, total
 
 
 def pairwise_distances(vectors: Array) -> Array:
@@ -33,7 +34,7 @@ def distances(left: Array, right: Array) -> Array:
 
 def norms(vectors: Array, out: Array | None = None) -> Array:
     """Euclidean norms along the last axis; ``out`` may be the vectors and takes their squares."""
-    return np.asarray(np.sqrt(np.square(vectors, out=out).sum(axis=-1)))
+    return np.asarray(np.sqrt(total(np.square(vectors, out=out))))
 
 
 def spread(values: Array) -> Array:
@@ -74,12 +75,12 @@ def layer_measures(incoming: Array, outgoing: Array, biases: Array | None) -> di
     if vectors.shape[1] == 1:
         return measures
     distances = pairwise_distances(vectors)
-    mean = distances.mean(axis=1)
-    norm = norms(vectors).mean(axis=1)
+    mean_distance = mean(distances)
+    norm = mean(norms(vectors))
     return measures | {
-        "distance": mean,
+        "distance": mean_distance,
         "distance_min": distances.min(axis=1),
         "distance_max": distances.max(axis=1),
-        "relative_distance": np.divide(mean, norm, out=np.zeros_like(mean), where=norm != 0.0),
-        "outgoing_distance": pairwise_distances(outgoing).mean(axis=1),
+        "relative_distance": np.divide(mean_distance, norm, out=np.zeros_like(norm), where=norm != 0.0),
+        "outgoing_distance": mean(pairwise_distances(outgoing)),
     }

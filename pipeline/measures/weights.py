@@ -10,13 +10,14 @@ from pipeline.measures.symmetry import distances
 from pipeline.nn.arithmetic import Array
 from pipeline.nn.network import Architecture
 from pipeline.numerics.orthogonal import singular_values
+from pipeline.numerics.sums import total
 
 
 @measure(metrics=lambda widths: 1)
 def weight_norm(snapshot: StackSnapshot) -> dict[str, Array]:
     """``weights/norm``, the Euclidean norm of all weights, without the biases."""
     weights = snapshot.parameters * snapshot.problem.architecture.weight_mask
-    return {names.WEIGHT_NORM: np.sqrt((weights**2).sum(axis=1))}
+    return {names.WEIGHT_NORM: np.sqrt(total(weights**2))}
 
 
 @measure(metrics=lambda widths: 2 * (len(widths) - 1))
@@ -53,7 +54,7 @@ def _balances(architecture: Architecture, parameters: Array) -> list[Array]:
     """The balances (R, units) of every hidden layer."""
     blocks, weights = architecture.blocks(parameters), architecture.weights(parameters)
     return [
-        (block**2).sum(axis=2) - (outgoing**2).sum(axis=2)
+        total(block**2) - total(outgoing**2)
         for block, (_, outgoing) in zip(blocks[:-1], pairwise(weights), strict=True)
     ]
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.numerics.functions import Functions
+from pipeline.numerics.sums import total
 from pipeline.numerics.workspace import Array
 
 
@@ -60,7 +61,7 @@ def _shifted_exponentials(elementary: Functions, logits: Array, out: Array | Non
 def softmax(elementary: Functions, logits: Array, out: Array | None = None) -> Array:
     """exp(z_j) / sum_c exp(z_c) over the class axis; (R, k, n) -> (R, k, n)."""
     exponentials, _ = _shifted_exponentials(elementary, logits, out)
-    exponentials /= exponentials.sum(axis=-2, keepdims=True)
+    exponentials /= total(exponentials, -2, keepdims=True)
     return exponentials
 
 
@@ -70,8 +71,8 @@ def _sigmoid(elementary: Functions, logits: Array, out: Array | None = None) -> 
 
 def _softmax_cross_entropy(elementary: Functions, logits: Array, targets: Array) -> Array:
     exponentials, largest = _shifted_exponentials(elementary, logits)
-    log_normaliser = elementary.log(exponentials.sum(axis=-2)) + largest[..., 0, :]
-    value: Array = log_normaliser - (targets * logits).sum(axis=-2)
+    log_normaliser = elementary.log(total(exponentials, -2)) + largest[..., 0, :]
+    value: Array = log_normaliser - total(targets * logits, -2)
     return value
 
 
@@ -91,7 +92,7 @@ def _probability_minus_target(probability: Callable[..., Array]) -> Callable[...
 
 
 def _squared_error(outputs: Array, targets: Array) -> Array:
-    value: Array = 0.5 * ((outputs - targets) ** 2).sum(axis=-2)
+    value: Array = 0.5 * total((outputs - targets) ** 2, -2)
     return value
 
 

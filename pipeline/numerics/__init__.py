@@ -4,10 +4,11 @@ IEEE 754 fixes the result of one addition, multiplication, division or square ro
 random normal. What is here is made of the former, one call of NumPy for an operation of a whole array, so that no
 compiler can fuse two of them.
 
-- ``elementary``: exp, log, tanh and their kin by ``tables``, ``blockwise``; ``functions``: those, and NumPy's
+- ``elementary``: exp, log, tanh and their kin by ``tables``; ``functions``: those, and NumPy's
 - ``angles``: sine and cosine, arc sine
+- ``sums``: sums and means in one order
 - ``draws``: uniform, normal, permutations from the raw words of a bit generator
 - ``orthogonal``: orthonormal columns, triangular factors, singular values
 - ``newton``: minima of convex functions
-- ``workspace``: preallocated scratch memory, and NumPy's settings for training
+- ``workspace``: preallocated scratch memory, elementwise functions in blocks, and NumPy's settings for training
 """

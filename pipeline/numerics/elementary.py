@@ -26,8 +26,7 @@ The operands of exact products have 21 bits, an error of 2.4e-7 of 1.
 import numpy as np
 
 from pipeline.numerics import tables
-from pipeline.numerics.blockwise import blockwise, scratch_arrays
-from pipeline.numerics.workspace import Array
+from pipeline.numerics.workspace import Array, blockwise, scratch_arrays
 
 TO_INTEGER = 1.5 * 2.0**52
 """Its neighbours are 1 apart, so adding it rounds to a whole number."""

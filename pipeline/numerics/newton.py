@@ -5,6 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
+from pipeline.numerics.sums import total
 from pipeline.numerics.workspace import Array
 
 SMALL_ENOUGH = 1e-13
@@ -24,8 +25,8 @@ class Smooth(Protocol):
 def minimised(function: Smooth, start: Array) -> tuple[Array, float]:
     """The point where Newton's method stops, and the largest element of the gradient there.
 
-    It stops when rounding keeps the gradient from falling further. All sums are NumPy's plain ones, so the point has
-    the same bits on every processor if the function has.
+    It stops when rounding keeps the gradient from falling further. All sums have their own order, so the point has the
+    same bits on every processor if the function has.
     """
     point, gradient = start, function.gradient(start)
     best, size = point, float(np.abs(gradient).max())
@@ -45,16 +46,17 @@ def minimised(function: Smooth, start: Array) -> tuple[Array, float]:
 def _newton_step(curvature: Callable[[Array], Array], gradient: Array) -> Array:
     """The solution p of H p = -g, by conjugate gradients, the closer the smaller the gradient is."""
     step, residual = np.zeros_like(gradient), -gradient
-    direction, square = residual, float((residual * residual).sum())
-    tolerance = min(0.1, np.sqrt(np.sqrt(square))) ** 2 * square
+    direction, square = residual, _inner_product(residual, residual)
+    closeness = min(0.1, np.sqrt(np.sqrt(square)))
+    tolerance = closeness * closeness * square
     for _ in range(CONJUGATE_STEPS):
         curved = curvature(direction)
-        bend = float((direction * curved).sum())
-        if not bend > ROUNDING * float((direction * direction).sum()):
+        bend = _inner_product(direction, curved)
+        if not bend > ROUNDING * _inner_product(direction, direction):
             break
         step = step + square / bend * direction
         residual = residual - square / bend * curved
-        previous, square = square, float((residual * residual).sum())
+        previous, square = square, _inner_product(residual, residual)
         if square <= tolerance:
             break
         direction = residual + square / previous * direction
@@ -63,7 +65,7 @@ def _newton_step(curvature: Callable[[Array], Array], gradient: Array) -> Array:
 
 def _searched(function: Smooth, point: Array, gradient: Array, step: Array) -> Array:
     """The first of point + step, point + step / 2, ... where the function has fallen enough."""
-    value, slope = function.value(point), float((gradient * step).sum())
+    value, slope = function.value(point), _inner_product(gradient, step)
     share = 1.0
     while share > 2.0**-40:
         candidate = point + share * step
@@ -71,3 +73,7 @@ def _searched(function: Smooth, point: Array, gradient: Array, step: Array) -> A
             return candidate
         share *= 0.5
     return point
+
+
+def _inner_product(left: Array, right: Array) -> float:
+    return float(total((left * right).ravel()))

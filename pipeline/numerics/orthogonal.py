@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from pipeline.numerics.sums import total
 from pipeline.numerics.workspace import Array
 
 ROUNDS = 2
@@ -25,9 +26,9 @@ def orthonormal(matrix: Array) -> Array:
     columns: Array = np.array(matrix.T, order="C")
     for _ in range(ROUNDS):
         for index, column in enumerate(columns):
-            column /= np.sqrt((column * column).sum())
+            column /= np.sqrt(total(column * column))
             after = columns[index + 1 :]
-            after -= (after * column).sum(axis=1, keepdims=True) * column
+            after -= total(after * column, keepdims=True) * column
     return np.ascontiguousarray(columns.T)
 
 
@@ -47,7 +48,7 @@ def triangular(matrix: Array, tolerance: float) -> tuple[Array, list[int]]:
     largest, pivots = 0.0, list[int]()
     factors, found = list[Array](), list[Array]()
     while len(pivots) < min(matrix.shape):
-        norms = np.sqrt((columns * columns).sum(axis=1))
+        norms = np.sqrt(total(columns * columns))
         norms[pivots] = 0.0
         pivot = int(norms.argmax())
         largest = max(largest, float(norms[pivot]))
@@ -56,9 +57,9 @@ def triangular(matrix: Array, tolerance: float) -> tuple[Array, list[int]]:
         direction = columns[pivot] / norms[pivot]
         for _ in range(ROUNDS):
             for other in found:
-                direction -= (direction * other).sum() * other
-            direction /= np.sqrt((direction * direction).sum())
-        share = (columns * direction).sum(axis=1)
+                direction -= total(direction * other) * other
+            direction /= np.sqrt(total(direction * direction))
+        share = total(columns * direction)
         share[pivots] = 0.0
         columns -= share[:, None] * direction
         found.append(direction)
@@ -71,7 +72,7 @@ def inverse_of_triangular(upper: Array) -> Array:
     """The inverse of an upper triangular matrix (n, n), by back substitution."""
     inverse = np.eye(len(upper))
     for row in range(len(upper) - 1, -1, -1):
-        inverse[row] -= (upper[row, row + 1 :, None] * inverse[row + 1 :]).sum(axis=0)
+        inverse[row] -= total(upper[row, row + 1 :, None] * inverse[row + 1 :], 0)
         inverse[row] /= upper[row, row]
     return inverse
 
@@ -88,7 +89,7 @@ def singular_values(matrix: Array) -> Array:
         for first in range(len(columns)):
             for second in range(first + 1, len(columns)):
                 a, b = columns[first], columns[second]
-                length_a, length_b, overlap = (a * a).sum(), (b * b).sum(), (a * b).sum()
+                length_a, length_b, overlap = total(a * a), total(b * b), total(a * b)
                 if not abs(overlap) > EPSILON * np.sqrt(length_a) * np.sqrt(length_b):
                     continue
                 rotated = True
@@ -98,4 +99,4 @@ def singular_values(matrix: Array) -> Array:
                 columns[first], columns[second] = cosine * (a - tangent * b), cosine * (b + tangent * a)
         if not rotated:
             break
-    return np.asarray(np.sort(np.sqrt((columns * columns).sum(axis=1)))[::-1])
+    return np.asarray(np.sort(np.sqrt(total(columns * columns)))[::-1])

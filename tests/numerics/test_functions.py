@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pipeline.nn.arithmetic import Array
-from pipeline.numerics.blockwise import BLOCK
 from pipeline.numerics.functions import NUMPY, PORTABLE
+from pipeline.numerics.workspace import BLOCK
 
 mpmath.mp.dps = 50
 TINY = 5e-324
