@@ -43,8 +43,10 @@ KEYS_OF_SCHEMES = {
 }
 GENERATED = ("moons", "circles", "xor", "blobs", "spirals", "whitened")
 BUNDLED = ("digits", "breast_cancer", "iris", "wine")
-NUMPY_LEVELS = ("X86_V4 AVX512_ICL AVX512_SPR", "X86_V3 X86_V4 AVX512_ICL AVX512_SPR")
-QUICK = ("as it is", f"NumPy without {NUMPY_LEVELS[-1]}", "OpenBLAS as for Nehalem", "C library without AVX2 and FMA")
+WITHOUT_AVX512 = "X86_V4 AVX512_ICL AVX512_SPR AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL"
+WITHOUT_AVX2 = f"X86_V3 AVX2 FMA3 {WITHOUT_AVX512}"
+"""NumPy's names of what these processors lack, those of releases before 2.4 included."""
+QUICK = ("as it is", "NumPy without AVX2", "OpenBLAS as for Nehalem", "C library without AVX2 and FMA")
 FAILED = "the process itself"
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
 BLAS_KERNELS = {"Prescott": "pni", "Nehalem": "sse4_2", "Sandybridge": "avx", "Haswell": "avx2", "Zen": "avx2",
@@ -79,7 +81,8 @@ def environments() -> dict[str, dict[str, str]]:
     kernels = [kernel for kernel, needed in BLAS_KERNELS.items() if f" {needed}" in flags]
     return (
         {"as it is": {}, "two threads": {"OPENBLAS_NUM_THREADS": "2"}}
-        | {f"NumPy without {level}": {"NPY_DISABLE_CPU_FEATURES": level} for level in NUMPY_LEVELS}
+        | {"NumPy without AVX-512": {"NPY_DISABLE_CPU_FEATURES": WITHOUT_AVX512}}
+        | {"NumPy without AVX2": {"NPY_DISABLE_CPU_FEATURES": WITHOUT_AVX2}}
         | {f"OpenBLAS as for {kernel}": {"OPENBLAS_CORETYPE": kernel} for kernel in kernels}
         | {"C library without AVX2 and FMA": {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA"}}
     )
@@ -153,7 +156,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         chosen = {name: variables for name, variables in chosen.items() if name in QUICK}
     machines: dict[str, Machine] = {name: ((sys.executable,), variables) for name, variables in chosen.items()}
     for python in options.python:
-        machines[_libraries_of(python)] = ((python,), {"PYTHONPATH": str(PROJECT)})
+        for without, variables in (("", {}), (", without AVX2", {"NPY_DISABLE_CPU_FEATURES": WITHOUT_AVX2})):
+            machines[_libraries_of(python) + without] = ((python,), {"PYTHONPATH": str(PROJECT), **variables})
     if options.arm is not None:
         machines["64-bit ARM, emulated"] = _arm_machine(options.arm.resolve())
     print(f"{len(configs)} runs on every machine, {_libraries_of(sys.executable)}\n")
