@@ -156,8 +156,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         chosen = {name: variables for name, variables in chosen.items() if name in QUICK}
     machines: dict[str, Machine] = {name: ((sys.executable,), variables) for name, variables in chosen.items()}
     for python in options.python:
-        for without, variables in (("", {}), (", without AVX2", {"NPY_DISABLE_CPU_FEATURES": WITHOUT_AVX2})):
-            machines[_libraries_of(python) + without] = ((python,), {"PYTHONPATH": str(PROJECT), **variables})
+        for without, changed in (("", {}), (", without AVX2", {"NPY_DISABLE_CPU_FEATURES": WITHOUT_AVX2})):
+            machines[_libraries_of(python) + without] = ((python,), {"PYTHONPATH": str(PROJECT), **changed})
     if options.arm is not None:
         machines["64-bit ARM, emulated"] = _arm_machine(options.arm.resolve())
     print(f"{len(configs)} runs on every machine, {_libraries_of(sys.executable)}\n")
