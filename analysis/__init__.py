@@ -3,6 +3,7 @@
 Public: ``python -m analysis.report`` and ``python -m analysis.audit``. A room imports only from those below it:
 
 report, audit   the command lines: claims, figures and a page; or whether a store is whole
+retrain         tracked runs trained anew, every bit compared; alone here in importing the trainer
 questions       the prepared questions, one folder each
 page            the report as HTML, the page of all reports, the copy in MLflow
 figures         the general figures; in ``kit`` what all figures share

@@ -12,10 +12,12 @@ A suite imports only from those below it (contracts in ``pyproject.toml``); the 
 - measures    what is measured of a network while it trains
 - data        data sets, generated or from files
 - nn          networks, initialisers, optimisers, losses, chosen arithmetic
+- numerics    elementary functions, draws and factorisations with the same bits on every processor
 - relocate    command line: mend a store that was moved or copied
 - system      processes, signals, memory, files
 - addresses   addresses of stores and of their UI; passwords masked
 - names       keys of metrics, tags and artifacts
+- digest      one hash for a whole sweep
 - ranges      ranges of hyperparameters, as annotations
 - errors      exceptions that the command line tells in one line
 """

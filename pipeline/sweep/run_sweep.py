@@ -79,7 +79,7 @@ def run_sweep(
     from mlflow import get_tracking_uri
 
     from pipeline.addresses import masked
-    from pipeline.sweep.ending import next_steps, require_success, say_how_to_go_on
+    from pipeline.sweep.ending import digest_line, next_steps, require_success, say_how_to_go_on
     from pipeline.sweep.summary import Findings, best_first
     from pipeline.tracking.tracker import Tracker
 
@@ -101,8 +101,8 @@ def run_sweep(
         runs = tracker.runs_with(fingerprints)
         links = tracker.share_views(parent, swept_keys, best_first(runs)) if parent is not None else {}
         findings = Findings(runs, swept_keys, len(resumed.jobs) - len(runs))
-        steps = next_steps(experiment_name, get_tracking_uri(), links)
-        log.info(f"{findings.summary(get_terminal_size().columns)}\n{steps}")
+        ending = [digest_line(runs, fingerprints), next_steps(experiment_name, get_tracking_uri(), links)]
+        log.info("\n".join([findings.summary(get_terminal_size().columns), *ending]))
         return findings
 
     if not resumed.remaining and (begun is None or begun.finished):
