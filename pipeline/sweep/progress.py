@@ -1,5 +1,6 @@
 """Progress of a sweep: a tqdm bar with the time left on a terminal, a log line now and then elsewhere."""
 
+import builtins
 import logging
 import sys
 import time
@@ -74,7 +75,7 @@ class Progress:
     def __init__(self, batches: Sequence[Sequence[Config]], slots: int) -> None:
         self._jobs, self._slots = sum(map(len, batches)), slots
         self._pace = Pace(sum(map(work_of, batches)), slots)
-        is_hidden = not sys.stderr.isatty()
+        is_hidden = not (sys.stderr.isatty() or hasattr(builtins, "__IPYTHON__"))  # In a notebook there is no terminal.
         self._bar = tqdm(total=self._jobs, disable=is_hidden, dynamic_ncols=True, bar_format=BAR)
         self._done = self._failed = self._diverged = self._under_way = 0
         self._best = inf
