@@ -19,7 +19,7 @@ from analysis.figures.kit.style import house_style
 from analysis.questions import ANSWERS
 from analysis.tracked.runs import Runs, load
 
-__all__ = ["Runs", "answer", "drawing", "figure_names", "figure_named", "load", "verdicts"]
+__all__ = ["Runs", "answer", "drawing", "figure_named", "figure_names", "load", "verdicts"]
 
 DRAWN = {**FIGURES, **{name: draw for own in FIGURES_OF_QUESTIONS.values() for name, draw in own.items()}}
 DOTS_PER_INCH = 80

@@ -1,4 +1,4 @@
-"""A sweep called from Python: what the command line does, but mistakes are raised, and the process is left as it was."""
+"""A sweep called from Python: as on the command line, but mistakes are raised, and the process is left as it was."""
 
 import gc
 import os
@@ -38,7 +38,7 @@ class UntrackedRun(NamedTuple):
     weights: dict[str, Array]
 
 
-def sweep_runs(overrides: Sequence[str], *, track: bool) -> list[Any]:
+def sweep_runs(overrides: Sequence[str], *, track: bool) -> Sequence[Any]:
     """The finished runs of a sweep in the order of its jobs; those that are tracked already are not trained again.
 
     Args:
@@ -63,25 +63,24 @@ def sweep_runs(overrides: Sequence[str], *, track: bool) -> list[Any]:
             settle_experiment_of(overrides)
             with open_multirun(hydra, run.__wrapped__, overrides) as (sweeper, arguments):
                 return (_tracked if track else _untracked)(sweeper, arguments)
-        except (FailedJobsError, StoreLostError, ExecutorLostError, OSError):
+        except (FailedJobsError, StoreLostError, ExecutorLostError):
             raise
         except Exception as error:
-            line = told(error, overrides)
-            if line is None or line == str(error):
+            line, is_of_the_system = told(error, overrides), isinstance(error, OSError) and error.strerror
+            if line is None or line == str(error) or is_of_the_system:
                 raise
             raise InputError(line) from error.__cause__
 
 
-def _tracked(sweeper: Any, arguments: Sequence[str]) -> list[Any]:
+def _tracked(sweeper: Any, arguments: Sequence[str]) -> Sequence[Any]:
     jobs = _jobs_of(sweeper, arguments)
     swept = run_sweep(sweeper.hydra_context, sweeper.config, sweeper.launcher, jobs, sweeper.max_batch_size, arguments)
     if not swept.fingerprints:
         raise InputError("plan: expected false from Python (the command line tells the plan), got true")
-    places = {fingerprint: place for place, fingerprint in enumerate(swept.fingerprints)}
-    return sorted(swept.runs, key=lambda found: places[found.data.tags["fingerprint"]])
+    return swept.runs
 
 
-def _untracked(sweeper: Any, arguments: Sequence[str]) -> list[Any]:
+def _untracked(sweeper: Any, arguments: Sequence[str]) -> Sequence[Any]:
     jobs = _jobs_of(sweeper, arguments)
     configs = checked_sweep(sweeper.hydra_context, sweeper.config, jobs, sweeper.max_batch_size)
     if configs[0].plan:

@@ -96,7 +96,7 @@ class Runs(pd.DataFrame):
             ReportError: there is no such run, or its artifact is missing or broken.
         """
         if run not in self.index:
-            raise ReportError(f"weights: expected a run of the index ({self.index[0]} to {self.index[-1]}), got {run!r}")
+            raise ReportError(f"weights: expected a run of {self.index[0]} to {self.index[-1]}, got {run!r}")
         arrays = self._require_origin().weights(str(self._run_ids()[self.index.get_loc(run)]))
         return Ends(_layers(arrays, "initial"), _layers(arrays, "final"))
 
@@ -193,7 +193,7 @@ def runs_held(records: Sequence[Any], arrays: Sequence[Weights]) -> Runs:
 
 def _ordered(rows: pd.DataFrame, origin: Origin) -> Runs:
     """The frame with what people look for first: params, then metrics, then facts, each in one order for all sweeps."""
-    metrics = sorted(column for column in rows if "/" in column)
+    metrics = sorted(column for column in map(str, rows) if "/" in column)
     params = [column for column in rows if column not in (*FACTS, *metrics)]
     runs = Runs(rows[[*params, *metrics, *(fact for fact in FACTS if fact in rows)]])
     runs._origin = origin

@@ -24,7 +24,12 @@ VERSION = "1.3"
 @contextmanager
 def open_hydra() -> Iterator[Hydra]:
     """A context with a Hydra over ``conf``; what the caller has of Hydra's is as before in the end."""
-    instance, current, runtime, base = GlobalHydra.instance(), HydraConfig.instance(), JobRuntime(), version.VersionBase()
+    instance, current, runtime, base = (
+        GlobalHydra.instance(),
+        HydraConfig.instance(),
+        JobRuntime(),
+        version.VersionBase(),
+    )
     before = instance.hydra, current.cfg, runtime.get("name"), base.getbase()
     instance.clear()
     version.setbase(VERSION)
@@ -33,9 +38,10 @@ def open_hydra() -> Iterator[Hydra]:
         instance.initialize(hydra)
         yield hydra
     finally:
+        GlobalHydra.set_instance(instance)  # Hydra's own ``initialize`` leaves a copy.
         instance.hydra, current.cfg = before[:2]
         runtime.set("name", before[2])
-        base.setbase(before[3])
+        base.setbase(before[3])  # type: ignore[arg-type]
 
 
 @contextmanager

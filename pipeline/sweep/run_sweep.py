@@ -18,6 +18,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from pipeline import names
 from pipeline.compose.cache import CachedComposition, keep_current_hydra
 from pipeline.compose.dump import plain
 from pipeline.compose.jobs import Job, checked_configs, settled_jobs
@@ -50,7 +51,7 @@ class Swept(NamedTuple):
     Attributes:
         returns: what each launch returned.
         fingerprints: of its jobs, in their order.
-        runs: the finished runs of its jobs as MLflow has them, whichever sweep has trained them.
+        runs: the finished runs of its jobs as MLflow has them, in their order, whichever sweep has trained them.
     """
 
     returns: list[Sequence[JobReturn]]
@@ -109,13 +110,14 @@ def run_sweep(
     parent = begun.run_id if begun else None
 
     def tell() -> tuple[Sequence[Run], Findings]:
-        """The runs of all jobs, and what they say, which is printed; prepares the views."""
+        """The runs of all jobs in their order, and what they say, which is printed; prepares the views."""
         runs = tracker.runs_with(fingerprints)
         links = tracker.share_views(parent, swept_keys, best_first(runs)) if parent is not None else {}
         findings = Findings(runs, swept_keys, len(resumed.jobs) - len(runs))
         steps = next_steps(experiment_name, get_tracking_uri(), links)
         log.info(f"{findings.summary(get_terminal_size().columns)}\n{steps}")
-        return runs, findings
+        places = {fingerprint: place for place, fingerprint in enumerate(fingerprints)}
+        return sorted(runs, key=lambda run: places[run.data.tags[names.FINGERPRINT_TAG]]), findings
 
     if not resumed.remaining and (begun is None or begun.finished):
         return Swept([], fingerprints, tell()[0])

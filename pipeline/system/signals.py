@@ -68,7 +68,10 @@ def handle_signals(end: Callable[[Interrupted], NoReturn], signals: Sequence[int
             raise interruption
 
     _State.requested = None
-    heard = [*(each for each in heard_signals() if each in signals), *([signal.SIGALRM] if hasattr(signal, "setitimer") else [])]
+    heard = [
+        *(each for each in heard_signals() if each in signals),
+        *([signal.SIGALRM] if hasattr(signal, "setitimer") else []),
+    ]
     before = {signum: signal.signal(signum, handle) for signum in heard}
     try:
         yield
