@@ -112,19 +112,18 @@ def state() -> dict[str, Any]:
         "argv": sys.argv[:],
         "streams": (sys.stdout, sys.stderr),
         "main": sys.modules["__main__"],
-        "threads": threading.active_count(),
         "children": multiprocessing.active_children(),
     }
 
 
 @pytest.mark.usefixtures("with_database", "foreign_state")
-@pytest.mark.parametrize("settings", [{}, {"MLFLOW_EXPERIMENT_NAME": "mine", "MLFLOW_EXPERIMENT_ID": ""}])
-def test_the_process_is_left_as_it_was(settings: dict[str, str]) -> None:
-    os.environ.update(settings)
-    before = state()
+def test_the_process_is_left_as_it_was() -> None:
+    os.environ |= {"MLFLOW_EXPERIMENT_NAME": "mine", "MLFLOW_EXPERIMENT_ID": ""}
+    before, threads = state(), threading.enumerate()
     for track in (True, False):
         sweep(*ONE, track=track)
         assert state() == before
+        assert [each for each in threading.enumerate() if each not in threads] == []
     for wrong in ("lr=1", "init=foo", "seed=-1"):
         with pytest.raises(InputError):
             sweep(wrong)
@@ -147,11 +146,10 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-@pytest.mark.parametrize("track", [False])
-def test_a_mistake_is_one_line(name: str, track: bool) -> None:
+def test_a_mistake_is_one_line(name: str) -> None:
     overrides, line = WRONG[name]
     with pytest.raises(InputError) as raised:
-        sweep(*overrides, track=track)  # type: ignore[arg-type]
+        sweep(*overrides, track=False)  # type: ignore[arg-type]
     assert str(raised.value).startswith(line)
     assert "\n" not in str(raised.value)
     assert raised.value.__suppress_context__ or raised.value.__context__ is None
@@ -175,8 +173,7 @@ def in_a_running_loop(function: Callable[[], Any]) -> Any:
 
 
 @pytest.mark.usefixtures("with_database")
-@pytest.mark.parametrize("caller", [in_a_thread, in_a_running_loop])
-@pytest.mark.parametrize("track", [True, False])
+@pytest.mark.parametrize(("caller", "track"), [(in_a_thread, True), (in_a_running_loop, False)])
 def test_threads_and_running_event_loops_may_call_it(caller: Callable[..., Any], track: bool) -> None:
     expected = sweep(*ONE, track=False)
     pd.testing.assert_frame_equal(plain(caller(lambda: sweep(*ONE, track=track))), plain(expected))
@@ -198,9 +195,9 @@ def test_jobs_that_raise_leave_those_that_do_not(
     assert len(raised.value.finished.curves("loss/train")) == 6
 
 
-@pytest.mark.parametrize("track", [True, False])
+@pytest.mark.usefixtures("with_database")
 def test_ctrl_c_stops_it_and_the_same_call_goes_on(
-    monkeypatch: pytest.MonkeyPatch, with_database: None, caplog: pytest.LogCaptureFixture, track: bool
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def train_until_stopped(configs: Sequence[Config], *digest: Any) -> list[RunResult]:
         if configs[0].model.name == "mlp":
@@ -211,11 +208,11 @@ def test_ctrl_c_stops_it_and_the_same_call_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(batch, "train_stack", train_until_stopped)
         with pytest.raises(KeyboardInterrupt, match="SIGINT"):
-            sweep("model=logistic,mlp", *ONE[1:], "executor=inline", track=track)
+            sweep("model=logistic,mlp", *ONE[1:], "executor=inline")
     assert state() == before
     caplog.set_level(logging.INFO)
-    assert len(sweep("model=logistic,mlp", *ONE[1:], "executor=inline", track=track)) == 2
-    assert ("2 jobs: 1 already tracked, 1 to train" in caplog.text) is track
+    assert len(sweep("model=logistic,mlp", *ONE[1:], "executor=inline")) == 2
+    assert "2 jobs: 1 already tracked, 1 to train" in caplog.text
 
 
 def test_a_data_file_is_read_anew(here: Path) -> None:
