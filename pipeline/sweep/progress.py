@@ -4,13 +4,13 @@ import builtins
 import logging
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import inf
 from threading import Event, Thread
 
 from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from pipeline.config.schema import Config
 from pipeline.executors.batch import Failure
@@ -18,6 +18,10 @@ from pipeline.sweep.estimate import in_time
 from pipeline.sweep.job import objective
 from pipeline.training.datasets import dataset_of
 from pipeline.training.stack import RunResult, architecture_of
+
+with warnings.catch_warnings():  # In a notebook it misses widgets, which this bar needs not.
+    warnings.simplefilter("ignore")
+    from tqdm.contrib.logging import logging_redirect_tqdm
 
 log = logging.getLogger(__name__)
 
