@@ -60,7 +60,7 @@ def load_tables(experiment_name: str) -> Tables:
     rows = _whole_rows(finished, notes)
     params = {key for run in finished for key in run.data.params} & {*rows} - {*FACTS, "measures"}
     runs = _leave_out_repeated(rows, sorted(params), notes)
-    curves = _load_curves(client, parents, runs, notes)
+    curves = load_curves(client, parents, runs, notes)
     newest = str(by_age[-1].info.run_id) if by_age else None
     return Tables(
         experiment_name=experiment_name,
@@ -184,7 +184,7 @@ def _unfinished_notes(jobs: dict[str, set[str]], parents: list[Run], trained: li
             )
 
 
-def _load_curves(client: MlflowClient, parents: list[Run], runs: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+def load_curves(client: MlflowClient, parents: list[Run], runs: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     """Curves from the sweeps' artifacts; those of runs without one are read one by one, which is slow."""
     parts = []
     trained_by = set(runs["parent"])
