@@ -55,7 +55,7 @@ def load_tables(experiment_name: str) -> Tables:
         )
     notes = [*_unfinished_notes(client, parents, trained), *_foreign_notes(tracked)]
     rows = _whole_rows(finished, notes)
-    params = {key for run in finished for key in run.data.params} & {*rows} - {*FACTS, "measures"}
+    params = {key for run in finished for key in run.data.params} & {*rows} - {*FACTS, "measures", "record_weights"}
     runs = _leave_out_repeated(rows, sorted(params), notes)
     curves = _load_curves(client, parents, runs, notes)
     newest = str(by_age[-1].info.run_id) if by_age else None
@@ -65,6 +65,7 @@ def load_tables(experiment_name: str) -> Tables:
         runs=runs,
         curves=curves,
         weights=lambda run_id: weights_of(client, run_id),
+        recorded=lambda run_id: weights_of(client, run_id, names.RECORDED_FILE),
         parent=newest,
         question=_question(by_age),
         commands=commands,

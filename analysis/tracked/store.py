@@ -187,17 +187,17 @@ def artifacts_of(client: MlflowClient, run: Run) -> Iterator[Path]:
         yield Path(path)
 
 
-def weights_of(client: MlflowClient, run_id: str) -> Weights:
-    """Initial and final weights of one run.
+def weights_of(client: MlflowClient, run_id: str, file: str = names.WEIGHTS_FILE) -> Weights:
+    """Initial and final weights of one run, or its recording.
 
     Raises:
         ReportError: the artifact is missing or broken.
     """
     with tempfile.TemporaryDirectory() as folder:
         try:
-            path = Path(client.download_artifacts(run_id, names.WEIGHTS_FILE, folder))
+            path = Path(client.download_artifacts(run_id, file, folder))
         except Exception as error:  # As above.
-            raise ReportError(f"cannot read {names.WEIGHTS_FILE} of run {run_id}: {first_line(error)}") from None
+            raise ReportError(f"cannot read {file} of run {run_id}: {first_line(error)}") from None
         return weights_in(path, run_id)
 
 
@@ -211,4 +211,4 @@ def weights_in(path: Path, run_id: str) -> Weights:
             return dict(arrays)
     except Exception as error:  # Any failure means that the weights cannot be read.
         reason = error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
-        raise ReportError(f"cannot read {names.WEIGHTS_FILE} of run {run_id}: {reason}") from None
+        raise ReportError(f"cannot read {path.name} of run {run_id}: {reason}") from None

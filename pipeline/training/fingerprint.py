@@ -13,7 +13,12 @@ RESULT_VERSION = 2
 def fingerprint(config: Config) -> str:
     """Hash of everything that determines a run's bits on one kind of machine.
 
-    That is the scientific configuration, the data itself and ``RESULT_VERSION``.
+    That is the scientific configuration, the data itself and ``RESULT_VERSION``. Which other seeds are recorded says
+    nothing about this run.
     """
-    determined_by = [config.scientific(), digest_of(config.data), RESULT_VERSION]
+    scientific = config.scientific()
+    del scientific["record_weights"]
+    if config.is_recorded:
+        scientific["recorded"] = True
+    determined_by = [scientific, digest_of(config.data), RESULT_VERSION]
     return hashlib.sha256(json.dumps(determined_by, sort_keys=True).encode()).hexdigest()[:32]
