@@ -20,8 +20,10 @@ from analysis.figures.kit.drawing import FIGURES_OF_QUESTIONS, Draw, words_of
 from analysis.figures.kit.style import house_style
 from analysis.page.index import report_folder, write_entry, write_index
 from analysis.page.page import Shown, lead, rendered_page
+from analysis.page.player import players_of
 from analysis.page.publish import publish
 from analysis.questions import ANSWERS
+from analysis.questions.symmetry.sheet import parts_of
 from analysis.tracked.load import load_tables
 from analysis.tracked.store import chosen_experiment
 from analysis.tracked.tables import Tables
@@ -29,6 +31,10 @@ from pipeline.system.command import run_command
 
 PAGE_FILE = "index.html"
 CLAIMS_FILE = "claims.csv"
+SHEET = "symmetry"
+"""The question whose folder holds the figures of the exercise sheet."""
+STILL = "weights_over_steps"
+"""The figure that stands for the slider on paper."""
 
 
 def write_report(experiment_name: str, output: Path, only: Sequence[str] = ()) -> list[Path]:
@@ -44,7 +50,8 @@ def write_report(experiment_name: str, output: Path, only: Sequence[str] = ()) -
     """
     tables = load_tables(experiment_name)
     answering = ANSWERS.get(tables.question.name) if tables.question else None
-    own = FIGURES_OF_QUESTIONS.get(tables.question.name, {}) if tables.question else {}
+    # Runs that answer no prepared question of their own are read as answers to the sheet.
+    own = FIGURES_OF_QUESTIONS.get(tables.question.name if answering and tables.question else SHEET, {})
     general = FIGURES if answering is None or answering.figures is None else answering.figures
     drawable = {**own, **FIGURES}
     if unknown := [name for name in only if name not in drawable]:
@@ -69,7 +76,9 @@ def write_report(experiment_name: str, output: Path, only: Sequence[str] = ()) -
         figures = [figure for figure in figures if figure.svg]
     decided = [*(answer.claims if answer else ()), *claims]
     claims_table(decided).to_csv(folder / CLAIMS_FILE, index=False)
-    page = rendered_page(tables, claims, figures, answer, own_figures)
+    parts = [] if answering else parts_of(tables, claims, shown)
+    players, still = players_of(tables), shown.get(STILL)
+    page = rendered_page(tables, claims, figures, answer, own_figures if answering else (), parts, players, still)
     (folder / PAGE_FILE).write_text(page, encoding="utf-8")
     conclusion = lead(tables, claims, answer)
     publish(tables, folder / PAGE_FILE, conclusion, Counter(claim.verdict for claim in decided))

@@ -18,7 +18,7 @@ from scipy.spatial.distance import pdist, squareform
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.style import colours_of
 from analysis.figures.kit.words import literal
-from analysis.figures.starts import COMMAND, Pair, Start, chosen_pair
+from analysis.figures.starts import COMMAND, Pair, Start, chosen_pair, image_side
 from analysis.tracked.tables import Tables
 from analysis.wording import amount
 
@@ -41,7 +41,7 @@ def incoming_weights(tables: Tables) -> Drawing:
     pair = chosen_pair(tables)
     shown = min(pair.units, MOST_TILES)
     canvas = Figure(figsize=(10.5, 2.1 + 1.3 * math.ceil(shown / TILES_A_ROW)), layout="constrained")
-    side = _image_side(pair)
+    side = image_side(str(pair.random.run["data"]), pair.inputs)
     for start, half in zip(pair.starts, canvas.subfigures(1, 2, squeeze=False)[0], strict=True):
         text, style = _head(pair, start)
         half.suptitle(text, **style)
@@ -51,7 +51,7 @@ def incoming_weights(tables: Tables) -> Drawing:
         for (moment, weights), axes in zip(start.incoming.items(), column, strict=True):
             units = weights[:, :shown].T
             if side:
-                axes.imshow(_mosaic(units, side), cmap=BETWEEN_TILES, norm=scale, interpolation="none")
+                axes.imshow(mosaic(units, side), cmap=BETWEEN_TILES, norm=scale, interpolation="none")
             else:
                 _draw_bar_tiles(axes, units, scale)
             axes.set_axis_off()
@@ -147,23 +147,14 @@ def _rows(start: Start, moment: str, **columns: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"run_id": start.run["run_id"], "init": start.run["init"], "moment": moment, **columns})
 
 
-def _image_side(pair: Pair) -> int:
-    """Side of the square that the inputs are the pixels of; 0 where they are not pixels."""
-    side = math.isqrt(pair.inputs)
-    if side**2 != pair.inputs:
-        return 0
-    data = pair.random.run["data"]
-    return side if data == "idx" or (data == "digits" and side == 8) else 0
-
-
-def _mosaic(units: np.ndarray, side: int) -> np.ndarray:
-    """Square images of the units, eight a row, as one image with NaN between them.
+def mosaic(units: np.ndarray, side: int, a_row: int = TILES_A_ROW) -> np.ndarray:
+    """Square images of the units, so many a row, as one image with NaN between them.
 
     Args:
         units: (units, side * side).
     """
     gap = max(1, side // 12)
-    columns = min(len(units), TILES_A_ROW)
+    columns = min(len(units), a_row)
     rows = math.ceil(len(units) / columns)
     image = np.full((rows * (side + gap) + gap, columns * (side + gap) + gap), np.nan)
     for number, unit in enumerate(units):
