@@ -6,27 +6,27 @@ The page of a prepared question begins with its own verdicts and figures; then c
 decide and the general figures that fit. Every report also renews a page that links all reports in the output folder.
 """
 
-import io
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import joblib
+
 from analysis.arguments import OptionParser
 from analysis.claims.source_text import claims_of, claims_table
 from analysis.errors import ReportError
-from analysis.figures import FIGURES, Drawing, NotShownError
-from analysis.figures.kit.drawing import FIGURES_OF_QUESTIONS, Draw, words_of
-from analysis.figures.kit.style import house_style
+from analysis.figures import FIGURES
+from analysis.figures.kit.drawing import FIGURES_OF_QUESTIONS
+from analysis.page.drawn import draw_all
 from analysis.page.index import report_folder, write_entry, write_index
-from analysis.page.page import Shown, lead, rendered_page
+from analysis.page.page import lead, rendered_page
 from analysis.page.player import players_of
 from analysis.page.publish import publish
 from analysis.questions import ANSWERS
 from analysis.questions.symmetry.sheet import parts_of
 from analysis.tracked.load import load_tables
 from analysis.tracked.store import chosen_experiment
-from analysis.tracked.tables import Tables
 from pipeline.system.command import run_command
 
 PAGE_FILE = "index.html"
@@ -37,10 +37,13 @@ STILL = "weights_over_steps"
 """The figure that stands for the slider on paper."""
 
 
-def write_report(experiment_name: str, output: Path, only: Sequence[str] = ()) -> list[Path]:
+def write_report(experiment_name: str, output: Path, only: Sequence[str] = (), workers: int = 1) -> list[Path]:
     """Writes figures (PNG, SVG, CSV), claims and page into the experiment's folder in ``output``.
 
     The page also goes to the newest sweep's parent run in MLflow. With ``only``, just these figures are drawn.
+
+    Args:
+        workers: how many processes draw.
 
     Returns:
         The files written.
@@ -58,8 +61,8 @@ def write_report(experiment_name: str, output: Path, only: Sequence[str] = ()) -
         raise ReportError(f"--only: expected some of {', '.join(drawable)}, got {', '.join(unknown)}")
     folder = output / report_folder(experiment_name)
     folder.mkdir(parents=True, exist_ok=True)
-    with house_style():
-        shown = {name: _draw(name, drawable[name], tables, folder) for name in only or [*own, *general]}
+    wanted = {name: drawable[name] for name in only or [*own, *general]}
+    shown = draw_all(wanted, tables, folder, workers)
     for figure in shown.values():
         if figure.reason:
             remedy = f"; try {figure.command}" if figure.command else ""
@@ -82,32 +85,10 @@ def write_report(experiment_name: str, output: Path, only: Sequence[str] = ()) -
     (folder / PAGE_FILE).write_text(page, encoding="utf-8")
     conclusion = lead(tables, claims, answer)
     publish(tables, folder / PAGE_FILE, conclusion, Counter(claim.verdict for claim in decided))
-    entry = write_entry(folder, tables, conclusion)
+    picture = next((f"{figure.name}.png" for figure in (*own_figures, *figures) if figure.svg), "")
+    thumbnail = shown[STILL] if STILL in shown and shown[STILL].svg else None
+    entry = write_entry(folder, tables, conclusion, f"{STILL}.png" if thumbnail else picture)
     return [*written, folder / CLAIMS_FILE, folder / PAGE_FILE, entry, write_index(output)]
-
-
-def _draw(name: str, draw: Draw, tables: Tables, folder: Path) -> Shown:
-    """Draws one figure and writes its three files."""
-    shown = Shown(name, **words_of(draw))
-    try:
-        drawing = draw(tables)
-    except NotShownError as error:
-        return shown._replace(caption="", reason=error.reason, command=error.command)
-    except ReportError as error:
-        return shown._replace(caption="", reason=str(error))
-    caption = shown.caption.format(**drawing.numbers).strip()
-    return shown._replace(caption=caption, svg=_save(drawing, name, folder))
-
-
-def _save(drawing: Drawing, name: str, folder: Path) -> bytes:
-    """Writes the picture as SVG and PNG and its numbers as CSV; returns the SVG."""
-    buffer = io.BytesIO()
-    # Without a date, equal runs give equal bytes.
-    drawing.figure.savefig(buffer, format="svg", metadata={"Date": None})
-    (folder / f"{name}.svg").write_bytes(buffer.getvalue())
-    drawing.figure.savefig(folder / f"{name}.png")
-    drawing.data.to_csv(folder / f"{name}.csv", index=False)
-    return buffer.getvalue()
 
 
 def main() -> None:
@@ -119,7 +100,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         experiment = chosen_experiment() if arguments.experiment is None else arguments.experiment
-        for path in write_report(experiment, arguments.output, arguments.only):
+        for path in write_report(experiment, arguments.output, arguments.only, joblib.cpu_count()):
             print(path)
     except (ReportError, OSError) as error:
         sys.exit(" ".join(str(error).split()))

@@ -9,6 +9,8 @@ from markupsafe import Markup, escape
 
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$|`(.+?)`|\*\*(.+?)\*\*", re.DOTALL)
 
+CLOSING = re.compile(r"[.,;:)?!]+")
+
 
 def prose(text: str) -> Markup:
     """Paragraphs as HTML: ``$..$`` a formula in the line, ``$$..$$`` one of its own, ```..``` code, ``**..**`` strong.
@@ -20,7 +22,7 @@ def prose(text: str) -> Markup:
     >>> prose("$a$")[:27], "display" in prose("$$a$$")
     ('<p><math xmlns="http://www.', True)
     """
-    paragraphs = re.split(r"\n\s*\n", text.strip())
+    paragraphs = filter(None, re.split(r"\n\s*\n", text.strip()))
     return Markup("\n").join(Markup("<p>{}</p>").format(inline(each)) for each in paragraphs)
 
 
@@ -35,6 +37,9 @@ def inline(text: str) -> Markup:
         else:
             parts.append(mathml(" ".join((block or formula).split()), is_block=bool(block)))
         end = found.end()
+        if formula and (close := CLOSING.match(text, end)):  # No line begins with it.
+            parts[-1] = Markup('<span class="whole">{}{}</span>').format(parts[-1], close[0])
+            end = close.end()
     return Markup("").join([*parts, escape(text[end:])])
 
 

@@ -7,6 +7,7 @@ import base64
 import json
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -88,7 +89,7 @@ class Player(NamedTuple):
         return json.dumps(found, separators=(",", ":")).replace("<", r"\u003c")
 
     def curves(self, quantity: str) -> list[dict[str, str]]:
-        """The lines of ``loss`` or ``distance`` over the frames: colour, and points in a box of ``WIDTH`` x ``HEIGHT``."""
+        """The lines of ``loss`` or ``distance``: colour, and points in a box of ``WIDTH`` x ``HEIGHT``."""
         values = np.array([getattr(panel, quantity) for panel in self.panels], float)
         heights = _heights(values)
         across = np.linspace(0.0, WIDTH, values.shape[1])
@@ -122,15 +123,11 @@ def _heights(values: np.ndarray) -> np.ndarray:
 
 def players_of(tables: Tables) -> list[Player]:
     """The sliders of a page: over the measured steps, and over the size of a push where runs differ in that."""
-    found = []
-    try:
+    found: list[Player] = []
+    with suppress(NotShownError, ReportError):
         found.append(step_player(recorded_starts(tables), tables))
-    except NotShownError:
-        pass
-    try:
+    with suppress(ReportError):
         found += pushed_players(tables)
-    except ReportError:
-        pass
     return found
 
 

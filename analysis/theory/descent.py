@@ -1,4 +1,4 @@
-"""Logistic regression with two weights on real data: the descent from zeros, and the optimum that Newton's method finds."""
+"""Logistic regression with two weights on real data: the descent from zeros, and the optimum by Newton's method."""
 
 from functools import cache
 from typing import NamedTuple

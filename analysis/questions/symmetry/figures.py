@@ -1,4 +1,4 @@
-"""Figures of the parts of the sheet: what one example does in a symmetric and in a random start, and two derivations."""
+"""Figures of the sheet: what one example does in a symmetric and in a random start, and two derivations."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from analysis.figures.units import BETWEEN_TILES
 from analysis.theory.descent import FEATURES, RATE, descent_from_zeros, mean_loss
 from analysis.theory.equal_linear import UNITS, linear_descents
 from analysis.tracked.tables import Tables
-from analysis.wording import amount
+from analysis.wording import MINUS, amount, number
 
 MOST_UNITS = 64
 LEVELS = 14
@@ -34,8 +34,7 @@ def descent_to_optimum(tables: Tables) -> Drawing:
     found = descent_from_zeros()
     canvas = Figure(figsize=(7.0, 4.6), layout="constrained")
     axes = canvas.subplots()
-    low = np.minimum(found.optimum, 0.0) - [1.0, 1.6]
-    high = np.maximum(found.optimum, 0.0) + [1.0, 1.0]
+    low, high = np.minimum(found.optimum, 0.0) - (1.0, 1.6), np.maximum(found.optimum, 0.0) + 1.0
     first, second = (np.linspace(start, end, 120) for start, end in zip(low, high, strict=True))
     losses = mean_loss(np.stack(np.meshgrid(first, second), axis=-1), found.inputs, found.labels)
     levels = found.least + (losses.max() - found.least) * np.linspace(0.0, 1.0, LEVELS) ** 2
@@ -158,13 +157,14 @@ def weights_after_one_step(tables: Tables) -> Drawing:
         half.suptitle(literal(f"{start.kind} start: {start.scheme}"), weight="bold", size=10)
         panels = half.subplots(2, 1, height_ratios=(2, 1))
         place = int(np.flatnonzero(start.arrays["steps"] >= 1)[0]) if start.arrays["steps"].max() >= 1 else 0
+        when = _when(int(start.arrays["steps"][place]))
         for layer, axes in enumerate(panels, start=1):
             weights = start.arrays[f"weights{layer}"][place]
             _draw_matrix(axes, weights if layer == 1 else weights.T)
             axes.set_xlabel("hidden unit" if layer == 2 else "")
             axes.set_ylabel("input $i$" if layer == 1 else "output $j$")
             axes.set_title(
-                rf"$W^{{({layer})}}$ {'incoming' if layer == 1 else 'outgoing'} weights, {_when(int(start.arrays['steps'][place]))}",
+                rf"$W^{{({layer})}}$ {('incoming', 'outgoing')[layer - 1]} weights, {when}",
                 size=9,
             )
             inputs, units = np.indices(weights.shape)
@@ -194,7 +194,7 @@ def _draw_matrix(axes: Axes, matrix: np.ndarray) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     bar = axes.figure.colorbar(image, ax=axes, aspect=12)
-    bar.set_label(f"weight − {middle:.3g}", size=8)
+    bar.set_label(f"weight {MINUS} {number(middle, 3)}", size=8)
     bar.ax.tick_params(labelsize=8)
 
 

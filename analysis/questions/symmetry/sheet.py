@@ -1,4 +1,4 @@
-"""The exercise sheet, part by part: its texts (``sheet.yaml``), the numbers of these runs put in, verdicts and figures."""
+"""The exercise sheet, part by part: its texts (``sheet.yaml``), with numbers of these runs, verdicts and figures."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,6 +6,7 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import yaml
 
 from analysis.claims.claim import Claim
@@ -65,7 +66,7 @@ def _filled(text: str, numbers: Mapping[str, str]) -> str:
 
 
 def numbers_of(tables: Tables) -> dict[str, str]:
-    """The numbers for the texts, as LaTeX inside formulas: of theory, and of the recorded symmetric run if there is one."""
+    """The numbers for the texts, as LaTeX inside formulas: of theory, and of the recorded symmetric run."""
     return dict([*_of_theory(), *_of_the_run(tables)])
 
 
@@ -110,23 +111,21 @@ def _of_the_run(tables: Tables) -> Iterator[tuple[str, str]]:
         return
     deltas = arrays["example_deltas2"]
     if len(outputs) > 1:
-        yield from _of_output_deltas(deltas[0], outputs, is_softmax=run["training.loss"] != "squared_error")
+        yield from _of_output_deltas(deltas[0], outputs, run)
     if 1.0 in arrays["steps"]:
         yield from _of_one_step(arrays)
 
 
-def _of_output_deltas(deltas: np.ndarray, targets: np.ndarray, *, is_softmax: bool) -> Iterator[tuple[str, str]]:
+def _of_output_deltas(deltas: np.ndarray, targets: np.ndarray, run: "pd.Series[Any]") -> Iterator[tuple[str, str]]:
     true, others = deltas[targets == 1.0], deltas[targets == 0.0]
     if len(true) == 1 and np.ptp(others) == 0.0:
         yield "q", in_latex(float(others[0]))
         yield "delta_true", in_latex(float(true[0]))
         yield "delta_other", in_latex(float(others[0]))
-    if is_softmax:
-        rest = (
-            f"The output deltas of this example add up to ${in_latex(float(deltas.sum()), 2)}$, and exact products round their"
-            " factors to 21 bits first: that is all the first number holds."
-        )
-        yield "delta_note", rest
+    if run["training.loss"] != "squared_error":
+        total = f"The output deltas of this example add up to ${in_latex(float(deltas.sum()), 2)}$"
+        rounding = "; exact products first round their factors to 21 bits, and that is all the first number holds"
+        yield "delta_note", f"{total}{rounding if run['arithmetic'] == 'exact' else ''}."
 
 
 def _of_one_step(arrays: Weights) -> Iterator[tuple[str, str]]:

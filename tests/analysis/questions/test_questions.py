@@ -15,7 +15,7 @@ from analysis.figures import FIGURES
 from analysis.figures.kit.drawing import FIGURES_OF_QUESTIONS, words_of
 from analysis.page.index import write_entry, write_index
 from analysis.questions import ANSWERS, register_questions
-from analysis.report import write_report
+from analysis.report import SHEET, write_report
 from analysis.tracked.tables import Question, Tables
 from tests.support.configurations import CONF
 from tests.support.tracked import trained_tables
@@ -25,12 +25,12 @@ PREPARED = {path.stem for path in (CONF / "experiment").glob("*.yaml")}
 
 
 def test_every_folder_answers_the_prepared_question_of_its_name_and_draws_for_it() -> None:
-    assert set(ANSWERS) == set(FIGURES_OF_QUESTIONS) == FOLDERS < PREPARED
+    assert set(ANSWERS) == FOLDERS < FOLDERS | {SHEET} == set(FIGURES_OF_QUESTIONS) <= PREPARED
     for answering in ANSWERS.values():
         assert set(answering.figures or ()) <= set(FIGURES)
 
 
-@pytest.mark.parametrize("name", sorted(FOLDERS))
+@pytest.mark.parametrize("name", sorted(FOLDERS | {SHEET}))
 def test_every_figure_of_a_question_has_its_words_and_a_letter(name: str) -> None:
     captions = files(f"analysis.questions.{name}") / "captions.yaml"
     assert yaml.safe_load(captions.read_text(encoding="utf-8")).keys() == FIGURES_OF_QUESTIONS[name].keys()
