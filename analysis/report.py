@@ -1,6 +1,6 @@
 """Command line: claims, figures and a page, from the tracked runs.
 
-python -m analysis.report [--experiment NAME] [--output DIR] [--only FIGURE ...]
+python -m analysis.report [--experiment NAME] [--output DIR] [--only FIGURE ...] [--compare NAME] [--animate]
 
 The page of a prepared question begins with its own verdicts and figures; then come the general statements that its runs
 decide and the general figures that fit. Every report also renews a page that links all reports in the output folder.
@@ -18,8 +18,10 @@ from analysis.claims.source_text import claims_of, claims_table
 from analysis.errors import ReportError
 from analysis.figures import FIGURES
 from analysis.figures.kit.drawing import FIGURES_OF_QUESTIONS
+from analysis.page.animation import ANIMATION_FILE, write_animation
+from analysis.page.compare import write_comparison
 from analysis.page.drawn import draw_all
-from analysis.page.index import report_folder, write_entry, write_index
+from analysis.page.index import CLAIMS_FILE, report_folder, write_entry, write_index
 from analysis.page.page import lead, rendered_page
 from analysis.page.player import players_of
 from analysis.page.publish import publish
@@ -30,7 +32,6 @@ from analysis.tracked.store import chosen_experiment
 from pipeline.system.command import run_command
 
 PAGE_FILE = "index.html"
-CLAIMS_FILE = "claims.csv"
 SHEET = "symmetry"
 """The question whose folder holds the figures of the exercise sheet."""
 STILL = "weights_over_steps"
@@ -91,17 +92,40 @@ def write_report(experiment_name: str, output: Path, only: Sequence[str] = (), w
     return [*written, folder / CLAIMS_FILE, folder / PAGE_FILE, entry, write_index(output)]
 
 
+def write_report_animation(experiment_name: str, output: Path) -> Path:
+    """Writes the slider of an experiment's page as an animated GIF into the experiment's folder.
+
+    Raises:
+        ReportError: there is nothing to show.
+    """
+    tables = load_tables(experiment_name)
+    folder = output / report_folder(experiment_name)
+    folder.mkdir(parents=True, exist_ok=True)
+    return write_animation(tables, folder / ANIMATION_FILE)
+
+
 def main() -> None:
     """Runs the command line; a user's mistake ends in one line and exit code 1."""
     parser = OptionParser(prog="python -m analysis.report", description="Reports on the tracked runs.")
     parser.add_argument("--experiment", help="MLflow experiment (default: that of the environment, or symmetry)")
     parser.add_argument("--output", type=Path, default=Path("reports"), help="folder to write into (default: reports)")
     parser.add_argument("--only", nargs="+", default=[], metavar="FIGURE", help=f"some of: {', '.join(FIGURES)}")
+    parser.add_argument("--compare", metavar="NAME", help="report on this experiment, too, and lay both side by side")
+    parser.add_argument("--animate", action="store_true", help="write the hidden units over the steps as a GIF instead")
     arguments = parser.parse_args()
     try:
         experiment = chosen_experiment() if arguments.experiment is None else arguments.experiment
-        for path in write_report(experiment, arguments.output, arguments.only, joblib.cpu_count()):
-            print(path)
+        if arguments.animate:
+            print(write_report_animation(experiment, arguments.output))
+            return
+        if arguments.compare is not None and arguments.only:
+            raise ReportError("--compare: expected no --only beside it, because whole reports are compared")
+        compared = [experiment] if arguments.compare is None else [experiment, arguments.compare]
+        for name in compared:
+            for path in write_report(name, arguments.output, arguments.only, joblib.cpu_count()):
+                print(path)
+        if len(compared) > 1:
+            print(write_comparison(arguments.output, *compared))
     except (ReportError, OSError) as error:
         sys.exit(" ".join(str(error).split()))
 

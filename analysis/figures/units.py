@@ -95,27 +95,34 @@ def distance_matrices(tables: Tables) -> Drawing:
         (start.kind, moment): pdist(weights.T) for start in pair.starts for moment, weights in start.incoming.items()
     }
     scale = Normalize(0.0, max(each.max() for each in distances.values()) or 1.0)
-    canvas = Figure(figsize=(11.0, 3.85), layout="constrained")
-    panels = canvas.subplots(1, 4, sharey=True)
+    apart = [s for s in pair.starts if any(distances[s.kind, moment].any() for moment in s.incoming)] or [pair.random]
+    canvas = Figure(figsize=(5.6 * len(apart), 4.0), layout="constrained")
     frames = []
-    for (start, moment), axes in zip([(s, m) for s in pair.starts for m in s.incoming], panels, strict=True):
-        each = distances[start.kind, moment]
-        matrix = squareform(each)[:shown, :shown]
-        _draw_matrix(axes, matrix, scale)
-        mean = "exactly 0" if not each.any() else f"{each.mean():.3g}"
-        axes.set_title(f"{_when(moment, pair)}\nmean distance {mean}")
-        first, second = np.triu_indices(shown, k=1)
-        frames.append(_rows(start, moment, unit_a=first + 1, unit_b=second + 1, distance=matrix[first, second]))
-    for start, axes in zip(pair.starts, panels[::2], strict=True):
+    halves = iter(canvas.subfigures(1, len(apart), squeeze=False)[0])
+    title = [_shared_settings(pair, shown)]
+    for start in pair.starts:
         text, style = _head(pair, start)
-        place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom"}
-        head = axes.annotate(text, (1.04, 1.0), (0.0, 40.0), ha="center", **place, **style)
-        # Wider than its axes: the layout would push them apart. An empty line below the title keeps its place.
-        head.set_in_layout(False)
-    panels[0].set_ylabel("hidden unit")
-    bar = canvas.colorbar(ScalarMappable(scale, ZERO_IS_WHITE), ax=list(panels), shrink=0.75, aspect=25)
-    bar.set_label("distance (white: exactly 0)")
-    canvas.suptitle(f"{_shared_settings(pair, shown)}\n", size=10)
+        half = next(halves) if start in apart else None
+        if half is None:
+            title.append(f"{text}: all distances exactly 0, before and after training")
+        else:
+            half.suptitle(text, **style)
+        panels = [None] * len(start.incoming) if half is None else half.subplots(1, len(start.incoming), sharey=True)
+        for moment, axes in zip(start.incoming, panels, strict=True):
+            each = distances[start.kind, moment]
+            matrix = squareform(each)[:shown, :shown]
+            if axes is not None:
+                _draw_matrix(axes, matrix, scale)
+                mean = "exactly 0" if not each.any() else f"{each.mean():.3g}"
+                axes.set_title(f"{_when(moment, pair)}\nmean distance {mean}")
+            first, second = np.triu_indices(shown, k=1)
+            frames.append(_rows(start, moment, unit_a=first + 1, unit_b=second + 1, distance=matrix[first, second]))
+        if half is not None:
+            half.axes[0].set_ylabel("hidden unit")
+            colours = ScalarMappable(scale, ZERO_IS_WHITE)
+            bar = half.colorbar(colours, ax=list(half.axes), location="bottom", shrink=0.7, aspect=35)
+            bar.set_label("distance (white: exactly 0)")
+    canvas.suptitle("\n".join(title), size=10)
     means = {
         f"{'symmetric' if start is pair.symmetric else 'random'}_{moment}": float(distances[start.kind, moment].mean())
         for start in pair.starts

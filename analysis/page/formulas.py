@@ -22,7 +22,7 @@ def prose(text: str) -> Markup:
     >>> prose("$a$")[:27], "display" in prose("$$a$$")
     ('<p><math xmlns="http://www.', True)
     """
-    paragraphs = filter(None, re.split(r"\n\s*\n", text.strip()))
+    paragraphs = filter(None, re.split(r"\n\s*\n\s*", text.strip()))
     return Markup("\n").join(Markup("<p>{}</p>").format(inline(each)) for each in paragraphs)
 
 
@@ -35,12 +35,18 @@ def inline(text: str) -> Markup:
         if code or strong:
             parts.append(Markup("<{0}>{1}</{0}>").format("code" if code else "strong", code or strong))
         else:
-            parts.append(mathml(" ".join((block or formula).split()), is_block=bool(block)))
+            parts.append(blocks(block) if block else mathml(" ".join(formula.split())))
         end = found.end()
         if formula and (close := CLOSING.match(text, end)):  # No line begins with it.
             parts[-1] = Markup('<span class="whole">{}{}</span>').format(parts[-1], close[0])
             end = close.end()
     return Markup("").join([*parts, escape(text[end:])])
+
+
+def blocks(latex: str) -> Markup:
+    """Formulas of their own, which ``\\qquad`` separates: beside each other where there is room, else below."""
+    formulas = [mathml(" ".join(each.split()), is_block=True) for each in latex.split(r"\qquad")]
+    return Markup('<span class="formulas">{}</span>').format(Markup("").join(formulas))
 
 
 @lru_cache(maxsize=1024)

@@ -14,6 +14,7 @@ from pipeline.system.atomic_file import write_atomically
 
 ENTRY_FILE = "report.json"
 INDEX_FILE = "index.html"
+CLAIMS_FILE = "claims.csv"
 ENTRY_KEYS = {"experiment_name": str, "asks": str, "conclusion": str, "runs": int}
 NOT_IN_NAMES = frozenset('/\\:*?"<>|~')
 """What some file system refuses, and what stands before a mark."""
@@ -65,7 +66,7 @@ def write_index(output: Path) -> Path:
     """
     entries = []
     for path in sorted(output.rglob(ENTRY_FILE)):
-        if (entry := _entry(path)) is None:
+        if (entry := read_entry(path)) is None:
             print(f"{path} is broken, so {output / INDEX_FILE} leaves that report out; make it again")
             continue
         ours = path.parent.with_name(report_folder(str(entry["experiment_name"]))) / ENTRY_FILE
@@ -81,7 +82,7 @@ def write_index(output: Path) -> Path:
     return output / INDEX_FILE
 
 
-def _entry(path: Path) -> dict[str, object] | None:
+def read_entry(path: Path) -> dict[str, object] | None:
     """What a report has left for the page, or None if that is damaged or another program's."""
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))

@@ -3,6 +3,7 @@
 from textwrap import fill
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.gridspec import GridSpec, SubplotSpec
@@ -27,12 +28,13 @@ def stack_panels(canvas: Figure) -> bool:
     """
     if canvas.get_figwidth() <= WIDTH or canvas.get_layout_engine() is None:
         return False
-    heights = [_stack(part, part.bbox.size / canvas.dpi) for part in list(canvas.subfigs) or [canvas]]
+    parts: list[Any] = list(canvas.subfigs) or [canvas]
+    heights = [_stack(part, np.array(part.bbox.size) / canvas.dpi) for part in parts]
     if canvas.subfigs:
         grid = GridSpec(len(heights), 1, figure=canvas, height_ratios=heights)
-        for place, part in enumerate(canvas.subfigs):
+        for place, part in enumerate(parts):
             part._subplotspec = grid[place]  # Matplotlib has no public way to move a part of a figure.
-    legends = [_fold(legend) for legend in canvas.legends]
+    legends = [_fold(canvas, legend) for legend in list(canvas.legends)]
     _wrap_title(canvas)
     canvas.set_size_inches(WIDTH, sum(heights) + sum(legends) + 0.3)
     return True
@@ -44,7 +46,7 @@ def placed_panels(part: Figure | SubFigure) -> dict[Axes, SubplotSpec]:
     return {axes: place for axes, place in places.items() if place is not None}
 
 
-def _stack(part: Figure | SubFigure, inches: NDArray[Any]) -> float:
+def _stack(part: Any, inches: NDArray[Any]) -> float:
     """Puts the panels of a part, so wide and high, into one column; returns the inches that it needs."""
     panels = placed_panels(part)
     room = WIDTH - 0.9
@@ -67,13 +69,14 @@ def _stack(part: Figure | SubFigure, inches: NDArray[Any]) -> float:
     return sum(heights) + BETWEEN * len(panels) + 0.5 * bars + 0.25 * part.get_suptitle().count("\n")
 
 
-def _fold(legend: Any) -> float:
-    """As many columns as there is room for; returns the inches that the legend takes."""
-    texts = [text.get_text() for text in legend.get_texts()]
-    widest = HANDLE_INCHES + 0.2 + CHARACTER_INCHES * max(map(len, texts), default=1)
-    columns = max(1, int(WIDTH / widest))
-    legend.set_ncols(columns)
-    return 0.25 * -(-len(texts) // columns)
+def _fold(canvas: Figure, legend: Any) -> float:
+    """Replaces a legend by one with as many columns as there is room for; returns the inches that it takes."""
+    labels = [text.get_text() for text in legend.get_texts()]
+    handles = legend.legend_handles
+    legend.remove()
+    columns = max(1, int(WIDTH / (HANDLE_INCHES + CHARACTER_INCHES * max(map(len, labels), default=1))))
+    canvas.legend(handles, labels, loc="outside upper center", ncols=columns, handlelength=2.0, columnspacing=1.0)
+    return 0.24 * -(-len(labels) // columns)
 
 
 def _wrap_title(part: Any) -> None:

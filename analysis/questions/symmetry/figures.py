@@ -43,7 +43,7 @@ def descent_to_optimum(tables: Tables) -> Drawing:
     axes.plot(*found.path.T, color=PALETTE["constant"], marker=".", ms=4, lw=1.0, label="gradient descent from zeros")
     axes.plot(*found.optimum, "*", color="black", ms=13, label="optimum (Newton's method)")
     axes.set(xlabel=f"weight of {FEATURES[0]}", ylabel=f"weight of {FEATURES[1]}")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
+    canvas.legend(loc="outside upper center", ncols=2)
     data = pd.DataFrame({"step": range(len(found.path)), "w1": found.path[:, 0], "w2": found.path[:, 1]})
     numbers = {"steps": len(found.path) - 1, "rate": RATE, "least": found.least, "examples": len(found.labels)}
     return Drawing(canvas, data.assign(loss=found.losses), numbers)
