@@ -25,7 +25,7 @@ from analysis.page.index import CLAIMS_FILE, report_folder, write_entry, write_i
 from analysis.page.page import lead, rendered_page
 from analysis.page.player import players_of
 from analysis.page.publish import publish
-from analysis.questions import ANSWERS
+from analysis.questions import ANSWERS, derivation_of
 from analysis.questions.symmetry.sheet import parts_of
 from analysis.tracked.load import load_tables
 from analysis.tracked.store import chosen_experiment
@@ -82,7 +82,8 @@ def write_report(experiment_name: str, output: Path, only: Sequence[str] = (), w
     claims_table(decided).to_csv(folder / CLAIMS_FILE, index=False)
     parts = [] if answering else parts_of(tables, claims, shown)
     players, still = players_of(tables), shown.get(STILL)
-    page = rendered_page(tables, claims, figures, answer, own_figures if answering else (), parts, players, still)
+    why = derivation_of(tables.question.name) if answering and tables.question else ""
+    page = rendered_page(tables, claims, figures, answer, own_figures if answering else (), parts, players, still, why)
     (folder / PAGE_FILE).write_text(page, encoding="utf-8")
     conclusion = lead(tables, claims, answer)
     publish(tables, folder / PAGE_FILE, conclusion, Counter(claim.verdict for claim in decided))

@@ -1,6 +1,7 @@
 """Figures 5 and 6: the hidden units of a symmetric and of a random start, before and after training."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -95,14 +96,15 @@ def distance_matrices(tables: Tables) -> Drawing:
         (start.kind, moment): pdist(weights.T) for start in pair.starts for moment, weights in start.incoming.items()
     }
     scale = Normalize(0.0, max(each.max() for each in distances.values()) or 1.0)
-    apart = [s for s in pair.starts if any(distances[s.kind, moment].any() for moment in s.incoming)] or [pair.random]
+    apart = [kind for kind in dict.fromkeys(kind for kind, _ in distances) if _has_distance(distances, kind)]
+    apart = apart or [pair.random.kind]
     canvas = Figure(figsize=(5.6 * len(apart), 4.0), layout="constrained")
     frames = []
     halves = iter(canvas.subfigures(1, len(apart), squeeze=False)[0])
     title = [_shared_settings(pair, shown)]
     for start in pair.starts:
         text, style = _head(pair, start)
-        half = next(halves) if start in apart else None
+        half = next(halves) if start.kind in apart else None
         if half is None:
             title.append(f"{text}: all distances exactly 0, before and after training")
         else:
@@ -129,6 +131,11 @@ def distance_matrices(tables: Tables) -> Drawing:
         for moment in start.incoming
     }
     return Drawing(canvas, pd.concat(frames, ignore_index=True), pair.numbers | means | {"shown": shown})
+
+
+def _has_distance(distances: Mapping[tuple[str, str], np.ndarray], kind: str) -> bool:
+    """Whether any two units of a start are apart, before or after training."""
+    return any(each.any() for (of, _), each in distances.items() if of == kind)
 
 
 def _head(pair: Pair, start: Start) -> tuple[str, dict[str, Any]]:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from analysis.arguments import experiment_option
 from analysis.claims.answer import Answer
 from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, WITHIN, Claim
+from analysis.page.formulas import prose
 from analysis.page.player import Player
 from analysis.statistics.intervals import RESAMPLES
 from analysis.tracked.tables import FACTS, Tables
@@ -93,6 +94,7 @@ def rendered_page(
     parts: Sequence[Part] = (),
     players: Sequence[Player] = (),
     still: Shown | None = None,
+    derivation: str = "",
 ) -> str:
     """The page as HTML. Texts from params, tags and file names are escaped; nothing is loaded from elsewhere.
 
@@ -103,6 +105,7 @@ def rendered_page(
         parts: of the exercise sheet, on the page of runs that answer no prepared question.
         players: the sliders.
         still: the figure that stands for the first slider on paper and without scripts.
+        derivation: why one expects the answer to the prepared question (``analysis.page.formulas``).
     """
     in_parts = {figure.name for part in parts for figure in part.figures} | ({still.name} if still else set())
     environment = Environment(loader=PackageLoader("analysis.page"), autoescape=True, undefined=StrictUndefined)
@@ -118,6 +121,7 @@ def rendered_page(
         part_of={claim.identity: part for part in parts for claim in part.claims},
         players=players,
         still=still,
+        derivation=prose(derivation),
         claims=claims,
         verdict_class=VERDICT_CLASS,
         has_blas=any(claim.arithmetic == "blas" for claim in claims),

@@ -39,7 +39,11 @@ def scipy_words(distance: np.ndarray, loss: np.ndarray) -> str:
     ).confidence_interval  # fmt: skip
     value = spearmanr(distance, loss).statistic
     np.testing.assert_allclose(rank_correlation(distance, loss), (value, *interval), rtol=1e-12)
-    return f"{value:.2f} [{interval.low:.2f}, {interval.high:.2f}]".replace("-", MINUS)
+    return in_words(value, interval.low, interval.high)
+
+
+def in_words(value: float, low: float, high: float) -> str:
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]".replace("-", MINUS)
 
 
 def points_of(drawing: Drawing) -> list[Line2D]:
@@ -75,8 +79,8 @@ def test_the_correlations_are_those_of_scipy_with_and_without_the_symmetric_netw
         at_rate, apart = (part[part[RATE] == rate][[names.DISTANCE, names.LOSS_TEST]] for part in (runs, broken))
         assert axes.get_title().splitlines() == [
             f"learning rate {rate:g}, 12 networks",
-            f"rank correlation {scipy_words(*at_rate.to_numpy().T)}",
-            f"without exact symmetry {scipy_words(*apart.to_numpy().T)}",
+            f"rank correlation {in_words(*rank_correlation(*at_rate.to_numpy().T))}",
+            f"without exact symmetry {in_words(*rank_correlation(*apart.to_numpy().T))}",
         ]
 
 

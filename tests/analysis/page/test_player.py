@@ -68,12 +68,12 @@ def test_without_recorded_runs_there_is_no_slider_and_no_script(tables: Tables) 
 
 def test_a_second_slider_goes_over_the_pushes_for_each_arithmetic() -> None:
     pushed = trained_tables(
-        RECORDED | {"init": "perturbed", "init.epsilon": epsilon, "arithmetic": arithmetic, "data": "iris"}
+        RECORDED | {"init": "perturbed", "init.epsilon": epsilon, "arithmetic": arithmetic}
         for epsilon in PUSHES
         for arithmetic in ("exact", "blas")
     )
     (player,) = players_of(pushed)
-    assert (player.axis, player.frames, player.side) == ("epsilon", ["0", "0.001", "0.1"], 0)
+    assert (player.axis, player.frames, player.side) == ("epsilon", ["0", "0.001", "0.1"], 8)
     assert [panel.title for panel in player.panels] == ["exact products", "blas products"]
     exact = pushed.runs[pushed.runs["arithmetic"] == "exact"].sort_values("init.epsilon")
     assert player.panels[0].distance == exact[names.DISTANCE].tolist()

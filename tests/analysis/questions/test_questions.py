@@ -1,6 +1,7 @@
 """What all prepared questions keep to, and their pages."""
 
 import json
+import re
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -13,8 +14,9 @@ import analysis.questions
 from analysis.claims.claim import WITHIN
 from analysis.figures import FIGURES
 from analysis.figures.kit.drawing import FIGURES_OF_QUESTIONS, words_of
+from analysis.page.formulas import prose
 from analysis.page.index import write_entry, write_index
-from analysis.questions import ANSWERS, register_questions
+from analysis.questions import ANSWERS, derivation_of, register_questions
 from analysis.report import SHEET, write_report
 from analysis.tracked.tables import Question, Tables
 from tests.support.configurations import CONF
@@ -38,6 +40,13 @@ def test_every_figure_of_a_question_has_its_words_and_a_letter(name: str) -> Non
     assert all(each.keys() == {"number", "title", "question", "caption"} for each in words)
     assert sorted(each["number"] for each in words) == list("ABCDEFG"[: len(words)])
     assert not FIGURES_OF_QUESTIONS[name].keys() & FIGURES.keys()
+
+
+@pytest.mark.parametrize("name", sorted(FOLDERS))
+def test_every_question_says_why_one_expects_its_answer_in_formulas(name: str) -> None:
+    html = prose(derivation_of(name))
+    assert html.count("<math") > 3
+    assert not re.search(r"[$\\]", re.sub(r"<[^>]*>", "", html))
 
 
 NEW_QUESTION = {
