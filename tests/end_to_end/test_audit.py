@@ -107,3 +107,15 @@ def test_the_command_prints_the_problems_and_fails(store: Path) -> None:
     assert "1 of its 8 jobs are not finished" in broken.stdout
     absent = call("analysis.audit", "--experiment", "absent", folder=store)
     assert (absent.returncode, absent.stderr.count("\n")) == (1, 1)
+
+
+@pytest.mark.parametrize("damage", [flipped, truncated, Path.unlink], ids=["flipped", "truncated", "missing"])
+def test_a_recording_is_audited_and_read_back(
+    tmp_path: Path, with_database: None, damage: Callable[[Path], None]
+) -> None:
+    few = ["data=iris", "training.steps=4", "model.hidden_units=[3]", "record_weights=[0]"]
+    assert call("pipeline.run", *few, folder=tmp_path).returncode == 0
+    assert audited(tmp_path).problems == []
+    (recorded,) = tmp_path.glob(f"mlruns/**/{names.RECORDED_FILE}")
+    damage(recorded)
+    assert len(audited(tmp_path).problems) > 0
