@@ -50,11 +50,12 @@ class Start(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Two runs that differ in nothing but their initialisation, and the metric by which they were chosen."""
+    """Two runs that differ in nothing but their initialisation, the metric by which they were chosen, and among which."""
 
     symmetric: Start
     random: Start
     metric: str
+    is_of_recorded: bool
 
     @property
     def inputs(self) -> int:
@@ -91,6 +92,7 @@ class Pair(NamedTuple):
             "symmetric": self.symmetric.run["init"],
             "symmetric_loss": self.symmetric.run[self.metric],
             "symmetric_distinct": self.symmetric.distinct["after"],
+            "among": " and recorded" if self.is_of_recorded else "",
             "random": run["init"],
             "random_loss": run[self.metric],
             "random_distinct": self.random.distinct["after"],
@@ -124,7 +126,7 @@ def chosen_pair(tables: Tables) -> Pair:
             best = paired.sort_values(["single_unit", "partly_random", *order]).iloc[0]
             partner = symmetric[symmetric["settings"] == best["settings"]].sort_values(order).iloc[0]
             kind = "partly random" if best["partly_random"] else "random"
-            return Pair(_start(tables, partner, "symmetric"), _start(tables, best, kind), metric)
+            return Pair(_start(tables, partner, "symmetric"), _start(tables, best, kind), metric, bool(recorded.any()))
     raise NotShownError(
         "no run from constant or zero weights shares model, data, learning rate and seed with one from random weights"
         " (diverged runs do not count)",

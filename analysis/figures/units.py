@@ -123,7 +123,7 @@ def distance_matrices(tables: Tables) -> Drawing:
             half.axes[0].set_ylabel("hidden unit")
             colours = ScalarMappable(scale, ZERO_IS_WHITE)
             bar = half.colorbar(colours, ax=list(half.axes), location="bottom", shrink=0.7, aspect=35)
-            bar.set_label("distance (white: exactly 0)")
+            bar.set_label("distance (colour of the paper: exactly 0)")
     canvas.suptitle("\n".join(title), size=10)
     means = {
         f"{'symmetric' if start is pair.symmetric else 'random'}_{moment}": float(distances[start.kind, moment].mean())
