@@ -50,7 +50,7 @@ class Start(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Two runs that differ in nothing but their initialisation, the metric by which they were chosen, and among which."""
+    """Two runs that differ in nothing but their initialisation, by which metric they were chosen, and among which."""
 
     symmetric: Start
     random: Start

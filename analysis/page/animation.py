@@ -61,7 +61,8 @@ def _frames(tables: Tables, starts: list[Recorded], steps: list[int]) -> list[Im
         shown = shown[shown["run_id"].isin([start.run["run_id"] for start in starts])]
         for start in starts:
             line = shown[shown["run_id"] == start.run["run_id"]].sort_values("step")
-            axes.plot(line["step"], line["value"], color=colours[start.run["init"]], lw=2)
+            dash = "--" if start.run["init"] == "zeros" else "-"  # It may lie upon another symmetric one.
+            axes.plot(line["step"], line["value"], color=colours[start.run["init"]], lw=2, ls=dash)
         set_value_axis(axes, shown["value"])
         set_step_axis(axes)
         axes.set(xlabel="step", ylabel=label)
