@@ -6,7 +6,7 @@
     const data = JSON.parse(root.querySelector("script").textContent);
     const range = root.querySelector("input"), button = root.querySelector("button"), frame = root.querySelector(".frame");
     const panels = [...root.querySelectorAll(".panel")];
-    const rows = data.side || data.inputs, columns = data.side || 1;
+    const rows = data.side || data.inputs, columns = data.side || 8;
     const perRow = data.side ? Math.min(4, data.units) : data.units, down = Math.ceil(data.units / perRow);
     const levels = data.panels.map((panel) => Int8Array.from(atob(panel.weights), (byte) => byte.charCodeAt(0)));
     panels.forEach((panel) => {
@@ -21,11 +21,12 @@
         context.clearRect(0, 0, canvas.width, canvas.height);
         const image = context.createImageData(columns, rows);
         for (let unit = 0; unit < data.units; unit++) {
-          for (let input = 0; input < data.inputs; input++) {
+          for (let pixel = 0; pixel < rows * columns; pixel++) {
+            const input = data.side ? pixel : Math.floor(pixel / columns);
             const level = levels[number][(at * data.units + unit) * data.inputs + input] / 127;
             const ink = level < 0 ? cold : warm, share = Math.abs(level);
-            for (let c = 0; c < 3; c++) image.data[4 * input + c] = none[c] + share * (ink[c] - none[c]);
-            image.data[4 * input + 3] = 255;
+            for (let c = 0; c < 3; c++) image.data[4 * pixel + c] = none[c] + share * (ink[c] - none[c]);
+            image.data[4 * pixel + 3] = 255;
           }
           context.putImageData(image, (unit % perRow) * (columns + 1), Math.floor(unit / perRow) * (rows + 1));
         }
