@@ -143,7 +143,7 @@ class _Stored:
 
     def weights(self, run_id: str) -> Weights:
         with open_store(self.uri) as client:
-            return weights_of(client, run_id)
+            return weights_of(client.get_run(run_id), self.uri)
 
 
 @dataclass
