@@ -3,21 +3,22 @@
 from itertools import pairwise
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
 from pipeline import names
 from pipeline.measures.registry import StackSnapshot, measure
-from pipeline.measures.symmetry import pairwise_distances
+from pipeline.measures.symmetry import distances, pairwise_distances
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.arithmetic import Array
 from pipeline.nn.network import Architecture
+from pipeline.numerics.orthogonal import singular_values
+from pipeline.numerics.sums import mean, total
 
 
 @measure(metrics=lambda widths: 1)
 def weight_norm(snapshot: StackSnapshot) -> dict[str, Array]:
     """``weights/norm``, the Euclidean norm of all weights, without the biases."""
     weights = snapshot.parameters * snapshot.problem.architecture.weight_mask
-    return {names.WEIGHT_NORM: np.sqrt((weights**2).sum(axis=1))}
+    return {names.WEIGHT_NORM: np.sqrt(total(weights**2))}
 
 
 @measure(metrics=lambda widths: 2 * (len(widths) - 1))
@@ -54,7 +55,7 @@ def _balances(architecture: Architecture, parameters: Array) -> list[Array]:
     """The balances (R, units) of every hidden layer."""
     blocks, weights = architecture.blocks(parameters), architecture.weights(parameters)
     return [
-        (block**2).sum(axis=2) - (outgoing**2).sum(axis=2)
+        total(block**2) - total(outgoing**2)
         for block, (_, outgoing) in zip(blocks[:-1], pairwise(weights), strict=True)
     ]
 
@@ -73,7 +74,9 @@ def mirror_distance(snapshot: StackSnapshot) -> dict[str, Array]:
         np.concatenate([block, outgoing], axis=2) for block, outgoing in zip(blocks[:-1], weights[1:], strict=True)
     ]
     return {
-        names.symmetry("mirror_distance", layer): np.array([cdist(run, -run).min(axis=1).max() for run in units])
+        names.symmetry("mirror_distance", layer): np.max(
+            [distances(-units[:, unit, None], units).min(axis=1) for unit in range(units.shape[1])], axis=0
+        )
         for layer, units in enumerate(units_of_layers, start=1)
     }
 
@@ -91,7 +94,7 @@ def distance_modulo_sign(snapshot: StackSnapshot) -> dict[str, Array]:
         return {}
     hidden = architecture.blocks(snapshot.parameters)[:-1]
     return {
-        names.symmetry("distance_modulo_sign", layer): _distances_modulo_sign(units).mean(axis=1)
+        names.symmetry("distance_modulo_sign", layer): mean(_distances_modulo_sign(units))
         for layer, units in enumerate(hidden, start=1)
         if units.shape[1] > 1
     }
@@ -101,9 +104,9 @@ def _distances_modulo_sign(units: Array) -> Array:
     """(R, pairs), from vectors (R, units, d)."""
     count = units.shape[1]
     one, other = np.triu_indices(2 * count, 1)
-    distances = pairwise_distances(np.concatenate([units, -units], axis=1))
+    both = pairwise_distances(np.concatenate([units, -units], axis=1))
     plain, mirrored = (
-        np.compress(chosen, distances, axis=1) for chosen in (other < count, (other - count > one) & (one < count))
+        np.compress(chosen, both, axis=1) for chosen in (other < count, (other - count > one) & (one < count))
     )
     return np.minimum(plain, mirrored)
 
@@ -116,7 +119,7 @@ def input_distance(snapshot: StackSnapshot) -> dict[str, Array]:
     hidden units are. Nothing for a single input.
     """
     rows = snapshot.problem.architecture.weights(snapshot.parameters)[0]
-    return {names.INPUT_DISTANCE: pairwise_distances(rows).mean(axis=1)} if rows.shape[1] > 1 else {}
+    return {names.INPUT_DISTANCE: mean(pairwise_distances(rows))} if rows.shape[1] > 1 else {}
 
 
 @measure(metrics=lambda widths: min(widths))
@@ -134,6 +137,7 @@ def mode_strengths(snapshot: StackSnapshot) -> dict[str, Array]:
     # No singular values exist of weights that have overflowed.
     finite = np.isfinite(product).all(axis=(1, 2))
     strengths = np.full((len(product), min(product.shape[1:])), np.nan)
-    strengths[finite] = np.linalg.svd(product[finite], compute_uv=False)
+    for run in np.flatnonzero(finite):
+        strengths[run] = singular_values(product[run])
     modes = min(snapshot.problem.architecture.widths)
     return {names.mode_strength(mode): strengths[:, mode - 1] for mode in range(1, modes + 1)}

@@ -1,7 +1,7 @@
 """Extreme eigenvalues of symmetric matrices that are known by their products (Lanczos 1950), R of them at once.
 
 Every step costs one product. The basis is orthogonalised anew in each (Parlett 1998, chapter 13), so no eigenvalue
-appears twice. All sums and quotients are NumPy's own, and the eigenvalues of the tridiagonal matrices are found by
+appears twice. Sums have an order of their own, and the eigenvalues of the tridiagonal matrices are found by
 counting signs, so that the result has the same bits on every machine and in every stack.
 """
 
@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.nn.arithmetic import Array
+from pipeline.numerics.sums import total
 
 TOLERANCE = 1e-7
 """Of the residual, as a share of the largest eigenvalue. The error of an eigenvalue goes like the residual's square."""
@@ -52,14 +53,14 @@ def extreme_eigenvalues(
     found, open_runs, vector = np.full((3, runs), np.nan), np.ones(runs, bool), start
     with np.errstate(all="ignore"):
         for step in range(most):
-            basis[:, step] = vector / np.sqrt((vector**2).sum(axis=1, keepdims=True))
+            basis[:, step] = vector / np.sqrt(total(vector * vector, keepdims=True))
             vector = projected(times(basis[:, step]))
-            diagonal[:, step] = (vector * basis[:, step]).sum(axis=1)
+            diagonal[:, step] = total(vector * basis[:, step])
             # Twice is enough (Parlett 1998, section 6.9).
             for _ in range(2):
-                parts = (basis[:, : step + 1] * vector[:, None]).sum(axis=2, keepdims=True)
-                vector = projected(vector - (basis[:, : step + 1] * parts).sum(axis=1))
-            beside[:, step] = np.sqrt((vector**2).sum(axis=1))
+                parts = total(basis[:, : step + 1] * vector[:, None], keepdims=True)
+                vector = projected(vector - total(basis[:, : step + 1] * parts, axis=1))
+            beside[:, step] = np.sqrt(total(vector * vector))
             # Where nothing is left, the products of the start have spanned all eigenspaces that it has a part in.
             is_exhausted = beside[:, step] <= TOLERANCE * np.abs(diagonal).max(axis=1)
             due = open_runs & (is_exhausted | ((step + 1) % STEPS_BETWEEN_CHECKS == 0) | (step + 1 == most))
@@ -105,8 +106,8 @@ def _smallest(diagonal: Array, beside: Array) -> tuple[Array, Array]:
         width = width / SECTIONS
     pivot, derivative = diagonal[:, 0] - low, np.ones(len(low))
     for index in range(1, diagonal.shape[1]):
-        derivative = 1.0 + (beside[:, index - 1] / pivot) ** 2 * derivative
-        pivot = diagonal[:, index] - low - beside[:, index - 1] ** 2 / pivot
+        derivative = 1.0 + np.square(beside[:, index - 1] / pivot) * derivative
+        pivot = diagonal[:, index] - low - np.square(beside[:, index - 1]) / pivot
     return low, beside[:, -1] / np.sqrt(derivative)
 
 
@@ -115,6 +116,6 @@ def _positive_pivots(diagonal: Array, beside: Array, points: Array) -> Array:
     pivot = diagonal[:, :1] - points
     positive = pivot > 0.0
     for index in range(1, diagonal.shape[1]):
-        pivot = diagonal[:, index, None] - points - beside[:, index - 1, None] ** 2 / pivot
+        pivot = diagonal[:, index, None] - points - np.square(beside[:, index - 1, None]) / pivot
         positive &= pivot > 0.0
     return positive

@@ -10,6 +10,7 @@ from pipeline.measures.curvature.lanczos import MOST_STEPS, extreme_eigenvalues
 from pipeline.measures.registry import StackSnapshot, measure
 from pipeline.nn.arithmetic import Array
 from pipeline.nn.network import Architecture
+from pipeline.numerics.sums import mean
 
 MOST_NUMBERS = 2**23
 """How many numbers are held at once; 64 MB."""
@@ -52,10 +53,10 @@ def differences(architecture: Architecture, parameters: Array) -> Array:
     for layer, block in zip(architecture.layers, architecture.blocks(result), strict=True):
         alike = block.copy()
         if layer.is_hidden:
-            alike[...] = alike.mean(axis=1, keepdims=True)
+            alike[...] = mean(alike, axis=1, keepdims=True)
         if layer.below_is_hidden:
             weights = alike[:, :, : layer.fan_in]
-            weights[...] = weights.mean(axis=2, keepdims=True)
+            weights[...] = mean(weights, axis=2, keepdims=True)
         block -= alike
     return result
 

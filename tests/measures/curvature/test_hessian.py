@@ -11,6 +11,7 @@ from pipeline.nn.arithmetic import ARITHMETICS, Array
 from pipeline.nn.losses import LOSSES
 from pipeline.nn.network import Architecture, backward, forward
 from pipeline.nn.problem import Problem, prepared_part
+from pipeline.numerics.functions import PORTABLE
 from pipeline.training.stack import train_stack
 from tests.support.configurations import configuration
 
@@ -33,7 +34,17 @@ def problem_of(
     labels = generator.integers(0, max(2, widths[-1]), EXAMPLES)
     targets = np.eye(widths[-1])[labels] if widths[-1] > 1 else labels[:, None].astype(float)
     part = prepared_part(inputs, targets, None, architecture, ARITHMETICS[arithmetic])
-    return Problem(architecture, ARITHMETICS[arithmetic], LOSSES[loss](widths[-1]), l2, 0, None, (0,), part, part)
+    return Problem(
+        architecture,
+        ARITHMETICS[arithmetic],
+        LOSSES[loss](widths[-1], ARITHMETICS[arithmetic].functions),
+        l2,
+        0,
+        None,
+        (0,),
+        part,
+        part,
+    )
 
 
 def random_parameters(problem: Problem, runs: int = 2) -> Array:
@@ -75,14 +86,14 @@ def test_a_product_is_the_change_of_the_gradient(
 def test_second_derivatives_are_the_change_of_the_first(activation: str) -> None:
     def slopes(at: Array) -> tuple[Array, Array]:
         values, result = np.empty_like(at), np.empty_like(at)
-        ACTIVATIONS[activation].function(at, values)
-        ACTIVATIONS[activation].derivative(at, values, result)
+        ACTIVATIONS[activation].function(at, values, PORTABLE)
+        ACTIVATIONS[activation].derivative(at, values, result, PORTABLE)
         return values, result
 
     at = np.linspace(-4.05, 4.05, 10).reshape(1, 2, 5)
     values, slope = slopes(at)
     difference = (slopes(at + 1e-6)[1] - slopes(at - 1e-6)[1]) / 2e-6
-    np.testing.assert_allclose(second_derivative(activation, at, values, slope), difference, atol=1e-8)
+    np.testing.assert_allclose(second_derivative(activation, at, values, slope, PORTABLE), difference, atol=1e-8)
 
 
 def test_the_matrix_is_symmetric_and_the_arithmetic_of_the_training_changes_its_data_alone() -> None:
