@@ -185,6 +185,8 @@ def _digest_of(client: MlflowClient, run: Run, points: Points, *, thorough: bool
             if not (folder / names.CONFIG_FILE).exists():
                 problems.append(f"{names.CONFIG_FILE} is missing")
             weights = weights_in(folder / names.WEIGHTS_FILE, run.info.run_id)
+            if (folder / names.RECORDED_FILE).exists():
+                weights |= weights_in(folder / names.RECORDED_FILE, run.info.run_id)
     except ReportError as error:
         problems.append(str(error))
     digest = _hashed(points, weights)

@@ -2,6 +2,7 @@
 
 A suite imports only from those below it (contracts in ``pyproject.toml``); the plan of each is its ``__init__.py``.
 
+- from_python a sweep called from Python; ``symmetry_lab.sweep`` is its public face
 - run         the command line
 - sweep       all jobs of a multirun: check, resume, launch, summarise
 - compose     configurations from YAML and command line; knows Hydra's inside

@@ -58,16 +58,18 @@ def load_tables(experiment_name: str) -> Tables:
     jobs = _jobs_of_sweeps(client, parents, notes)
     notes = [*_unfinished_notes(jobs, parents, trained), *notes, *_foreign_notes(tracked)]
     rows = _whole_rows(finished, notes)
-    params = {key for run in finished for key in run.data.params} & {*rows} - {*FACTS, "measures"}
+    params = {key for run in finished for key in run.data.params} & {*rows} - {*FACTS, "measures", "record_weights"}
     runs = _leave_out_repeated(rows, sorted(params), notes)
-    curves = _load_curves(client, parents, runs, notes)
+    curves = load_curves(client, parents, runs, notes)
+    by_id = {run.info.run_id: run for run in finished}
     newest = str(by_age[-1].info.run_id) if by_age else None
     return Tables(
         experiment_name=experiment_name,
         experiment_id=str(experiment.experiment_id),
         runs=runs,
         curves=curves,
-        weights=lambda run_id: weights_of(client, run_id),
+        weights=lambda run_id: weights_of(by_id[run_id], client.tracking_uri),
+        recorded=lambda run_id: weights_of(by_id[run_id], client.tracking_uri, names.RECORDED_FILE),
         parent=newest,
         question=_question(by_age),
         commands=commands,
@@ -184,7 +186,7 @@ def _unfinished_notes(jobs: dict[str, set[str]], parents: list[Run], trained: li
             )
 
 
-def _load_curves(client: MlflowClient, parents: list[Run], runs: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+def load_curves(client: MlflowClient, parents: list[Run], runs: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     """Curves from the sweeps' artifacts; those of runs without one are read one by one, which is slow."""
     parts = []
     trained_by = set(runs["parent"])

@@ -42,6 +42,8 @@ class Tables:
             tuple, ...) and the last value of every metric under its key (``loss/train``, ``symmetry/distance``, ...).
         curves: one row per run, metric and measured step: ``run_id``, ``metric``, ``step``, ``value``.
         weights: run id -> arrays ``initial_weights1`` (fan_in, fan_out), ``final_weights1``, ``initial_biases1``, ...
+        recorded: id of a run that was recorded (``record_weights``) -> arrays ``steps`` (T,), ``weights1`` (T, fan_in,
+            fan_out), ``example_deltas1`` (T, units), ...
         experiment_id: its id.
         parent: run id of the newest sweep, or None.
         question: what the newest sweep of a prepared question asks, or None.
@@ -57,6 +59,7 @@ class Tables:
     runs: pd.DataFrame
     curves: pd.DataFrame
     weights: Callable[[str], Weights]
+    recorded: Callable[[str], Weights] = field(default=dict[str, Weights]().__getitem__)
     experiment_id: str = ""
     parent: str | None = None
     question: Question | None = None

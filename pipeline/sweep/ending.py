@@ -36,13 +36,17 @@ def say_how_to_go_on(command: str, folder: Path) -> Iterator[None]:
         raise StoreLostError(f"{error}. What it has not taken waits in {folder} or is trained again; {again}") from None
 
 
-def require_success(returns: Sequence[Sequence[JobReturn]]) -> None:
-    """Raises with a line for each failed job: its overrides, its cause, its log."""
+def require_success(returns: Sequence[Sequence[JobReturn]], finished: Sequence[Run]) -> None:
+    """Raises with a line for each failed job: its overrides, its cause, its log.
+
+    Args:
+        finished: the runs of the others.
+    """
     jobs = [job for launch in returns for job in launch]
     failed = [job for job in jobs if job.status == JobStatus.FAILED]
     if failed:
         lines = [f"  {' '.join(job.overrides or [])}: {_cause(job)} ({_log_file(job)})" for job in failed]
-        raise FailedJobsError("\n".join([f"{len(failed)} of {len(jobs)} jobs failed:", *lines]))
+        raise FailedJobsError("\n".join([f"{len(failed)} of {len(jobs)} jobs failed:", *lines]), finished)
 
 
 def _cause(job: JobReturn) -> str:

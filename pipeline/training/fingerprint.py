@@ -13,9 +13,13 @@ RESULT_VERSION = 3
 def fingerprint(config: Config) -> str:
     """Hash of everything that determines a run's bits: the scientific configuration, the data, ``RESULT_VERSION``.
 
-    The data's digest stands for a file of the user, wherever that lies.
+    The data's digest stands for a file of the user, wherever that lies. Which other seeds are recorded says nothing
+    about this run.
     """
     scientific = config.scientific()
     scientific["data"].pop("path", None)
+    del scientific["record_weights"]
+    if config.is_recorded:
+        scientific["recorded"] = True
     determined_by = [scientific, digest_of(config.data), RESULT_VERSION]
     return hashlib.sha256(json.dumps(determined_by, sort_keys=True).encode()).hexdigest()[:32]

@@ -177,3 +177,15 @@ def test_runs_that_cannot_be_trained_anew_are_told(store: Path) -> None:
     _, lines = retrained("symmetry", 2, tracking_uri=f"sqlite:///{store}/mlflow.db")
     assert len(lines) == 2
     assert all("cannot be trained anew: " in line for line in lines)
+
+
+@pytest.mark.parametrize("damage", [flipped, truncated, Path.unlink], ids=["flipped", "truncated", "missing"])
+def test_a_recording_is_audited_and_read_back(
+    tmp_path: Path, with_database: None, damage: Callable[[Path], None]
+) -> None:
+    few = ["data=iris", "training.steps=4", "model.hidden_units=[3]", "record_weights=[0]"]
+    assert call("pipeline.run", *few, folder=tmp_path).returncode == 0
+    assert audited(tmp_path).problems == []
+    (recorded,) = tmp_path.glob(f"mlruns/**/{names.RECORDED_FILE}")
+    damage(recorded)
+    assert len(audited(tmp_path).problems) > 0
