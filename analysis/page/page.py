@@ -131,6 +131,7 @@ def rendered_page(
         report_command=report_command(tables),
         resamples=RESAMPLES,
         commands=commands_of(tables),
+        digests=tables.digests,
         tracking_link=f"{tables.ui_address}/#/experiments/{tables.experiment_id}",
         ui_command=tables.ui_command if tables.ui_address == addresses.UI_ADDRESS else "",
         views=list(tables.views.items()),

@@ -26,6 +26,7 @@ from analysis.tracked.tables import FACTS, Question, Tables
 from analysis.wording import amount
 from pipeline import addresses, names
 from pipeline.addresses import database_path, ui_command
+from pipeline.digest import sweep_digest
 
 QUESTION_TAGS = (names.QUESTION_TAG, names.ASKS_TAG, names.PREDICTS_TAG)
 
@@ -53,11 +54,13 @@ def load_tables(experiment_name: str) -> Tables:
         raise ReportError(
             f"--experiment: {experiment_name!r} has no finished run yet; {under_way or next_step(experiment_name)}"
         )
-    notes = [*_unfinished_notes(client, parents, trained), *_foreign_notes(tracked)]
+    notes: list[str] = []
+    jobs = _jobs_of_sweeps(client, parents, notes)
+    notes = [*_unfinished_notes(jobs, parents, trained), *notes, *_foreign_notes(tracked)]
     rows = _whole_rows(finished, notes)
     params = {key for run in finished for key in run.data.params} & {*rows} - {*FACTS, "measures", "record_weights"}
     runs = _leave_out_repeated(rows, sorted(params), notes)
-    curves = _load_curves(client, parents, runs, notes)
+    curves = load_curves(client, parents, runs, notes)
     by_id = {run.info.run_id: run for run in finished}
     newest = str(by_age[-1].info.run_id) if by_age else None
     return Tables(
@@ -70,6 +73,7 @@ def load_tables(experiment_name: str) -> Tables:
         parent=newest,
         question=_question(by_age),
         commands=commands,
+        digests=_digests(jobs, parents, finished),
         ui_address=addresses.ui_address(get_tracking_uri()),
         ui_command=_ui_command(get_tracking_uri()),
         views=_views(experiment, newest),
@@ -139,7 +143,28 @@ def _foreign_notes(tracked: list[Run]) -> Iterator[str]:
         yield f"{amount(len(foreign), 'run')} left out that this project has not tracked ({foreign[0].info.run_name})"
 
 
-def _unfinished_notes(client: MlflowClient, parents: list[Run], trained: list[Run]) -> Iterator[str]:
+def _jobs_of_sweeps(client: MlflowClient, parents: list[Run], notes: list[str]) -> dict[str, set[str]]:
+    """Run id of a sweep -> fingerprints of its jobs; adds a note for each sweep that does not give them."""
+    jobs = {}
+    for parent in parents:
+        try:
+            jobs[parent.info.run_id] = jobs_of(client, parent.info.run_id)
+        except Exception as error:  # Missing, torn, a server's refusal: each store raises its own types.
+            notes.append(f"Whether the sweep {parent.info.run_name!r} is complete is unknown ({first_line(error)})")
+    return jobs
+
+
+def _digests(jobs: dict[str, set[str]], parents: list[Run], finished: list[Run]) -> dict[str, str]:
+    """Command of a sweep -> digest of all its numbers."""
+    digests = {run.data.tags[names.FINGERPRINT_TAG]: run.data.tags.get(names.DIGEST_TAG, "") for run in finished}
+    return {
+        parent.data.tags[names.COMMAND_TAG]: sweep_digest(digests, jobs[parent.info.run_id])
+        for parent in parents
+        if names.COMMAND_TAG in parent.data.tags and parent.info.run_id in jobs
+    }
+
+
+def _unfinished_notes(jobs: dict[str, set[str]], parents: list[Run], trained: list[Run]) -> Iterator[str]:
     finished = {run.data.tags[names.FINGERPRINT_TAG] for run in trained if run.info.status == "FINISHED"}
     for status, ended in (("FAILED", "failed"), ("KILLED", "killed"), ("RUNNING", "not ended")):
         # What was trained again later, and then finished, is not missing.
@@ -153,19 +178,15 @@ def _unfinished_notes(client: MlflowClient, parents: list[Run], trained: list[Ru
                 f"; the first cause: {cause}" if cause else ""
             )
     for parent in parents:
-        try:
-            jobs = jobs_of(client, parent.info.run_id)
-        except Exception as error:  # Missing, torn, a server's refusal: each store raises its own types.
-            yield f"Whether the sweep {parent.info.run_name!r} is complete is unknown ({first_line(error)})"
-            continue
-        if not jobs <= finished:
+        wanted = jobs.get(parent.info.run_id, set())
+        if not wanted <= finished:
             yield (
-                f"The sweep {parent.info.run_name!r} is {parent.info.status} with {len(jobs & finished)} of {len(jobs)}"
-                " runs finished: this report is partial; the same command goes on with it"
+                f"The sweep {parent.info.run_name!r} is {parent.info.status} with {len(wanted & finished)} of"
+                f" {len(wanted)} runs finished: this report is partial; the same command goes on with it"
             )
 
 
-def _load_curves(client: MlflowClient, parents: list[Run], runs: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+def load_curves(client: MlflowClient, parents: list[Run], runs: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     """Curves from the sweeps' artifacts; those of runs without one are read one by one, which is slow."""
     parts = []
     trained_by = set(runs["parent"])

@@ -48,6 +48,7 @@ class Tables:
         parent: run id of the newest sweep, or None.
         question: what the newest sweep of a prepared question asks, or None.
         commands: the commands of the sweeps, oldest first.
+        digests: command of a sweep -> digest of all its numbers (``pipeline.digest``).
         ui_address: where the MLflow UI shows these runs.
         ui_command: what opens it there, if no server does.
         views: label -> link of the prepared views of the newest sweep in the UI.
@@ -63,6 +64,7 @@ class Tables:
     parent: str | None = None
     question: Question | None = None
     commands: list[str] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
     ui_address: str = addresses.UI_ADDRESS
     ui_command: str = "mlflow ui"
     views: dict[str, str] = field(default_factory=dict)

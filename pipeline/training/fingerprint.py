@@ -6,17 +6,18 @@ import json
 from pipeline.config.schema import Config
 from pipeline.training.datasets import digest_of
 
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 """Raised by every change of the code that changes a result's bits."""
 
 
 def fingerprint(config: Config) -> str:
-    """Hash of everything that determines a run's bits on one kind of machine.
+    """Hash of everything that determines a run's bits: the scientific configuration, the data, ``RESULT_VERSION``.
 
-    That is the scientific configuration, the data itself and ``RESULT_VERSION``. Which other seeds are recorded says
-    nothing about this run.
+    The data's digest stands for a file of the user, wherever that lies. Which other seeds are recorded says nothing
+    about this run.
     """
     scientific = config.scientific()
+    scientific["data"].pop("path", None)
     del scientific["record_weights"]
     if config.is_recorded:
         scientific["recorded"] = True

@@ -124,7 +124,7 @@ def shared_problem(config: Config, dataset: Dataset, architecture: Architecture)
     return Problem(
         architecture=architecture,
         arithmetic=arithmetic,
-        loss=LOSSES[training.loss or "cross_entropy"](architecture.widths[-1]),
+        loss=LOSSES[training.loss or "cross_entropy"](architecture.widths[-1], arithmetic.functions),
         l2=training.l2,
         steps=training.steps,
         batch_size=training.batch_size,
@@ -141,7 +141,7 @@ def initial_parameters(architecture: Architecture, init: InitConfig, generators:
         weights[0] = INITIALIZERS[init.name](generators.initial, layer, **init.options)
     if init.bias_scale:
         for biases in architecture.biases(parameters):
-            biases[0] = init.bias_scale * generators.biases.standard_normal(biases.shape[1])
+            biases[0] = init.bias_scale * generators.biases.normal(biases.shape[1:])
     return parameters[0]
 
 
