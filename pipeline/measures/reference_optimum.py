@@ -1,9 +1,10 @@
-"""The reference optimum of logistic and softmax regression, from independent solvers (SciPy).
+"""The reference optimum of logistic and softmax regression, from SciPy's solvers, and of linear regression.
 
-The objective is J(W) = mean_i [log-loss of example i] + l2 / 2 * |W|^2, biases not penalised. It is convex. It need
-not have a minimiser: where a hyperplane separates the classes (even weakly, touching some points), J falls for ever
-along one direction, |W| grows like log t and only the direction converges (Albert and Anderson 1984; Soudry et al.
-2018). Then there is no distance to report.
+The objective is J(W) = mean_i [loss of example i] + l2 / 2 * |W|^2, biases not penalised. It is convex. With the
+squared error it is quadratic, and least squares give a minimiser in closed form. With the log-loss it need not have
+one: where a hyperplane separates the classes (even weakly, touching some points), J falls for ever along one direction,
+|W| grows like log t and only the direction converges (Albert and Anderson 1984; Soudry et al. 2018). Then there is no
+distance to report.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from scipy import sparse
 from scipy.optimize import linprog, minimize
 
 from pipeline.nn.arithmetic import Array
-from pipeline.nn.losses import LOSSES, Loss
+from pipeline.nn.losses import LOSSES, SQUARED_ERROR, Loss
 
 ATTAINED = "attained"
 SEPARABLE = "separable: no optimum, the loss tends to its infimum without reaching it"
@@ -65,12 +66,13 @@ class Optimum:
         best = self.objective.value(self.weights)
         gap = np.array([self.objective.value(run) - best for run in weights])
         difference = weights - self.weights
+        is_softmax = difference.shape[1] > 1 and self.objective.loss is not SQUARED_ERROR
         if self.penalised:
-            if self.objective.bias and difference.shape[1] > 1:
+            if self.objective.bias and is_softmax:
                 difference[:, :, -1] -= difference[:, :, -1].mean(axis=1, keepdims=True)
         else:
             difference = difference @ self.row_space @ self.row_space.T
-            if difference.shape[1] > 1:
+            if is_softmax:
                 difference -= difference.mean(axis=1, keepdims=True)
         return gap, np.sqrt((difference**2).sum(axis=(1, 2)))
 
@@ -84,16 +86,14 @@ class Objective:
         targets: (k, n), as in ``losses.targets_of``.
         l2: weight of the penalty.
         bias: whether the last column of the weights holds biases.
+        loss: of one example.
     """
 
     examples: Array
     targets: Array
     l2: float
     bias: bool
-
-    @property
-    def loss(self) -> Loss:
-        return LOSSES["cross_entropy"](len(self.targets))
+    loss: Loss
 
     def _penalised(self, weights: Array) -> Array:
         weights = weights.copy()
@@ -113,7 +113,7 @@ class Objective:
         return delta @ self.examples / len(self.examples) + self.l2 * self._penalised(weights)
 
 
-def reference_optimum(inputs: Array, targets: Array, *, l2: float, bias: bool) -> Optimum:
+def reference_optimum(inputs: Array, targets: Array, *, l2: float, bias: bool, loss: str = "cross_entropy") -> Optimum:
     """Finds the minimiser of J, or the reason why there is none.
 
     Args:
@@ -121,18 +121,22 @@ def reference_optimum(inputs: Array, targets: Array, *, l2: float, bias: bool) -
         targets: (k, n), as in ``losses.targets_of``.
         l2: weight of the penalty.
         bias: whether there are biases.
+        loss: a key of ``LOSSES``.
     """
     examples = np.concatenate([inputs, np.ones((len(inputs), int(bias)))], axis=1)
-    objective = Objective(examples, targets, l2, bias)
+    objective = Objective(examples, targets, l2, bias, LOSSES[loss](len(targets)))
     shift = _centring(examples, bias)
     centred = examples @ shift
+    if loss == "squared_error":
+        solution = _least_squares(centred, targets, l2, bias) @ shift.T
+        return Optimum(ATTAINED, objective, solution, l2 > 0.0, _row_space(examples))
     weights, status = None, ATTAINED
     if l2 == 0.0:
         status = _separability(centred, targets)
     if status == ATTAINED:
         # Centred features leave the objective alone, because the bias is free, and the solver's steps stay balanced.
         scaling = np.eye(len(shift)) if l2 > 0.0 else _whitening(centred)
-        coordinates = Objective(centred @ scaling, targets, l2, bias and l2 > 0.0)
+        coordinates = Objective(centred @ scaling, targets, l2, bias and l2 > 0.0, objective.loss)
         weights = _minimiser(coordinates)
         if weights is None:
             status = UNDECIDED
@@ -147,6 +151,17 @@ def _centring(examples: Array, bias: bool) -> Array:
     if bias:
         shift[-1, :-1] = -examples[:, :-1].mean(axis=0)
     return shift
+
+
+def _least_squares(centred: Array, targets: Array, l2: float, bias: bool) -> Array:
+    """(k, d + 1): the minimiser of |X w - y|^2 / (2 n) + l2 / 2 |w|^2, the bias free; of several, the shortest.
+
+    The penalty is a row below X for each weight (Golub and Van Loan 2013, section 6.1.4).
+    """
+    penalty = np.sqrt(l2 * len(centred)) * np.eye(centred.shape[1])[: centred.shape[1] - bias]
+    stacked = np.concatenate([centred, penalty]) if l2 else centred
+    padded = np.concatenate([targets.T, np.zeros((len(stacked) - len(centred), len(targets)))])
+    return np.asarray(np.linalg.lstsq(stacked, padded)[0].T)
 
 
 def _whitening(centred: Array) -> Array:

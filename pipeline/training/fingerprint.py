@@ -4,6 +4,7 @@ import hashlib
 import json
 
 from pipeline.config.schema import Config
+from pipeline.data.examples import FILES
 from pipeline.training.datasets import digest_of
 
 RESULT_VERSION = 2
@@ -13,7 +14,11 @@ RESULT_VERSION = 2
 def fingerprint(config: Config) -> str:
     """Hash of everything that determines a run's bits on one kind of machine.
 
-    That is the scientific configuration, the data itself and ``RESULT_VERSION``.
+    That is the scientific configuration, the data itself and ``RESULT_VERSION``. The keys of the user's files are no
+    part of it: equal examples in another file or format are known as equal.
     """
-    determined_by = [config.scientific(), digest_of(config.data), RESULT_VERSION]
+    scientific = config.scientific()
+    if config.data.name in FILES:
+        del scientific["data"]
+    determined_by = [scientific, digest_of(config.data), RESULT_VERSION]
     return hashlib.sha256(json.dumps(determined_by, sort_keys=True).encode()).hexdigest()[:32]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.data.idx_file import read_idx
+from pipeline.data.array_files import read_idx
 from tests.support.data_files import (
     IMAGE_BYTES,
     IMAGES,
