@@ -19,6 +19,7 @@ from pipeline.data.opened_file import content_of, opened, readable, require_room
 from pipeline.errors import InputError, quoted_names
 
 NPZ_ARRAYS = ("inputs", "labels", "test_inputs", "test_labels")
+MOST_NAMES = 8
 IDX_DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
@@ -143,8 +144,8 @@ def _image_file(path: Path) -> Path:
     found = [file for file in found if file.suffix != ".gz" or file.with_suffix("") not in found]
     training = [file for file in found if "train" in file.name]
     if len(training) != 1 and len(found) != 1:
-        names = quoted_names([str(file.relative_to(path)) for file in training or found])
-        raise unusable(path, "one file named *images-idx3* in this folder", names)
+        names = [repr(str(file.relative_to(path))) for file in training or found]
+        raise unusable(path, "one file named *images-idx3* in this folder", ", ".join(names[:MOST_NAMES]) or "none")
     return (training if len(training) == 1 else found)[0]
 
 

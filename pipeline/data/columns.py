@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from reprlib import repr as shortened
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,7 @@ from pipeline.ranges import EXACT_INTEGERS
 if TYPE_CHECKING:
     from pipeline.data.table import Table, Use
 
+CHUNK = 2**14
 FEW = 5
 """Rows that may all differ."""
 LABELS = {"number": "a finite number", "boolean": "true or false", "text": "text"}
@@ -27,7 +30,8 @@ _DRESSED_NUMBER = re.compile(
 )
 
 
-class Column(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Column:
     """A column whose cells are known to be of one kind.
 
     Attributes:
@@ -42,9 +46,14 @@ class Column(NamedTuple):
     numbers: NDArray[np.float64]
     words: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def missing(self) -> NDArray[np.bool_]:
         return np.isnan(self.numbers)
+
+    @cached_property
+    def holes(self) -> int:
+        """How many are missing."""
+        return int(np.count_nonzero(self.missing))
 
     @property
     def width(self) -> int:
@@ -70,13 +79,16 @@ class Column(NamedTuple):
         return rank[codes], tuple(self.words[code] for code in order)
 
     def is_constant(self) -> bool:
-        known = self.numbers[~self.missing]
-        return bool(len(known)) and bool((known == known[0]).all())
+        """Whether all that is known is one number."""
+        first = self.numbers[self.missing.argmin()]
+        starts = range(0, len(self.numbers), CHUNK)  # The first chunk tells of nearly every column that it is not.
+        parts = (self.numbers[start : start + CHUNK] for start in starts)
+        return not any(((part != first) & ~np.isnan(part)).any() for part in parts)
 
     def is_row_number(self, has_name: bool, fewest: int) -> bool:
         """Whether it counts the rows from 0 or 1, or has the name of an index and a whole number for each row."""
         numbers, rows = self.numbers, len(self.numbers)
-        if rows < fewest or self.words or self.missing.any():
+        if rows < fewest or self.words or self.holes:
             return False
         counts = bool(numbers[0] in (0, 1) and np.array_equal(numbers, np.arange(rows) + numbers[0]))
         return counts or (has_name and bool((numbers % 1 == 0).all()) and len(np.unique(numbers)) == rows)
@@ -109,7 +121,7 @@ def column_of(table: "Table", place: int, use: "Use", *, is_target: bool = False
         raise InputError(
             f"data.target: {at}: expected numbers for data.task=regression (or data.task=classification), got {word!r}"
         )
-    if column.missing.all() and not is_target:
+    if column.holes == len(column.numbers) and not is_target:
         raise _refusal(table, place, "is empty", use)
     if like is not None and (like.kind == "number") != (column.kind == "number"):
         at = f"{table.path}: column {shortened(table.names[place])}"
@@ -126,7 +138,7 @@ def _number(table: "Table", place: int, series: "pd.Series[Any]") -> Column:
     numbers = series.to_numpy(np.float64, na_value=np.nan)
     if series.dtype.kind in "iu" and len(numbers) and np.abs(numbers).max() >= EXACT_INTEGERS:
         raise _inexact(table, place, np.abs(numbers))
-    if np.isinf(numbers).any():
+    if not np.isfinite(numbers.sum()) and np.isinf(numbers).any():  # The sum of what is finite seldom overflows.
         at, cell = table.locate(int(np.isinf(numbers).argmax()), place)
         raise InputError(f"data.path: {at}: expected {LABELS['number']}, got {cell!r}")
     return Column(place, "number", numbers)

@@ -111,7 +111,9 @@ def load_dataset(
     if isinstance(inputs, pd.DataFrame):
         parts = prepared(inputs.iloc[train_rows], inputs.iloc[test_rows], examples.fill)
     else:
-        parts = Parts(inputs[train_rows], inputs[test_rows], feature_names)
+        # The order of the bytes decides the order of a sum, and so the last bits of a mean.
+        train, test = (np.ascontiguousarray(inputs[rows]) for rows in (train_rows, test_rows))
+        parts = Parts(train, test, feature_names)
     train_inputs, test_inputs, feature_names = parts
     if standardize:
         train_inputs, test_inputs = _standardized(train_inputs, test_inputs, feature_names)

@@ -66,6 +66,7 @@ class Dialect(NamedTuple):
         header: whether the first record names the columns.
         comment: what a comment begins with; empty for none.
         first: the cells of the first record.
+        padded: whether blanks follow a separator.
         trailing: whether every other record ends in an empty cell that the header has not.
         density: cells for each byte, about.
     """
@@ -76,6 +77,7 @@ class Dialect(NamedTuple):
     header: bool
     comment: str
     first: list[str]
+    padded: bool
     trailing: bool
     density: float
 
@@ -124,7 +126,8 @@ def dialect_of(path: Path, given: Given, target: str | int) -> Dialect:
     header = _has_header(first, rows, target) if given.header is None else given.header
     trailing = header and bool(rows) and all(len(row) == len(first) + 1 and row[-1] == "" for row in rows)
     density = sum(map(len, found)) / max(1, len("".join(lines).encode()))
-    return Dialect(encoding, separator, decimal, header, comment, first, trailing, density)
+    padded = any(f"{separator} " in line for line in lines)
+    return Dialect(encoding, separator, decimal, header, comment, first, padded, trailing, density)
 
 
 def _sign(key: str, given: str | None) -> str | None:

@@ -175,10 +175,10 @@ def _examples(table: Table, columns: Mapping[int, Column], labels: Column, use: 
     names = tuple(table.names[place] for place in columns)
     place = f"{table.path}: column {shortened(table.names[labels.place])}"
     filtered = {name: column.values(kept) for name, column in zip(names, columns.values(), strict=True)}
-    if any(column.words or (use.missing != "drop" and column.missing.any()) for column in columns.values()):
+    if any(column.words or (use.missing != "drop" and column.holes) for column in columns.values()):
         inputs: Any = pd.DataFrame(filtered)
     else:
-        inputs = np.column_stack([filtered.pop(name) for name in names])
+        inputs = np.array([filtered.pop(name) for name in names]).T
     facts = {"rows_dropped": int((~kept).sum())}
     if use.task == "regression":
         quantities = labels.values(kept)
@@ -195,12 +195,11 @@ def _complete_rows(table: Table, columns: Sequence[Column], use: Use) -> NDArray
         if not kept.any():
             raise InputError(f"data.missing: {table.path}: expected rows without a missing value, got none")
         return kept
-    holes = np.any([column.missing for column in strict], axis=0)
-    if holes.any():
-        row = int(holes.argmax())
+    if any(column.holes for column in strict):
+        row = int(np.any([column.missing for column in strict], axis=0).argmax())
         column = next(column for column in strict if column.missing[row])
         place, cell = table.locate(row, column.place)
-        count, places = sum(int(each.missing.sum()) for each in strict), sum(each.missing.any() for each in strict)
+        count, places = sum(each.holes for each in strict), sum(each.holes > 0 for each in strict)
         columns_are = f"{places} column{'s' if places > 1 else ''}"
         ways = "drop" if column is columns[-1] else "drop, mean or most_frequent"
         raise InputError(

@@ -107,7 +107,7 @@ def save_frame(frame: pd.DataFrame, folder: Path) -> Path:
 
 
 def _frame(path: Path, dialect: Dialect, width: int, dtypes: dict[int, type]) -> pd.DataFrame:
-    options: dict[str, Any] = {"na_values": sorted(MISSING), "skipinitialspace": True, **EXACT}
+    options: dict[str, Any] = {"na_values": sorted(MISSING), "skipinitialspace": dialect.padded, **EXACT}
     options |= {"sep": r"\s+" if dialect.separator == BLANKS else dialect.separator, "decimal": dialect.decimal}
     with _lines(path, dialect) as lines, warnings.catch_warnings():
         warnings.simplefilter("error", ParserWarning)
@@ -143,7 +143,8 @@ def _lines(path: Path, dialect: Dialect) -> Iterator[io.TextIOWrapper]:
 
     with opened(path) as stream:
         held = max(1, round(HELD * dialect.density))
-        yield io.TextIOWrapper(bounded(path, stream, held, check), dialect.encoding, newline="")
+        text = io.TextIOWrapper(bounded(path, stream, held, check), dialect.encoding, newline="")
+        yield text
 
 
 def _numbered(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
