@@ -16,7 +16,7 @@ from pipeline import names
 from pipeline.tracking.curves import CURVES_SCHEMA
 from pipeline.tracking.store.api_writer import PublicCalls
 from tests.support.in_process import call
-from tests.support.sweeps import JOBS, SWEEP, HaltedTraining, audited, completed, interrupted_at, started, wait_for
+from tests.support.sweeps import JOBS, SWEEP, HaltedTraining, audited, completed, started, wait_for
 from tests.tracking.test_cleanup import GONE
 from tests.tracking.test_writers import RECORDS
 
@@ -172,47 +172,6 @@ def test_a_single_run_is_not_trained_twice_either(tmp_path: Path) -> None:
     assert client.get_run(third_run).info.lifecycle_stage == "active"
 
 
-@pytest.mark.parametrize(
-    ("signum", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)]
-)
-def test_a_sweep_that_is_stopped_tracks_what_is_finished_and_goes_on_when_asked_again(
-    tmp_path: Path, undisturbed: Audit, signum: signal.Signals, code: int
-) -> None:
-    with started(tmp_path, **HaltedTraining(tmp_path).environment) as process:
-        assert wait_for(tmp_path, "jobs: best loss", process)
-        process.send_signal(signum)
-        assert process.wait(timeout=60) == code  # Training is halted for ever.
-    output = (tmp_path / "output.txt").read_text(encoding="utf-8")
-    assert (
-        f"Stopped by {signum.name}. What was trained is tracked; to go on, say again: python -m pipeline.run -m"
-        in output
-    )
-    assert "Traceback" not in output
-    (parent,) = parents(tmp_path)
-    assert parent["status"] == "KILLED"
-    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
-    runs = client.search_runs(["1"], f"tags.`{names.PARENT_TAG}` = '{parent['id']}'")
-    assert {run.info.status for run in runs} == {"FINISHED"}
-    assert 0 < len(runs) < JOBS
-    again = completed(tmp_path)
-    assert f"{JOBS} jobs: {len(runs)} already tracked, {JOBS - len(runs)} to train" in again
-    audited(tmp_path, like=undisturbed)
-    assert len(parents(tmp_path)) == 1
-    assert len(list(tmp_path.glob("multirun/*/*"))) == 1
-    assert sorted(map(int, job_folders(tmp_path))) == list(range(JOBS))
-
-
-@pytest.mark.soak
-def test_the_basic_launcher_stops_and_goes_on_too(tmp_path: Path, undisturbed: Audit) -> None:
-    with started(tmp_path, *SWEEP, "hydra/launcher=basic") as process:
-        assert wait_for(tmp_path, "distinct_units", process, times=3)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
-    # Another launcher may go on.
-    assert " 0 already tracked" not in completed(tmp_path)
-    audited(tmp_path, like=undisturbed)
-
-
 @pytest.mark.soak
 def test_what_others_finished_in_one_folder_at_the_same_time_is_tracked_once(
     tmp_path: Path, undisturbed: Audit
@@ -235,20 +194,3 @@ def test_a_torn_list_of_jobs_costs_the_parent_but_no_run(tmp_path: Path) -> None
     list_of_jobs.write_text(list_of_jobs.read_text(encoding="utf-8")[:20], encoding="utf-8")
     assert "6 jobs: 4 already tracked, 2 to train" in completed(tmp_path, *FEW, "seed=0,1,2")
     assert len(parents(tmp_path)) == 2
-
-
-@pytest.mark.parametrize(
-    "place",
-    [
-        "pipeline.tracking.tracker:dataset_inputs",
-        pytest.param("pipeline.tracking.tracker:Tracker.closing_sweep", marks=pytest.mark.slow),
-    ],
-)
-def test_a_sweep_that_is_stopped_while_it_opens_is_closed_too(tmp_path: Path, place: str) -> None:
-    with started(tmp_path, *SWEEP, "executor=inline", **interrupted_at(tmp_path, place)) as process:
-        assert process.wait(timeout=300) == 130
-    output = (tmp_path / "output.txt").read_text(encoding="utf-8")
-    assert "Stopped by SIGINT. What was trained is tracked; to go on, say again: python -m pipeline.run -m" in output
-    assert "Traceback" not in output
-    (parent,) = parents(tmp_path)
-    assert parent["status"] == "KILLED"

@@ -17,7 +17,7 @@ from pipeline.executors.batch import Batch, Trained, require_driver_data, train_
 from pipeline.executors.processes import ProcessExecutor
 from pipeline.executors.remote_work import train_elsewhere, work_of
 from pipeline.training import datasets, stack
-from pipeline.training.datasets import SizedCache, dataset_of, digest_of
+from pipeline.training.datasets import dataset_of, digest_of
 from pipeline.training.fingerprint import fingerprint
 from pipeline.training.stack import RunResult
 from tests.support.configurations import configuration
@@ -236,27 +236,3 @@ def test_a_change_stops_the_sweep_with_one_line_and_what_was_right_is_tracked(
     assert [problem.partition(" is ")[2] for problem in audit.problems] == [
         "FAILED, and 2 of its 4 jobs are not finished"
     ]
-
-
-def test_a_cache_keeps_the_last_values_that_fit_and_always_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets, "machine_memory", lambda: 10 * datasets.KEPT_SHARE)
-    made: list[str] = []
-
-    def doubled(key: str) -> str:
-        made.append(key)
-        return key * 2
-
-    cache = SizedCache(doubled, len)
-    for key in ("aa", "bb", "aa", "c", "aa"):
-        assert cache(key) == key * 2
-    assert made == ["aa", "bb", "c"]
-    # "bb" is the one used longest ago: 4 + 4 + 2 bytes are kept, 4 + 2 + 4 + 2 are not.
-    cache("d")
-    cache("aa")
-    cache("c")
-    assert made == ["aa", "bb", "c", "d"]
-    cache("bb")
-    assert made[-1] == "bb"
-    cache("a large one")
-    assert cache("a large one") == "a large one" * 2
-    assert made.count("a large one") == 1
