@@ -24,6 +24,7 @@ CHUNK = 2**14
 FEW = 5
 """Rows that may all differ."""
 LABELS = {"number": "a finite number", "boolean": "true or false", "text": "text"}
+INDEX_NAMES = {"", "unnamed: 0", "index", "idx", "id", "row", "rowid", "row_id", "rownames", "rownumber", "no"}
 TRUTH = {"true": 1.0, "false": 0.0}
 _DRESSED_NUMBER = re.compile(
     r"[$€£]?\s?[+-]?\d{1,3}([,.' ]\d{3})+([.,]\d+)?|[+-]?\d+[.,]?\d*\s?%|[+-]?\d+,\d+|[$€£]\s?\d.*"
@@ -85,8 +86,9 @@ class Column:
         parts = (self.numbers[start : start + CHUNK] for start in starts)
         return not any(((part != first) & ~np.isnan(part)).any() for part in parts)
 
-    def is_row_number(self, has_name: bool, fewest: int) -> bool:
+    def is_row_number(self, name: str, fewest: int) -> bool:
         """Whether it counts the rows from 0 or 1, or has the name of an index and a whole number for each row."""
+        has_name = name.lower() in INDEX_NAMES
         numbers, rows = self.numbers, len(self.numbers)
         if rows < fewest or self.words or self.holes:
             return False

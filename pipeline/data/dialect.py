@@ -174,7 +174,7 @@ def records(lines: Iterable[str], separator: str, comment: str) -> Iterator[tupl
             cells = next(reader)
         except StopIteration:
             return
-        if cells:
+        if cells and cells != [""]:
             yield number, [cell.strip() for cell in cells]
         number = reader.line_num + 1
 

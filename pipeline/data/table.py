@@ -17,9 +17,6 @@ from pipeline.errors import InputError, quoted_names
 MOST_COLUMNS = 10_000
 FEWEST_NUMBERED = 5
 """Rows from which on 1, 2, 3, ... in order are no accident."""
-INDEX_NAMES = frozenset(
-    {"", "unnamed: 0", "index", "idx", "id", "row", "rowid", "row_id", "rownames", "rownumber", "no"}
-)
 
 
 class Table(NamedTuple):
@@ -141,7 +138,7 @@ def _require_no_row_numbers(table: Table, columns: Mapping[int, Column], use: Us
         return
     for place, column in columns.items():
         name = table.names[place]
-        if column.is_row_number(name.lower() in INDEX_NAMES, FEWEST_NUMBERED) and (len(columns) > 1 or not name):
+        if column.is_row_number(name, FEWEST_NUMBERED) and (len(columns) > 1 or not name):
             raise InputError(
                 f"data.drop: {table.head}, column {name or place + 1!r}: expected a feature, got what looks like a row"
                 f" number: leave it out with {_typed('data.drop', [*use.drop, name or place + 1])} (or name it in"
@@ -229,18 +226,18 @@ def _test_examples(test: Table, table: Table, target: int, columns: Mapping[int,
 
 def _facts(table: Table, columns: Mapping[int, Column], left_out: list[str], use: Use) -> dict[str, Any]:
     """What the description says of the columns."""
+    names = table.names
     kinds: dict[str, list[str]] = {}
     for place, column in columns.items():
-        kinds.setdefault(column.kind, []).append(table.names[place])
-    filled = {
-        table.names[place]: int(column.missing.sum()) for place, column in columns.items() if column.missing.any()
-    }
+        kinds.setdefault(column.kind, []).append(names[place])
+    filled = {names[place]: int(column.missing.sum()) for place, column in columns.items() if column.missing.any()}
     return {
         "kinds": kinds,
         "columns_left_out": left_out,
-        "encoded": {table.names[place]: column.width for place, column in columns.items() if column.words},
+        "row_numbers": [names[at] for at in columns if columns[at].is_row_number(names[at], FEWEST_NUMBERED)],
+        "encoded": {names[place]: column.width for place, column in columns.items() if column.words},
         "filled": filled if use.missing not in ("error", "drop") else {},
         "fill": use.missing,
-        "constant": [table.names[place] for place, column in columns.items() if column.is_constant()],
-        "target": table.names[position_of("data.target", use.target, table.names, table.head)],
+        "constant": [names[place] for place, column in columns.items() if column.is_constant()],
+        "target": table.names[position_of("data.target", use.target, names, table.head)],
     }

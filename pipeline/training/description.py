@@ -54,14 +54,14 @@ def in_words(data: Mapping[str, Any]) -> str:
     if filled := data.get("filled"):
         parts.append(f"filled in ({data['fill']}): {_shown([f'{name} {count}' for name, count in filled.items()])}")
     if data.get("rows_dropped"):
-        parts.append(f"{data['rows_dropped']} rows left out, in which a value is missing")
-    for key, words in (("columns_left_out", "columns left out"), ("constant", "constant")):
+        rows = "1 row" if data["rows_dropped"] == 1 else f"{data['rows_dropped']} rows"
+        parts.append(f"{rows} left out, in which a value is missing")
+    says = ("columns_left_out", "columns left out"), ("constant", "constant"), ("row_numbers", "trained on row numbers")
+    for key, words in says:
         if data.get(key):
             parts.append(f"{words}: {_shown(data[key])}")
     if data.get("test_file"):
         parts.append(f"the test part is {Path(data['test_file']).name}")
-    if row_number := data.get("row_number"):
-        parts.append(f"{row_number!r} looks like a row number (data.drop leaves columns out)")
     if data.get("unit") is not None:
         parts.append(f"target {data['target']}, standard deviation {data['unit']:.4g}")
     else:
