@@ -8,10 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
 
 from pipeline.errors import InputError, quoted_names
 
@@ -165,6 +161,12 @@ def prepared(train: pd.DataFrame, test: pd.DataFrame, fill: str) -> Parts:
     Raises:
         InputError: the training part has no value in some column.
     """
+    # Every command and worker would wait a third of a second for them.
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
     for name in train:
         if train[name].isna().all():
             raise InputError(f"data.drop: column {name!r}: expected a value in the training part, got none")

@@ -13,8 +13,6 @@ from reprlib import repr as shortened
 from typing import Any
 
 import pandas as pd
-import pyarrow
-import pyarrow.parquet
 from pandas.errors import DtypeWarning, ParserError, ParserWarning
 
 from pipeline.data.dialect import BLANKS, MISSING, NAMES, Dialect, Given, dialect_of, is_number, records
@@ -25,7 +23,7 @@ from pipeline.system.atomic_file import write_atomically
 
 HELD = 40
 """Bytes of memory for each cell of a table until it is a data set."""
-EXACT = {} if int(pd.__version__.split(".")[0]) >= 3 else {"float_precision": "round_trip"}
+EXACT = {} if tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1) else {"float_precision": "round_trip"}
 """How pandas reads numbers to the last bit."""
 
 
@@ -69,6 +67,9 @@ def read_parquet(path: Path, target: str | int) -> Table:
     Raises:
         InputError: in one line, what cannot be read.
     """
+    import pyarrow
+    import pyarrow.parquet
+
     with opened(path):
         pass  # It says what is no file.
     try:
