@@ -15,6 +15,7 @@ from analysis.tracked.store import (
     all_runs,
     curves_artifact,
     experiment_named,
+    features_of,
     first_line,
     history_of,
     jobs_of,
@@ -78,6 +79,9 @@ def load_tables(experiment_name: str) -> Tables:
         ui_command=_ui_command(get_tracking_uri()),
         views=_views(experiment, newest),
         notes=notes,
+        features={
+            digest: found for parent in by_age for digest, found in features_of(client, parent.info.run_id).items()
+        },
     )
 
 

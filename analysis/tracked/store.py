@@ -170,6 +170,16 @@ def jobs_of(client: MlflowClient, parent: str) -> set[str]:
         return set(json.loads(path.read_text(encoding="utf-8"))["fingerprints"])
 
 
+def features_of(client: MlflowClient, parent: str) -> dict[str, list[str]]:
+    """Digest of a data set -> names of its features, as its sweep has described it; none of a sweep that has not."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = Path(client.download_artifacts(parent, names.DATA_FILE, folder))
+            return {data["digest"]: data["features"] for data in json.loads(path.read_text(encoding="utf-8"))}
+        except Exception:  # Missing, torn, a server's refusal: each store raises its own types. Figures do without.
+            return {}
+
+
 @contextmanager
 def artifacts_of(client: MlflowClient, run: Run) -> Iterator[Path]:
     """A folder with all artifacts of one run; a ninth of the time of naming them to the client one by one.

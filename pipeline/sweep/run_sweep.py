@@ -25,7 +25,7 @@ from pipeline.compose.jobs import Job, checked_configs, settled_jobs
 from pipeline.compose.resolve import check_working_folder
 from pipeline.config.schema import Config
 from pipeline.errors import InputError
-from pipeline.sweep.job import varying_keys
+from pipeline.sweep.job import log_data, varying_keys
 from pipeline.sweep.resume import consecutive_parts, create_sweep_folder, fingerprints_of, launches, resumption
 from pipeline.system.atomic_file import write_atomically
 from pipeline.system.signals import stoppable
@@ -81,6 +81,7 @@ def run_sweep(
     # 4. Tell what the runs of all jobs say, whichever sweep has trained them.
     configs = checked_sweep(hydra_context, master, jobs, max_batch_size)
     experiment_name, rerun, swept_keys = configs[0].experiment_name, configs[0].rerun, varying_keys(jobs)
+    log_data(configs)
     if configs[0].plan:
         from pipeline.sweep.estimate import log_estimate
 

@@ -19,6 +19,8 @@ COLUMNS = {
     names.LOSS_TEST: "loss/test",
     names.DISTANCE: "distance",
     names.ACCURACY_TEST: "accuracy/test",
+    names.R2: "R squared",
+    names.RMSE: "rmse",
     names.DISTINCT_UNITS: "distinct units",
     names.OPTIMUM_GAP: "gap to optimum",
     names.LOSS_TRAIN: "loss/train",

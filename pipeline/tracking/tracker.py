@@ -28,6 +28,7 @@ from pipeline.tracking.store.sql_writer import writer_for
 from pipeline.tracking.sweeps import Sweep, TrackedRun, TrackedSweep
 from pipeline.tracking.tags import parent_tags
 from pipeline.tracking.ui_views import Child, shared_views, unlisted_views
+from pipeline.training.description import described_data
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +108,7 @@ class Tracker:
                     self._client.set_tag(parent, key, value)
             if begun is None or begun.fingerprints != tuple(fingerprints):
                 self._client.log_text(parent, json.dumps({"fingerprints": list(fingerprints)}), names.JOBS_FILE)
+                self._client.log_text(parent, json.dumps(described_data(configs)), names.DATA_FILE)
             # Only this tag makes it a sweep: one that is killed before it has told its jobs is none.
             self._client.set_tag(parent, names.SWEEP_TAG, str(len(fingerprints)))
             if begun is not None:  # Until it was longer, the driver of the shorter one could still end it.
