@@ -39,7 +39,7 @@ def test_both_ways_find_the_same_runs_with_all_they_hold(
     wanted = [f"{number:032x}" for number in (0, 1, 2, 4, 9)]
     queried, tracked = runs_with(*store, wanted), finished_runs(*store)
     of_one, of_sweep = finished_runs(*store, fingerprint=wanted[1]), finished_runs(*store, parent="another")
-    monkeypatch.setattr(tracked_runs, "local_store", lambda *_: None)
+    monkeypatch.setattr(tracked_runs, "sql_store", lambda *_: None)
     assert [run.info.run_name for run in queried] == ["run 0 ä'\"", "run 5 ä'\""]
     assert math.isnan(queried[0].data.metrics["loss/train"])
     assert list(map(whole, queried)) == list(map(whole, runs_with(*store, wanted)))

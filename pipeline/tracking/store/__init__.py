@@ -3,6 +3,7 @@
 - opening     open or create a store, refuse one of another schema, a moved or an unreachable one
 - queries     finished runs by fingerprint, sweeps that were begun: decides with them what is already tracked
 - api_writer  write runs by MLflow's public interface, to any store
-- sql_writer  write runs by SQL, a hundred in one transaction, to a local SQLite store of a known schema
+- sql_writer  write runs by SQL, a hundred in one transaction, to a database of a known schema
+- bulk_insert insert many rows, in SQLite, PostgreSQL and MySQL
 - cleanup     mark runs of dead processes as KILLED, delete runs that were tracked twice
 """

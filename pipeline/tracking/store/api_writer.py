@@ -2,11 +2,11 @@
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from mlflow import MlflowClient
 from mlflow.data.numpy_dataset import from_numpy
@@ -18,6 +18,8 @@ from pipeline.config.schema import Config
 from pipeline.system.atomic_file import write_atomically
 from pipeline.tracking.records import Record
 from pipeline.training.datasets import dataset_of
+
+Item = TypeVar("Item")
 
 ENTITIES_PER_CALL = 1000
 RUNS_AT_ONCE = 4
@@ -40,6 +42,37 @@ class Writer(Protocol):
         ...
 
 
+def call_together(function: Callable[[Item], None], items: Sequence[Item], at_once: int = RUNS_AT_ONCE) -> None:
+    """Calls a function for each item, several at once, until one call raises: the store would refuse the rest too.
+
+    Raises:
+        Exception: what that call raised, when all have returned.
+    """
+    waiting: SimpleQueue[Item] = SimpleQueue()
+    for item in items:
+        waiting.put(item)
+    refusals: list[Exception] = []
+
+    def call_waiting() -> None:
+        try:
+            while not refusals:
+                function(waiting.get_nowait())
+        except Empty:
+            pass
+        except Exception as error:
+            refusals.append(error)
+
+    # They die with the process, so that Ctrl-C need not wait for a server that hangs. (A pool's would not, or it wants
+    # semaphores, which are refused where shared memory is read-only.)
+    threads = [Thread(target=call_waiting, daemon=True) for _ in range(min(at_once, len(items)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if refusals:
+        raise refusals[0]
+
+
 class PublicCalls:
     """Five calls a run (create, params with metrics, two artifacts, close), more for more than 1000 metrics."""
 
@@ -50,43 +83,20 @@ class PublicCalls:
         self._at_once = 1 if database_path(client.tracking_uri) is not None else RUNS_AT_ONCE
         self._half_written: set[str] = set()
         self._written: dict[tuple[str, int], str] = {}
-        self._refusal: Exception | None = None
 
     def write(self, records: Sequence[Record]) -> list[str]:
         # A call that broke off is repeated with the same records: what it had written then is not written twice.
         for run_id in sorted(self._half_written):
             self._client.delete_run(run_id)
             self._half_written.remove(run_id)
-        self._refusal = None
         new = {_identity(record): record for record in records if _identity(record) not in self._written}.values()
-        waiting: SimpleQueue[Record] = SimpleQueue()
-        for record in new:
-            waiting.put(record)
-        # They die with the process, so that Ctrl-C need not wait for a server that hangs. (A pool's would not, or it
-        # wants semaphores, which are refused where shared memory is read-only.)
-        threads = [Thread(target=self._write_waiting, args=(waiting,), daemon=True) for _ in range(self._at_once)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if self._refusal is not None:
-            raise self._refusal
+        call_together(self._write, [*new], self._at_once)
         run_ids = [self._written[_identity(record)] for record in records]
         self._written.clear()
         return run_ids
 
     def end(self, run_id: str, status: str) -> None:
         self._client.set_terminated(run_id, status)
-
-    def _write_waiting(self, waiting: SimpleQueue[Record]) -> None:
-        """Writes one record after the other, until the store refuses one: it would refuse the next hundred too."""
-        try:
-            while self._refusal is None:
-                self._write(waiting.get_nowait())
-        except Empty:
-            pass
-        except Exception as error:
-            self._refusal = error
 
     def _write(self, record: Record) -> None:
         run = self._client.create_run(

@@ -13,7 +13,12 @@ from mlflow import MlflowClient, get_tracking_uri
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
-from mlflow.store.db.utils import _get_latest_schema_revision, _initialize_tables, create_sqlalchemy_engine
+from mlflow.store.db.utils import (
+    _get_latest_schema_revision,
+    _get_schema_version,
+    _initialize_tables,
+    create_sqlalchemy_engine,
+)
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.file_utils import ExclusiveFileLock
 
@@ -29,6 +34,7 @@ for noisy in ("alembic", "mlflow.store.db.utils", "urllib3.connectionpool"):
 
 KNOWN_REVISIONS = {"dc11669786a5"}
 """Schema revisions (MLflow 3.17) of which this project knows the rows."""
+KNOWN_DATABASES = ("sqlite", "postgresql", "mysql")
 NO_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """How stores answer to the id of no experiment."""
 
@@ -133,16 +139,12 @@ def _client(database: Path | None) -> MlflowClient:
     return MlflowClient(store_address(get_tracking_uri()))
 
 
-def local_store(client: MlflowClient, experiment_id: str) -> SqlAlchemyStore | None:
-    """The store behind a client if it is SQLite with local artifacts and a known schema; else None."""
+def sql_store(client: MlflowClient) -> SqlAlchemyStore | None:
+    """The SQL database behind a client, if it is of a kind and a schema whose rows are known; else None."""
     store = client._tracking_client.store
-    if not isinstance(store, SqlAlchemyStore) or store.engine.dialect.name != "sqlite":
+    if not isinstance(store, SqlAlchemyStore) or store.engine.dialect.name not in KNOWN_DATABASES:
         return None
-    location = str(client.get_experiment(experiment_id).artifact_location)
-    path = database_path(str(store.engine.url))
-    if not isinstance(get_artifact_repository(location), LocalArtifactRepository) or path is None:
-        return None
-    return store if set(_revisions(path)) <= KNOWN_REVISIONS else None
+    return store if _get_schema_version(store.engine) in KNOWN_REVISIONS else None  # type: ignore[no-untyped-call]
 
 
 def _lock(path: Path | None) -> ExclusiveFileLock | nullcontext[None]:
