@@ -18,6 +18,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from pipeline import names
 from pipeline.compose.cache import CachedComposition, keep_current_hydra
 from pipeline.compose.dump import plain
 from pipeline.compose.jobs import Job, checked_configs, settled_jobs
@@ -80,7 +81,7 @@ def run_sweep(
 
     from pipeline.addresses import masked
     from pipeline.sweep.ending import next_steps, require_success, say_how_to_go_on
-    from pipeline.sweep.summary import Findings, best_first
+    from pipeline.sweep.summary import COLUMNS, Findings, best_first
     from pipeline.tracking.tracker import Tracker
 
     tracker = Tracker(experiment_name)
@@ -98,7 +99,7 @@ def run_sweep(
 
     def tell() -> Findings:
         """Prints what the runs of all jobs say, and prepares the views."""
-        runs = tracker.runs_with(fingerprints)
+        runs = tracker.runs_with(fingerprints, {*names.NAMING_KEYS, *swept_keys}, COLUMNS)
         links = tracker.share_views(parent, swept_keys, best_first(runs)) if parent is not None else {}
         findings = Findings(runs, swept_keys, len(resumed.jobs) - len(runs))
         steps = next_steps(experiment_name, get_tracking_uri(), links)

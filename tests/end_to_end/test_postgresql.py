@@ -71,16 +71,16 @@ def test_a_run_costs_five_requests_and_reads_back(tracking: Tracking) -> None:
     before = tracking.server.requests()
     run_ids = writer.write(RECORDS)
     assert tracking.server.requests() - before == 5 * len(RECORDS)
-    for run_id, record in zip(run_ids, RECORDS, strict=True):
+    for run_id, tracked in zip(run_ids, RECORDS, strict=True):
         run = client.get_run(run_id)
-        assert (run.info.status, run.info.end_time) == (record.status, record.end_time)
-        assert record.tags.items() <= run.data.tags.items()
-        assert {key: value for key, value in record.params.items() if value} == {
+        assert (run.info.status, run.info.end_time) == (tracked.status, tracked.end_time)
+        assert tracked.tags.items() <= run.data.tags.items()
+        assert {key: value for key, value in tracked.params.items() if value} == {
             key: value for key, value in run.data.params.items() if value
         }
         points = client.get_metric_history(run_id, "zero") + client.get_metric_history(run_id, "loss/train")
         assert [repr(point.value) for point in points] == [
-            repr(value) for key in ("zero", "loss/train") for name, value, _ in record.metrics if name == key
+            repr(value) for key in ("zero", "loss/train") for name, value, _ in tracked.metrics if name == key
         ]
 
 

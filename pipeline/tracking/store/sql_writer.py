@@ -233,8 +233,8 @@ class OneTransaction:
         for key, value, step in record.metrics:
             is_nan, stored = self._store.sanitize_metric_value(value)
             yield {
-                "run_uuid": run_id, "key": key, "value": stored, "timestamp": record.end_time, "step": step,
-                "is_nan": is_nan,
+                "run_uuid": run_id, "key": key, "timestamp": record.end_time, "step": step, "is_nan": is_nan,
+                "value": stored + 0.0,  # No store has kept a negative zero, but COPY would.
             }  # fmt: skip
 
 
