@@ -1,10 +1,9 @@
 """Open the tracking store: create a local database atomically, refuse one whose schema this MLflow does not know."""
 
 import logging
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from urllib.parse import quote, unquote
@@ -20,12 +19,12 @@ from mlflow.store.db.utils import (
     create_sqlalchemy_engine,
 )
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from mlflow.utils.file_utils import ExclusiveFileLock
 
 from pipeline import names
 from pipeline.addresses import database_path, masked, masked_address, require_reachable, store_address
 from pipeline.errors import InputError
 from pipeline.relocate import require_in_place
+from pipeline.tracking.store.lock import lock_store
 
 # A new database logs a line per table and migration, a busy one a traceback, a lost server the address with a token in
 # it; all are told in other words here.
@@ -71,8 +70,7 @@ def retry_once(write: Callable[[], None]) -> None:
 def open_store(experiment_name: str) -> Iterator[tuple[MlflowClient, str]]:
     """A context with the client and the id of the experiment; store and experiment are created if they do not exist.
 
-    Within it no other process of this project opens the same local database, because MLflow's own setting up
-    fails when several do it at once.
+    Within it no other process of this project opens the same database.
 
     Raises:
         InputError: the store does not answer, is of another MLflow, takes no artifacts, or the experiment is deleted.
@@ -80,7 +78,7 @@ def open_store(experiment_name: str) -> Iterator[tuple[MlflowClient, str]]:
     with translate_store_errors():
         path = database_path(get_tracking_uri())
         _require_plain_path(str(path or ""), "database")
-        with _lock(path):
+        with lock_store(get_tracking_uri(), path):
             if path is not None:
                 _create_or_check_database(path)
             client = _client(path)
@@ -145,13 +143,6 @@ def sql_store(client: MlflowClient) -> SqlAlchemyStore | None:
     if not isinstance(store, SqlAlchemyStore) or store.engine.dialect.name not in KNOWN_DATABASES:
         return None
     return store if _get_schema_version(store.engine) in KNOWN_REVISIONS else None  # type: ignore[no-untyped-call]
-
-
-def _lock(path: Path | None) -> ExclusiveFileLock | nullcontext[None]:
-    if path is None or os.name == "nt":
-        return nullcontext()
-    path.parent.mkdir(parents=True, exist_ok=True)  # As MLflow does, but later.
-    return ExclusiveFileLock(f"{path}.lock")
 
 
 def _create_or_check_database(path: Path) -> None:
