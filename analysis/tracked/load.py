@@ -1,7 +1,9 @@
 """Loads the finished runs of an experiment: params, metrics and curves as tidy tables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from mlflow import MlflowClient, get_tracking_uri
@@ -42,20 +44,18 @@ def load_tables(experiment_name: str) -> Tables:
     """
     with open_store(experiment_name=experiment_name) as client:
         experiment = experiment_named(client, experiment_name)
-        tracked = list(all_runs(client, experiment.experiment_id))
-    parents = [run for run in tracked if names.SWEEP_TAG in run.data.tags]
-    trained = [run for run in tracked if names.FINGERPRINT_TAG in run.data.tags]
+        found = sort_runs(all_runs(client, experiment.experiment_id))
+    parents = found.parents
     by_age = sorted(parents, key=lambda run: (run.info.start_time, run.info.run_id))
     commands = [run.data.tags[names.COMMAND_TAG] for run in by_age if names.COMMAND_TAG in run.data.tags]
-    finished = [run for run in trained if run.info.status == "FINISHED"]
-    if not finished:
+    if not found.finished:
         under_way = f"its sweep may be running, or goes on with: {commands[-1]}" if commands else ""
         raise ReportError(
             f"--experiment: {experiment_name!r} has no finished run yet; {under_way or next_step(experiment_name)}"
         )
-    notes = [*_unfinished_notes(client, parents, trained), *_foreign_notes(tracked)]
-    rows = _whole_rows(finished, notes)
-    params = {key for run in finished for key in run.data.params} & {*rows} - {*FACTS, "measures"}
+    notes = [*_unfinished_notes(client, found), *_foreign_notes(found.foreign)]
+    rows = _whole_rows(found, notes)
+    params = found.params & {*rows} - {*FACTS, "measures"}
     runs = _leave_out_repeated(rows, sorted(params), notes)
     curves = _load_curves(client, parents, runs, notes)
     newest = str(by_age[-1].info.run_id) if by_age else None
@@ -81,24 +81,62 @@ def _ui_command(address: str) -> str:
     return "mlflow ui" if is_found else ui_command(address)
 
 
-def _whole_rows(finished: list[Run], notes: list[str]) -> pd.DataFrame:
-    """The table of those runs that are as this project tracks them.
+@dataclass
+class Found:
+    """The runs of an experiment by what they are, each reduced to what is asked of its kind.
+
+    Attributes:
+        parents: the sweeps.
+        unfinished: trained runs that failed, were killed, or run still.
+        foreign: names of runs that this project has not tracked.
+        finished: the fingerprints of the finished ones.
+        params: the keys of their params.
+        rows: they themselves, those that are as this project tracks them.
+        faults: what is wrong with the others.
+    """
+
+    parents: list[Run] = field(default_factory=list)
+    unfinished: list[Run] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    finished: set[str] = field(default_factory=set)
+    params: set[str] = field(default_factory=set)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def sort_runs(runs: Iterable[Run]) -> Found:
+    """Sorts runs by what they are. As MLflow's objects they would take ten times the memory."""
+    found = Found()
+    for run in runs:
+        tags = run.data.tags
+        if names.SWEEP_TAG in tags:
+            found.parents.append(run)
+        if names.FINGERPRINT_TAG not in tags:
+            found.foreign += [] if names.SWEEP_TAG in tags else [run.info.run_name]
+        elif run.info.status != "FINISHED":
+            found.unfinished.append(run)
+        else:
+            found.finished.add(tags[names.FINGERPRINT_TAG])
+            found.params |= run.data.params.keys()
+            try:
+                found.rows.append(row_of(run))
+            except ReportError as fault:
+                found.faults.append(f"{run.info.run_name} has {fault}")
+    return found
+
+
+def _whole_rows(found: Found, notes: list[str]) -> pd.DataFrame:
+    """The table of those finished runs that are as this project tracks them.
 
     Raises:
         ReportError: there is none.
     """
-    rows, faults = [], []
-    for run in finished:
-        try:
-            rows.append(row_of(run))
-        except ReportError as fault:
-            faults.append(f"{run.info.run_name} has {fault}")
-    if faults:
+    if faults := found.faults:
         are = "is" if len(faults) == 1 else "are"
         notes.append(f"{amount(len(faults), 'run')} left out that {are} not as this project tracks them ({faults[0]})")
-    if not rows:
+    if not found.rows:
         raise ReportError(f"--experiment: no run can be reported on; {notes[-1]}; {NEXT_STEP}")
-    return pd.DataFrame(rows)
+    return pd.DataFrame(found.rows)
 
 
 def _leave_out_repeated(rows: pd.DataFrame, params: list[str], notes: list[str]) -> pd.DataFrame:
@@ -131,18 +169,19 @@ def _views(experiment: Experiment, parent: str | None) -> dict[str, str]:
     }
 
 
-def _foreign_notes(tracked: list[Run]) -> Iterator[str]:
-    foreign = [run for run in tracked if not {names.SWEEP_TAG, names.FINGERPRINT_TAG} & run.data.tags.keys()]
+def _foreign_notes(foreign: list[str]) -> Iterator[str]:
     if foreign:
-        yield f"{amount(len(foreign), 'run')} left out that this project has not tracked ({foreign[0].info.run_name})"
+        yield f"{amount(len(foreign), 'run')} left out that this project has not tracked ({foreign[0]})"
 
 
-def _unfinished_notes(client: MlflowClient, parents: list[Run], trained: list[Run]) -> Iterator[str]:
-    finished = {run.data.tags[names.FINGERPRINT_TAG] for run in trained if run.info.status == "FINISHED"}
+def _unfinished_notes(client: MlflowClient, found: Found) -> Iterator[str]:
+    finished = found.finished
     for status, ended in (("FAILED", "failed"), ("KILLED", "killed"), ("RUNNING", "not ended")):
         # What was trained again later, and then finished, is not missing.
         runs = [
-            run for run in trained if run.info.status == status and run.data.tags[names.FINGERPRINT_TAG] not in finished
+            run
+            for run in found.unfinished
+            if run.info.status == status and run.data.tags[names.FINGERPRINT_TAG] not in finished
         ]
         if runs:
             examples = ", ".join(sorted(run.info.run_name for run in runs)[:3])
@@ -150,7 +189,7 @@ def _unfinished_notes(client: MlflowClient, parents: list[Run], trained: list[Ru
             yield f"{amount(len(runs), 'run')} {ended}, left out ({examples}{', ...' if len(runs) > 3 else ''})" + (
                 f"; the first cause: {cause}" if cause else ""
             )
-    for parent in parents:
+    for parent in found.parents:
         try:
             jobs = jobs_of(client, parent.info.run_id)
         except Exception as error:  # Missing, torn, a server's refusal: each store raises its own types.
