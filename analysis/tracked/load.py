@@ -216,8 +216,15 @@ def _load_curves(client: MlflowClient, parents: list[Run], runs: pd.DataFrame, n
                 f"The curves of the sweep {parent.info.run_name!r} were read run by run, because its artifact"
                 f" {names.CURVES_FILE} cannot be read ({first_line(error)})"
             )
-    covered = {str(run_id) for part in parts for run_id in part["run_id"].unique()}
+    covered = {run_id for part in parts for run_id in part["run_id"].cat.categories}
     metrics = [str(column) for column in runs if "/" in str(column)]
     parts += [history_of(client, run_id, metrics) for run_id in runs["run_id"] if run_id not in covered]
-    curves = pd.concat(parts)
-    return curves[curves["run_id"].isin(runs["run_id"])].sort_values(CURVE_COLUMNS[:3], ignore_index=True)
+    # In the order of the texts, so that sorting by them is sorting by numbers; what is none of these is left out.
+    known = {
+        "run_id": sorted(runs["run_id"]),
+        "metric": sorted({key for part in parts for key in part["metric"].cat.categories}),
+    }
+    curves = pd.concat(
+        [part.assign(**{key: part[key].cat.set_categories(found) for key, found in known.items()}) for part in parts]
+    )
+    return curves.dropna(subset="run_id").sort_values(CURVE_COLUMNS[:3], ignore_index=True)
