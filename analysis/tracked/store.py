@@ -27,7 +27,7 @@ from pipeline.addresses import database_path, masked, masked_address, require_re
 from pipeline.errors import InputError
 from pipeline.relocate import require_in_place
 
-PAGE = 500
+PAGE = 250
 NO_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """How stores answer to the id of no experiment."""
 CURVE_COLUMNS = ["run_id", "metric", "step", "value"]
