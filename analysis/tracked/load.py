@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from mlflow import MlflowClient, get_tracking_uri
 from mlflow.entities import Experiment, Run
@@ -12,7 +13,6 @@ from mlflow.entities import Experiment, Run
 from analysis.errors import ReportError
 from analysis.tracked.rows import row_of
 from analysis.tracked.store import (
-    CURVE_COLUMNS,
     NEXT_STEP,
     all_runs,
     curves_artifact,
@@ -210,7 +210,7 @@ def _load_curves(client: MlflowClient, parents: list[Run], runs: pd.DataFrame, n
         if parent.info.run_id not in trained_by:
             continue
         try:
-            parts.append(curves_artifact(client, parent.info.run_id))
+            parts += curves_artifact(client, parent.info.run_id)
         except Exception as error:  # Missing, truncated, not Parquet, a server's refusal: all mean the slow way.
             notes.append(
                 f"The curves of the sweep {parent.info.run_name!r} were read run by run, because its artifact"
@@ -224,7 +224,13 @@ def _load_curves(client: MlflowClient, parents: list[Run], runs: pd.DataFrame, n
         "run_id": sorted(runs["run_id"]),
         "metric": sorted({key for part in parts for key in part["metric"].cat.categories}),
     }
-    curves = pd.concat(
-        [part.assign(**{key: part[key].cat.set_categories(found) for key, found in known.items()}) for part in parts]
-    )
-    return curves.dropna(subset="run_id").sort_values(CURVE_COLUMNS[:3], ignore_index=True)
+    # One part after the other, so that not all of them are there twice.
+    joined = []
+    while parts:
+        part = parts.pop()
+        part = part.assign(**{key: part[key].cat.set_categories(texts) for key, texts in known.items()})
+        joined.append(part.dropna(subset="run_id"))
+    curves = pd.concat(joined)
+    joined.clear()
+    order = np.lexsort((curves["step"], curves["metric"].cat.codes, curves["run_id"].cat.codes))
+    return curves.take(order).reset_index(drop=True)

@@ -144,24 +144,24 @@ def all_runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
             return
 
 
-def curves_artifact(client: MlflowClient, parent: str) -> pd.DataFrame:
-    """The curves of all runs of a sweep, from its artifact; it raises whatever the store does where there is none.
+def curves_artifact(client: MlflowClient, parent: str) -> list[pd.DataFrame]:
+    """The curves of all runs of a sweep in parts, from its artifact; it raises as the store does where there is none.
 
     Run ids and metrics are categories: as texts they would be four fifths of the table.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = client.download_artifacts(parent, names.CURVES_FILE, folder)
         try:
-            table = pq.read_table(path, columns=CURVE_COLUMNS, read_dictionary=CURVE_COLUMNS[:2])
-            return _curves(table.to_pandas())
+            with pq.ParquetFile(path, read_dictionary=CURVE_COLUMNS[:2], pre_buffer=False) as file:
+                groups = (file.read_row_group(group, CURVE_COLUMNS) for group in range(file.num_row_groups))
+                return [_curves(group.to_pandas()) for group in groups]
         except (ValueError, TypeError, KeyError, OSError):  # PyArrow's message would name the temporary folder.
             raise ReportError("it is no table of curves") from None
 
 
 def _curves(table: pd.DataFrame) -> pd.DataFrame:
-    return table[CURVE_COLUMNS].astype(
-        dict(zip(CURVE_COLUMNS, ("category", "category", "int64", "float64"), strict=True))
-    )
+    kinds = ("category", "category", "int64", "float64")
+    return table[CURVE_COLUMNS].astype(dict(zip(CURVE_COLUMNS, kinds, strict=True)))
 
 
 def history_of(client: MlflowClient, run_id: str, metrics: list[str]) -> pd.DataFrame:

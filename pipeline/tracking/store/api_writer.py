@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -22,8 +23,10 @@ from pipeline.training.datasets import dataset_of
 Item = TypeVar("Item")
 
 ENTITIES_PER_CALL = 1000
-RUNS_AT_ONCE = 4
-"""How many runs travel to a server at once; more gain nothing where it has one process, which is busy then."""
+RUNS_AT_ONCE, MOST_AT_ONCE = 4, 32
+"""How many runs travel to a server at once, at first and at the most."""
+GAIN = 1.1
+"""So many times faster must twice as many at once be, to be kept: a server with one process is busy with four."""
 
 
 class Writer(Protocol):
@@ -73,6 +76,30 @@ def call_together(function: Callable[[Item], None], items: Sequence[Item], at_on
         raise refusals[0]
 
 
+class Concurrency:
+    """How many runs travel to a server at once: twice as many for as long as that makes them faster.
+
+    Args:
+        at_once: at first.
+        most: at the most.
+    """
+
+    def __init__(self, at_once: int, most: int) -> None:
+        self.at_once = at_once
+        self._most = most
+        self._fastest = 0.0
+
+    def note(self, runs: int, seconds: float) -> None:
+        """Takes in how long so many runs took; few runs say nothing."""
+        if runs < 2 * self.at_once or self.at_once > self._most:
+            return
+        rate, before = runs / seconds, self._fastest
+        if rate < GAIN * before:
+            self.at_once, self._most = self.at_once // 2, 0
+        elif 2 * self.at_once <= self._most:
+            self.at_once, self._fastest = 2 * self.at_once, rate
+
+
 class PublicCalls:
     """Five calls a run (create, params with metrics, two artifacts, close), more for more than 1000 metrics."""
 
@@ -80,7 +107,8 @@ class PublicCalls:
         self._client = client
         self._experiment_id = experiment_id
         # A SQLite file takes one writer at a time.
-        self._at_once = 1 if database_path(client.tracking_uri) is not None else RUNS_AT_ONCE
+        is_file = database_path(client.tracking_uri) is not None
+        self._concurrency = Concurrency(1, 1) if is_file else Concurrency(RUNS_AT_ONCE, MOST_AT_ONCE)
         self._half_written: set[str] = set()
         self._written: dict[tuple[str, int], str] = {}
 
@@ -90,7 +118,9 @@ class PublicCalls:
             self._client.delete_run(run_id)
             self._half_written.remove(run_id)
         new = {_identity(record): record for record in records if _identity(record) not in self._written}.values()
-        call_together(self._write, [*new], self._at_once)
+        start = time.perf_counter()
+        call_together(self._write, [*new], self._concurrency.at_once)
+        self._concurrency.note(len(new), time.perf_counter() - start)
         run_ids = [self._written[_identity(record)] for record in records]
         self._written.clear()
         return run_ids
