@@ -1,6 +1,6 @@
 """Command line: whether the tracking store holds what its sweeps should have left there, number by number.
 
-python -m analysis.audit [--experiment NAME] [--thorough] [--against URI]
+python -m analysis.audit [--experiment NAME] [--thorough] [--against URI] [--digest] [--retrain N|all]
 
 Every job of every sweep must be there exactly once, closed, with all its metrics and artifacts unharmed. The numbers of
 a run are hashed anew and compared with the hash that was tracked with it. This module does so with code of its own: an
@@ -10,6 +10,7 @@ auditor that used the writer's would share its mistakes.
 import hashlib
 import struct
 import sys
+from argparse import ArgumentTypeError
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ from analysis.tracked.store import (
 from analysis.tracked.tables import Weights
 from pipeline import names
 from pipeline.addresses import masked_address
+from pipeline.digest import sweep_digest
 from pipeline.system.command import run_command
 
 Points = Sequence[tuple[str, int, float]]
@@ -52,6 +54,7 @@ class Audit:
         finished: how many runs are finished, those trained again on purpose included.
         digests: fingerprint -> hash of all numbers of its finished run, computed from what the store holds.
         problems: what is not as it should be, a sentence each.
+        sweep_digests: name of a sweep -> hash of everything scientific that it has tracked.
     """
 
     sweeps: int
@@ -59,6 +62,7 @@ class Audit:
     finished: int
     digests: Mapping[str, str]
     problems: Sequence[str]
+    sweep_digests: Mapping[str, str]
 
     def __str__(self) -> str:
         found = [f"{self.sweeps} sweeps, {self.jobs} jobs, {self.finished} finished runs", *self.problems]
@@ -96,7 +100,8 @@ def _audit_of_runs(client: MlflowClient, runs: Sequence[Run], *, thorough: bool)
         digest, found = _digest_of(client, run, points, thorough=thorough or not points)
         problems += [f"{_called(run)}: {problem}" for problem in found]
         digests[run.data.tags[names.FINGERPRINT_TAG]] = digest
-    return Audit(len(sweeps), len(set().union(*jobs.values())), len(finished), digests, problems)
+    of_sweeps = {_called(sweep): sweep_digest(digests, jobs[sweep.info.run_id]) for sweep in sweeps}
+    return Audit(len(sweeps), len(set().union(*jobs.values())), len(finished), digests, problems, of_sweeps)
 
 
 def differences(one: Audit, other: Audit) -> list[str]:
@@ -180,6 +185,8 @@ def _digest_of(client: MlflowClient, run: Run, points: Points, *, thorough: bool
             if not (folder / names.CONFIG_FILE).exists():
                 problems.append(f"{names.CONFIG_FILE} is missing")
             weights = weights_in(folder / names.WEIGHTS_FILE, run.info.run_id)
+            if (folder / names.RECORDED_FILE).exists():
+                weights |= weights_in(folder / names.RECORDED_FILE, run.info.run_id)
     except ReportError as error:
         problems.append(str(error))
     digest = _hashed(points, weights)
@@ -198,6 +205,14 @@ def _hashed(points: Points, weights: Weights) -> str:
     return digest.hexdigest()
 
 
+def _number_or_all(text: str) -> int:
+    if text == "all":
+        return sys.maxsize
+    if not text.isdecimal() or int(text) == 0:
+        raise ArgumentTypeError(f"expected a number of runs, at least 1, or all, got {text!r}")
+    return int(text)
+
+
 def main() -> None:
     """Prints what was found; exit code 1 if anything is wrong."""
     parser = OptionParser(prog="python -m analysis.audit", description="Audits the tracked runs.")
@@ -206,16 +221,26 @@ def main() -> None:
     )
     parser.add_argument("--thorough", action="store_true", help="read every metric from the store itself: 30 ms a run")
     parser.add_argument("--against", metavar="URI", help="another tracking store that should hold the same numbers")
+    parser.add_argument("--digest", action="store_true", help="one hash a sweep, over all that it has tracked")
+    parser.add_argument("--retrain", metavar="N", type=_number_or_all, help="train N runs (or all) anew")
     arguments = parser.parse_args()
     try:
         experiment = chosen_experiment() if arguments.experiment is None else arguments.experiment
         audit = audit_of(experiment, thorough=arguments.thorough)
         print(audit)
-        different = []
+        different: list[str] = []
+        if arguments.digest:
+            print("\n".join(f"digest of {sweep}: {digest}" for sweep, digest in audit.sweep_digests.items()))
+        if arguments.retrain is not None:
+            from analysis.retrain import retrained  # The trainer, which nothing else here needs.
+
+            count, different = retrained(experiment, arguments.retrain)
+            print("\n".join([*different, f"{count} runs trained anew, {len(different)} differences"]))
         if arguments.against is not None:
             other = audit_of(experiment, thorough=arguments.thorough, tracking_uri=arguments.against)
-            different = differences(audit, other)
-            print("\n".join([*different, f"{len(different)} differences from {masked_address(arguments.against)}"]))
+            between = differences(audit, other)
+            print("\n".join([*between, f"{len(between)} differences from {masked_address(arguments.against)}"]))
+            different += between
     except ReportError as error:
         sys.exit(str(error))
     sys.exit(1 if audit.problems or different else 0)

@@ -1,40 +1,50 @@
 """Command line: claims, figures and a page, from the tracked runs.
 
-python -m analysis.report [--experiment NAME] [--output DIR] [--only FIGURE ...]
+python -m analysis.report [--experiment NAME] [--output DIR] [--only FIGURE ...] [--compare NAME] [--animate]
 
 The page of a prepared question begins with its own verdicts and figures; then come the general statements that its runs
 decide and the general figures that fit. Every report also renews a page that links all reports in the output folder.
 """
 
-import io
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import joblib
+
 from analysis.arguments import OptionParser
 from analysis.claims.source_text import claims_of, claims_table
 from analysis.errors import ReportError
-from analysis.figures import FIGURES, Drawing, NotShownError
-from analysis.figures.kit.drawing import FIGURES_OF_QUESTIONS, Draw, words_of
-from analysis.figures.kit.style import house_style
-from analysis.page.index import report_folder, write_entry, write_index
-from analysis.page.page import Shown, lead, rendered_page
+from analysis.figures import FIGURES
+from analysis.figures.kit.drawing import FIGURES_OF_QUESTIONS
+from analysis.page.animation import ANIMATION_FILE, write_animation
+from analysis.page.compare import write_comparison
+from analysis.page.drawn import draw_all
+from analysis.page.index import CLAIMS_FILE, report_folder, write_entry, write_index
+from analysis.page.page import lead, rendered_page
+from analysis.page.player import players_of
 from analysis.page.publish import publish
-from analysis.questions import ANSWERS
+from analysis.questions import ANSWERS, derivation_of
+from analysis.questions.symmetry.sheet import parts_of
 from analysis.tracked.load import load_tables
 from analysis.tracked.store import chosen_experiment
-from analysis.tracked.tables import Tables
 from pipeline.system.command import run_command
 
 PAGE_FILE = "index.html"
-CLAIMS_FILE = "claims.csv"
+SHEET = "symmetry"
+"""The question whose folder holds the figures of the exercise sheet."""
+STILL = "weights_over_steps"
+"""The figure that stands for the slider on paper."""
 
 
-def write_report(experiment_name: str, output: Path, only: Sequence[str] = ()) -> list[Path]:
+def write_report(experiment_name: str, output: Path, only: Sequence[str] = (), workers: int = 1) -> list[Path]:
     """Writes figures (PNG, SVG, CSV), claims and page into the experiment's folder in ``output``.
 
     The page also goes to the newest sweep's parent run in MLflow. With ``only``, just these figures are drawn.
+
+    Args:
+        workers: how many processes draw.
 
     Returns:
         The files written.
@@ -44,15 +54,16 @@ def write_report(experiment_name: str, output: Path, only: Sequence[str] = ()) -
     """
     tables = load_tables(experiment_name)
     answering = ANSWERS.get(tables.question.name) if tables.question else None
-    own = FIGURES_OF_QUESTIONS.get(tables.question.name, {}) if tables.question else {}
+    # Runs that answer no prepared question of their own are read as answers to the sheet.
+    own = FIGURES_OF_QUESTIONS.get(tables.question.name if answering and tables.question else SHEET, {})
     general = FIGURES if answering is None or answering.figures is None else answering.figures
     drawable = {**own, **FIGURES}
     if unknown := [name for name in only if name not in drawable]:
         raise ReportError(f"--only: expected some of {', '.join(drawable)}, got {', '.join(unknown)}")
     folder = output / report_folder(experiment_name)
     folder.mkdir(parents=True, exist_ok=True)
-    with house_style():
-        shown = {name: _draw(name, drawable[name], tables, folder) for name in only or [*own, *general]}
+    wanted = {name: drawable[name] for name in only or [*own, *general]}
+    shown = draw_all(wanted, tables, folder, workers)
     for figure in shown.values():
         if figure.reason:
             remedy = f"; try {figure.command}" if figure.command else ""
@@ -69,36 +80,29 @@ def write_report(experiment_name: str, output: Path, only: Sequence[str] = ()) -
         figures = [figure for figure in figures if figure.svg]
     decided = [*(answer.claims if answer else ()), *claims]
     claims_table(decided).to_csv(folder / CLAIMS_FILE, index=False)
-    page = rendered_page(tables, claims, figures, answer, own_figures)
+    parts = [] if answering else parts_of(tables, claims, shown)
+    players, still = players_of(tables), shown.get(STILL)
+    why = derivation_of(tables.question.name) if answering and tables.question else ""
+    page = rendered_page(tables, claims, figures, answer, own_figures if answering else (), parts, players, still, why)
     (folder / PAGE_FILE).write_text(page, encoding="utf-8")
     conclusion = lead(tables, claims, answer)
     publish(tables, folder / PAGE_FILE, conclusion, Counter(claim.verdict for claim in decided))
-    entry = write_entry(folder, tables, conclusion)
+    picture = next((f"{figure.name}.png" for figure in (*own_figures, *figures) if figure.svg), "")
+    thumbnail = shown[STILL] if STILL in shown and shown[STILL].svg else None
+    entry = write_entry(folder, tables, conclusion, f"{STILL}.png" if thumbnail else picture)
     return [*written, folder / CLAIMS_FILE, folder / PAGE_FILE, entry, write_index(output)]
 
 
-def _draw(name: str, draw: Draw, tables: Tables, folder: Path) -> Shown:
-    """Draws one figure and writes its three files."""
-    shown = Shown(name, **words_of(draw))
-    try:
-        drawing = draw(tables)
-    except NotShownError as error:
-        return shown._replace(caption="", reason=error.reason, command=error.command)
-    except ReportError as error:
-        return shown._replace(caption="", reason=str(error))
-    caption = shown.caption.format(**drawing.numbers).strip()
-    return shown._replace(caption=caption, svg=_save(drawing, name, folder))
+def write_report_animation(experiment_name: str, output: Path) -> Path:
+    """Writes the slider of an experiment's page as an animated GIF into the experiment's folder.
 
-
-def _save(drawing: Drawing, name: str, folder: Path) -> bytes:
-    """Writes the picture as SVG and PNG and its numbers as CSV; returns the SVG."""
-    buffer = io.BytesIO()
-    # Without a date, equal runs give equal bytes.
-    drawing.figure.savefig(buffer, format="svg", metadata={"Date": None})
-    (folder / f"{name}.svg").write_bytes(buffer.getvalue())
-    drawing.figure.savefig(folder / f"{name}.png")
-    drawing.data.to_csv(folder / f"{name}.csv", index=False)
-    return buffer.getvalue()
+    Raises:
+        ReportError: there is nothing to show.
+    """
+    tables = load_tables(experiment_name)
+    folder = output / report_folder(experiment_name)
+    folder.mkdir(parents=True, exist_ok=True)
+    return write_animation(tables, folder / ANIMATION_FILE)
 
 
 def main() -> None:
@@ -107,11 +111,22 @@ def main() -> None:
     parser.add_argument("--experiment", help="MLflow experiment (default: that of the environment, or symmetry)")
     parser.add_argument("--output", type=Path, default=Path("reports"), help="folder to write into (default: reports)")
     parser.add_argument("--only", nargs="+", default=[], metavar="FIGURE", help=f"some of: {', '.join(FIGURES)}")
+    parser.add_argument("--compare", metavar="NAME", help="report on this experiment, too, and lay both side by side")
+    parser.add_argument("--animate", action="store_true", help="write the hidden units over the steps as a GIF instead")
     arguments = parser.parse_args()
     try:
         experiment = chosen_experiment() if arguments.experiment is None else arguments.experiment
-        for path in write_report(experiment, arguments.output, arguments.only):
-            print(path)
+        if arguments.animate:
+            print(write_report_animation(experiment, arguments.output))
+            return
+        if arguments.compare is not None and arguments.only:
+            raise ReportError("--compare: expected no --only beside it, because whole reports are compared")
+        compared = [experiment] if arguments.compare is None else [experiment, arguments.compare]
+        for name in compared:
+            for path in write_report(name, arguments.output, arguments.only, joblib.cpu_count()):
+                print(path)
+        if len(compared) > 1:
+            print(write_comparison(arguments.output, *compared))
     except (ReportError, OSError) as error:
         sys.exit(" ".join(str(error).split()))
 

@@ -73,14 +73,13 @@ def parts() -> dict[str, object]:
     """Seconds of each part of the report on the experiment in the current folder."""
     from analysis.claims.source_text import claims_of
     from analysis.figures import FIGURES
-    from analysis.figures.kit.style import house_style
-    from analysis.report import _draw
+    from analysis.page.drawn import draw_all
     from analysis.tracked.load import load_tables
 
     loading, tables = timed(load_tables, EXPERIMENT)
     claims, _ = timed(claims_of, tables)
-    with TemporaryDirectory() as folder, house_style():
-        figures = {name: timed(_draw, name, draw, tables, Path(folder))[0] for name, draw in FIGURES.items()}
+    with TemporaryDirectory() as folder:
+        figures = {name: timed(draw_all, {name: draw}, tables, Path(folder))[0] for name, draw in FIGURES.items()}
     return {"loading": loading, "claims": claims, "figures": figures}
 
 

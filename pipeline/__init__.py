@@ -2,6 +2,7 @@
 
 A suite imports only from those below it (contracts in ``pyproject.toml``); the plan of each is its ``__init__.py``.
 
+- from_python a sweep called from Python; ``symmetry_lab.sweep`` is its public face
 - run         the command line
 - sweep       all jobs of a multirun: check, resume, launch, summarise
 - compose     configurations from YAML and command line; knows Hydra's inside
@@ -12,10 +13,12 @@ A suite imports only from those below it (contracts in ``pyproject.toml``); the 
 - measures    what is measured of a network while it trains
 - data        data sets, generated or from files
 - nn          networks, initialisers, optimisers, losses, chosen arithmetic
+- numerics    elementary functions, draws and factorisations with the same bits on every processor
 - relocate    command line: mend a store that was moved or copied
 - system      processes, signals, memory, files
 - addresses   addresses of stores and of their UI; passwords masked
 - names       keys of metrics, tags and artifacts
+- digest      one hash for a whole sweep
 - ranges      ranges of hyperparameters, as annotations
 - errors      exceptions that the command line tells in one line
 """

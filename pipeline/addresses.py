@@ -130,14 +130,19 @@ def database_path(address: str) -> Path | None:
 def store_address(address: str) -> str:
     """The address by which to open a store: that of a local database without percent signs that stand for others.
 
-    MLflow makes the folder that the address spells, so ``it%27s`` beside the folder ``it's``, and leaves it empty.
+    MLflow makes the folder that the address spells, so ``it%27s`` beside the folder ``it's``, and leaves it empty. The
+    path is that from the root where an address can spell it, because MLflow keeps opened stores by their addresses,
+    and the process may go to another folder.
 
     >>> store_address("sqlite:////home/it%27s/mlflow.db"), store_address("http://host/a%20b")
     ("sqlite:////home/it's/mlflow.db", 'http://host/a%20b')
     """
     plain = unquote(address)
     is_the_same = unquote(plain) == plain and not set("?#") & set(plain)
-    return plain if address.startswith("sqlite:") and is_the_same else address
+    path = database_path(plain) if address.startswith("sqlite:") and is_the_same else None
+    if path is None:
+        return address
+    return plain if set("?#%") & set(str(Path.cwd())) else f"sqlite:///{path.absolute()}"
 
 
 def require_reachable(address: str) -> None:

@@ -1,6 +1,7 @@
 """Exceptions that the command line turns into a message without a traceback, and values as such messages show them."""
 
 from reprlib import Repr
+from typing import Any
 
 _LONG = Repr()
 _LONG.maxstring = _LONG.maxother = 200
@@ -43,7 +44,16 @@ class DataChangedError(InputError):
 
 
 class FailedJobsError(RuntimeError):
-    """Some jobs of a sweep raised; their tracebacks are tracked with their runs."""
+    """Some jobs of a sweep raised; their tracebacks are tracked with their runs.
+
+    Args:
+        message: a line for each.
+        finished: the runs of the others.
+    """
+
+    def __init__(self, message: str, finished: Any = ()) -> None:
+        super().__init__(message)
+        self.finished = finished
 
 
 class TrainingError(RuntimeError):

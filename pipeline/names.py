@@ -85,6 +85,7 @@ VIEW_TAG_PREFIX = "mlflow.sharedViewState."
 
 CONFIG_FILE = "config.yaml"
 WEIGHTS_FILE = "weights.npz"
+RECORDED_FILE = "recorded_weights.npz"
 CURVES_FILE = "curves.parquet"
 JOBS_FILE = "jobs.json"
 TRACEBACK_FILE = "traceback.txt"

@@ -9,6 +9,7 @@ python -m pipeline.run --help               # groups, options and examples
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 
 if __name__ == "__main__" and not __package__:  # By its path, it would not find the modules of its own package.
     sys.exit(
@@ -21,7 +22,7 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 def main() -> None:
     """Runs the command line; a user's mistake ends in one line and exit code 1."""
     # Imported here, because worker processes import this module as their main one, and shall not load Hydra.
-    from pipeline.compose.complaints import comes_from_hydra, complaint, overrides_among, with_hint
+    from pipeline.compose.complaints import overrides_among, told
     from pipeline.compose.config_loader import use_config_loader
     from pipeline.errors import ExecutorLostError, FailedJobsError, InputError, StoreLostError
     from pipeline.sweep.job import run
@@ -35,27 +36,20 @@ def main() -> None:
     # Without it Hydra prints several lines of its own and exits; with it the exception arrives here.
     os.environ[FULL_ERROR] = "1"
     try:
-        _settle_experiment()
+        settle_experiment_of(sys.argv[1:])
         run()
-    except InputError as error:
-        if wants_traceback and error.__cause__ is not None:  # The user's own executor raised.
-            raise
-        sys.exit(with_hint(str(error), overrides))
-    except (FailedJobsError, StoreLostError, ExecutorLostError) as error:
-        sys.exit(str(error))
     except Exception as error:
-        if wants_traceback:
+        is_known = isinstance(error, InputError | FailedJobsError | StoreLostError | ExecutorLostError)
+        # An input error has a cause where the user's own executor raised.
+        is_ours = is_known and not (isinstance(error, InputError) and error.__cause__)
+        line = told(error, overrides) if is_ours or not wants_traceback else None
+        if line is None:
             raise
-        if comes_from_hydra(error):
-            sys.exit(complaint(error, overrides))
-        if isinstance(error, OSError) and error.strerror:
-            # A full disk, a folder that is read-only: what the system says of it is all there is to say.
-            sys.exit(f"{error.filename or 'this system'}: {error.strerror}")
-        raise
+        sys.exit(line)
 
 
-def _settle_experiment() -> None:
-    """Finds the experiment that the environment chooses, unless the command line names one."""
+def settle_experiment_of(arguments: Sequence[str]) -> None:
+    """Finds the experiment that the environment chooses, unless the arguments name one."""
     from pipeline.names import settle_experiment
 
     def name_of(experiment_id: str) -> str:
@@ -64,7 +58,7 @@ def _settle_experiment() -> None:
 
         return name_of_experiment(experiment_id)
 
-    if not any(argument.startswith("experiment_name=") for argument in sys.argv[1:]):
+    if not any(argument.startswith("experiment_name=") for argument in arguments):
         settle_experiment(name_of)
 
 

@@ -13,7 +13,7 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 SOURCES = sorted(
     path
-    for folder in ("pipeline", "analysis", "hydra_plugins", "benchmarks")
+    for folder in ("symmetry_lab", "pipeline", "analysis", "hydra_plugins", "benchmarks")
     for path in (PROJECT / folder).rglob("*.py")
 )
 MOST_ROOMS, MOST_LINES = 9, 250
@@ -60,7 +60,7 @@ def test_the_contracts_of_imports_are_kept() -> None:
 
 @pytest.mark.parametrize(
     "folder",
-    sorted({path.parent for path in SOURCES if name_of(path).startswith(("pipeline", "analysis"))}),
+    sorted({path.parent for path in SOURCES if name_of(path).startswith(("symmetry_lab", "pipeline", "analysis"))}),
     ids=name_of,
 )
 def test_a_suite_has_a_plan_and_few_rooms(folder: Path) -> None:

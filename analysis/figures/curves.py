@@ -32,6 +32,8 @@ HIGHEST = 1e3
 PLACE = ["setting", "learning_rate"]
 LINE = ["start", "init", "metric"]
 COMMAND = f"{SWEEP} model=mlp init=zeros,constant,xavier_uniform"
+COINCIDING = 0.05
+"""Part of the loss by which lines differ that cover each other."""
 
 
 class Lines(NamedTuple):
@@ -62,22 +64,33 @@ class Lines(NamedTuple):
 
 @figure
 def loss_over_steps(tables: Tables) -> Drawing:
-    """Training (solid) and test loss (dotted) over steps by initialisation, a panel per setting and learning rate."""
+    """Training loss (above) and test loss (below) over steps by initialisation, for each setting and learning rate."""
     parts = {"training": names.LOSS_TRAIN, "test": names.LOSS_TEST}
     lines = _lines(tables, tables.runs, parts)
     highest = _highest(lines, parts)
     styles = start_styles(lines.runs)
-    canvas, panels = _grid(_cut(lines, highest), {f"mean loss of an example{loss_unit(tables.runs)}": 2.4})
-    for (axes,), means in panels:
-        for (start, _, part), line in means.groupby(LINE, observed=True):
-            _draw(axes, line, styles[str(start)], dotted=part == "test")
-    for (axes,), _ in panels:
-        _set_value_axis(axes, lines.means["value"], highest)
-        set_step_axis(axes)
-    dashes = {"training": "-", "test": ":"} if "test" in set(lines.means["metric"]) else {}
-    add_legend_above(canvas, styles | {part: {"color": "0.4", "ls": dash} for part, dash in dashes.items()})
+    measured = [part for part in parts if part in set(lines.means["metric"])]
+    heights = {f"{part} loss{loss_unit(tables.runs)}": 2.4 if part == "training" else 1.9 for part in measured}
+    canvas, panels = _grid(_cut(lines, highest), heights)
+    for stacked, means in panels:
+        for axes, part in zip(stacked, measured, strict=True):
+            for (start, _, _), line in means[means["metric"] == part].groupby(LINE, observed=True):
+                _draw(axes, line, styles[str(start)])
+        stacked[0].set_title(f"{stacked[0].get_title()}{_coincide(means)}")
+    for stacked, _ in panels:
+        for axes in stacked:
+            _set_value_axis(axes, lines.means["value"], highest)
+            set_step_axis(axes)
+    add_legend_above(canvas, styles)
     ended = tables.runs[~tables.runs["diverged"]].groupby(["model", "init"])[names.LOSS_TRAIN].min()
     return Drawing(canvas, lines.means, lines.numbers | _lost(lines, highest) | {"conclusion": _lowest(ended)})
+
+
+def _coincide(means: pd.DataFrame) -> str:
+    """A line of the title where all starts of a panel end with nearly one training loss: their lines coincide."""
+    ends = means[means["metric"] == "training"].sort_values("step").groupby("start", observed=True)["value"].last()
+    apart = ends.max() / ends.min() - 1.0 if len(ends) > 1 and ends.min() > 0.0 else math.inf
+    return f"\n{len(ends)} starts end within {100 * apart:.2g} %" if apart < COINCIDING else ""
 
 
 @figure
@@ -215,12 +228,10 @@ def _lost(lines: Lines, highest: float) -> dict[str, str]:
     return {"lost": lost(int(lines.runs["diverged"].sum()), f"their lines end early{cut}")}
 
 
-def _draw(axes: Axes, line: pd.DataFrame, style: dict[str, Any], dotted: bool = False) -> None:
-    """A mean with its interval; a dotted one is thin and without."""
-    look = style | {"ls": ":", "lw": 1.3} if dotted else style
-    axes.plot(line["step"], line["value"], **look)
-    if not dotted:
-        axes.fill_between(line["step"], line["low"], line["high"], color=style["color"], alpha=0.2, lw=0)
+def _draw(axes: Axes, line: pd.DataFrame, style: dict[str, Any]) -> None:
+    """A mean with its interval."""
+    axes.plot(line["step"], line["value"], **style)
+    axes.fill_between(line["step"], line["low"], line["high"], color=style["color"], alpha=0.2, lw=0)
 
 
 def _lowest(losses: "pd.Series[float]") -> str:

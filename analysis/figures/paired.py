@@ -1,41 +1,35 @@
 """Figure 9: initialisations compared run against run, with everything else equal."""
 
-from collections.abc import Iterable, Sequence
-from textwrap import fill
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.heatmaps import text_colour, write_lines
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.pairs import paired_table
+from analysis.figures.kit.style import add_legend_above
 from analysis.figures.kit.words import distinguishing, literal, loss_label, own_and_shared, param_texts, part_of
 from analysis.tracked.tables import Tables
-from analysis.wording import SWEEP, amount, counted, interval, number
+from analysis.wording import MINUS, SWEEP, amount, counted, interval, number
+from pipeline import names
 
-MOST_STARTS = 16
-SIDE_BY_SIDE = 4
-"""With more starts than this, the models go below each other."""
-CHARACTERS_AN_INCH = 18
-"""Of text in 6.5 points, the smallest that can be read."""
+MOST_PAIRS = 45
+"""Rows of a panel: those of ten starts."""
 FEWEST_MARKED = 6
 """Five pairs can all have one sign by chance with a probability of 2 / 2^5 > 5 %; six cannot (sign test)."""
-LINE_HEIGHT, LINES = 0.17, 4
-"""Inches of a line of text, and the lines of a cell without a count of its pairs."""
-LABEL_WIDTH = 17
-"""Characters of a start's label in one line."""
-COLOURS = "RdBu_r"
+SMALLEST = 1e-4
+"""Differences below this part of the largest are drawn on a linear scale around 0."""
+ROW_INCHES = 0.2
 COMMAND = f"{SWEEP} init=zeros,constant,xavier_uniform 'seed=range(5)'"
 
 
 @figure
 def paired_differences(tables: Tables) -> Drawing:
-    """Mean difference of the final loss between two starts that share seed and settings, a triangle per model."""
+    """Mean difference of the final loss between two starts that share seed, rate and settings, with its interval."""
     pairs = paired_table(tables.runs)
     if not (pairs["pairs"] > 0).any():
         raise NotShownError("no two runs differ in nothing but their initialisation", COMMAND)
@@ -46,111 +40,53 @@ def paired_differences(tables: Tables) -> Drawing:
         )
     found = pairs.groupby("model")["pairs"].transform("sum") > 0
     shown = pairs[found].reset_index(drop=True)
-    models = list(dict.fromkeys(shown["model"]))
-    starts = {model: _starts(shown[shown["model"] == model]) for model in models}
-    sizes = [len(starts[model]) for model in models]
-    most = max(sizes)
-    if most > MOST_STARTS:
+    names_of_pairs = {model: list(dict.fromkeys(_pair_names(of))) for model, of in shown.groupby("model", sort=True)}
+    most = max(map(len, names_of_pairs.values()))
+    if most > MOST_PAIRS:
         raise NotShownError(
-            f"{most} initialisations, where {MOST_STARTS} have room", f"{SWEEP} experiment_name=NAME init=..."
+            f"{most} pairs of initialisations, where {MOST_PAIRS} have room", f"{SWEEP} experiment_name=NAME init=..."
         )
+    rates = sorted(set(shown["learning_rate"]))
+    colours = dict(zip(rates, sns.color_palette("viridis", len(rates)).as_hex(), strict=True))
+    height = 1.3 + ROW_INCHES * most * max(1.0, 0.45 * len(rates))
+    canvas = Figure(figsize=(min(11.0, 2.4 + 4.3 * len(names_of_pairs)), height), layout="constrained")
+    grid = canvas.subplots(1, len(names_of_pairs), squeeze=False)[0]
     metric = str(shown["metric"].iloc[0])
-    same_starts = all(starts[model] == starts[models[0]] for model in models)
-    counted_apart = bool(shown["diverged"].any()) or shown["pairs"].nunique() > 1
-    canvas, grid, width = _grid(sizes, same_starts, LINE_HEIGHT * (LINES + counted_apart))
-    largest = float(shown["mean"].abs().max())
-    norm = Normalize(-largest, largest) if largest > 0.0 else Normalize(-1.0, 1.0)
-    for axes, model in zip(grid, models, strict=True):
+    for axes, (model, rows) in zip(grid, names_of_pairs.items(), strict=True):
         panel = shown[shown["model"] == model]
-        mesh = _draw_triangle(axes, panel, starts[model], norm, width)
+        _draw_intervals(axes, panel, rows, colours)
         axes.set_title(f"{literal(model)}, {_pairs_a_cell(panel['pairs'])}")
-        axes.set_xlabel("... minus that from this start")
-        if axes.get_subplotspec().is_first_col():
-            axes.set_ylabel(f"final {part_of(metric)} loss\nfrom this start ...")
-    bar = canvas.colorbar(mesh, ax=grid, location="bottom", aspect=50, shrink=0.6, pad=0.02)
-    bar.ax.xaxis.set_major_locator(MaxNLocator(5))
-    bar.set_label(f"mean difference of the final {loss_label(tables.runs, metric)}; blue: the row's start ends lower")
-    numbers = _numbers(tables.runs[tables.runs["model"].isin(models)], shown)
-    heading = [
-        "each cell: mean difference over pairs of runs, [95 % bootstrap interval], how often the row ends lower",
-        f"bold*: the interval excludes 0, with {FEWEST_MARKED} pairs or more",
-        f"{amount(numbers['pairs'], 'pair')} of {numbers['runs']} runs; {numbers['fate']}",
-        # Between two params, not inside one, may a line break.
-        f"a cell pools {numbers['pooled']}".replace(" (", "\xa0(").replace(" value", "\xa0value"),
-    ]
-    lines = [fill(line, int(13 * canvas.get_figwidth())) for line in heading]
-    canvas.suptitle(literal("\n".join(lines)), fontsize="medium")
-    return Drawing(canvas, shown, numbers)
+        axes.set_xlabel(
+            f"difference of the final {loss_label(tables.runs, metric)}\nleft of 0: the first start ends lower"
+        )
+    add_legend_above(
+        canvas, {f"learning rate {rate:g}": {"color": colour, "marker": "o"} for rate, colour in colours.items()}
+    )
+    return Drawing(canvas, shown, _numbers(tables.runs[tables.runs["model"].isin(names_of_pairs)], shown))
 
 
-def _starts(panel: pd.DataFrame) -> list[str]:
-    """The starts of one model in order: the first is a column only, the last a row only."""
-    return list(dict.fromkeys([*panel["against"], *panel["init"]]))
+def _pair_names(pairs: pd.DataFrame) -> "pd.Series[str]":
+    return pairs["init"] + f" {MINUS} " + pairs["against"]
 
 
-def _grid(sizes: Sequence[int], same_starts: bool, height: float) -> tuple[Figure, list[Any], float]:
-    """The axes of each model, beside or (with many starts) below each other, and the width of a cell in inches.
-
-    Args:
-        sizes: starts of each model.
-        same_starts: whether all models have the same starts, so that one set of labels is enough.
-        height: of a cell in inches.
-    """
-    most = max(sizes)
-    columns = len(sizes) if most <= SIDE_BY_SIDE else 1
-    rows = [most - 1] if most <= SIDE_BY_SIDE else [size - 1 for size in sizes]
-    labels = 1.4 if same_starts else 1.3 * columns
-    width = min(11.0, max(8.2, labels + 1.1 * columns * (most - 1)))
-    canvas = Figure(figsize=(width, 2.0 + 1.1 * len(rows) + height * sum(rows)), layout="constrained")
-    ratios = {"height_ratios": rows}
-    grid = canvas.subplots(len(rows), columns, squeeze=False, sharey=same_starts, gridspec_kw=ratios)
-    return canvas, grid.ravel().tolist(), (width - labels - 0.2 * columns) / columns / (most - 1)
-
-
-def _draw_triangle(axes: Axes, panel: pd.DataFrame, starts: Sequence[str], norm: Normalize, width: float) -> Any:
-    """One cell for each pair: rows without the first start, columns without the last."""
-    place = {start: index for index, start in enumerate(starts)}
-    longest = max(len(interval(low, high)) for low, high in zip(panel["low"], panel["high"], strict=True))
-    two_lines = CHARACTERS_AN_INCH * width < longest
-    show_counts = panel["pairs"].nunique() > 1
-    size = len(starts) - 1
-    colours = np.full((size, size), np.nan)
-    for cell, marked in zip(panel.itertuples(), _marked(panel), strict=True):
-        x, y = place[str(cell.against)], place[str(cell.init)] - 1
-        colours[y, x] = cell.mean
-        lines = _lines(cell, bool(marked), show_counts, two_lines)
-        write_lines(axes, (x, y), lines, text_colour(COLOURS, norm, colours[y, x]), width, bold=bool(marked))
-    for text in axes.texts:
-        # They lie inside the axes; measuring hundreds of them takes seconds.
-        text.set_in_layout(False)
-    # Grey behind pairs without a mean; nothing above the diagonal, where each pair would be seen a second time.
-    axes.pcolormesh(np.where(np.tri(size, dtype=bool), 0.9, np.nan), cmap="gray", vmin=0.0, vmax=1.0)
-    mesh = axes.pcolormesh(np.ma.masked_invalid(colours), cmap=COLOURS, norm=norm, edgecolors="white", linewidth=1)
-    labels = [literal(fill(start, LABEL_WIDTH)) for start in starts]
-    axes.set_xticks(np.arange(size) + 0.5, labels[:-1], rotation=25, ha="right", rotation_mode="anchor")
-    axes.set_yticks(np.arange(size) + 0.5, labels[1:])
-    axes.set_ylim(size, 0)
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    return mesh
-
-
-def _lines(cell: Any, marked: bool, show_counts: bool, two_lines: bool) -> list[tuple[str, bool]]:
-    """The texts of a cell, the interval in one line or two, and whether each text is a smaller one."""
-    if not cell.pairs:
-        return [("no pair", True)]
-    compared = cell.pairs - cell.diverged
-    counts = [(amount(cell.pairs, "pair"), True)] if show_counts else []
-    if cell.diverged:
-        counts = [(f"{cell.diverged} of {cell.pairs} diverged", True)]
-    wins = (f"wins {100 * cell.win_rate:.0f} %", True)
-    if not compared:
-        return [wins, *counts]
-    if cell.mean == cell.low == cell.high == 0.0 and cell.win_rate == 0.5:
-        return [("0", False), ("always equal", True), *counts]
-    ends = interval(cell.low, cell.high) if compared > 1 else ""
-    parts = ends.replace(", ", ",\n").splitlines() if two_lines else [ends] * (compared > 1)
-    return [(f"{_signed(cell.mean)}{'*' if marked else ''}", False), *((part, True) for part in parts), wins, *counts]
+def _draw_intervals(axes: Axes, panel: pd.DataFrame, rows: list[str], colours: dict[float, str]) -> None:
+    """A row for each pair of starts, in it a mean with its interval for each learning rate."""
+    largest = float(np.nanmax(np.abs(panel[["mean", "low", "high"]].to_numpy(float))))
+    axes.set_xscale("symlog", linthresh=SMALLEST * largest if largest > 0.0 else 1.0)
+    axes.axvline(0.0, color="0.6", lw=0.8, zorder=0)
+    axes.hlines(np.arange(1, len(rows)) - 0.5, 0.0, 1.0, transform=axes.get_yaxis_transform(), color="0.92", lw=0.8)
+    for place, (rate, colour) in enumerate(colours.items()):
+        at_rate = panel[panel["learning_rate"] == rate].dropna(subset=["mean"])
+        heights = [rows.index(name) + 0.7 * ((place + 0.5) / len(colours) - 0.5) for name in _pair_names(at_rate)]
+        axes.hlines(heights, at_rate["low"], at_rate["high"], color=colour, lw=2.0)
+        axes.plot(at_rate["mean"], heights, "o", color=colour, ms=4, gid=f"rate {rate:g}")
+    axes.set_yticks(range(len(rows)), [literal(name) for name in rows], size=8)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    ticks = [tick for tick in axes.get_xticks() if abs(tick) <= 10.0 * largest]
+    axes.set_xticks(
+        [tick for tick in ticks if tick == 0.0 or round(np.log10(abs(tick))) % 2 == 0] if len(ticks) > 7 else ticks
+    )
 
 
 def _signed(value: float) -> str:
@@ -164,7 +100,7 @@ def _marked(pairs: pd.DataFrame) -> "pd.Series[bool]":
 
 def _pairs_a_cell(counts: Iterable[int]) -> str:
     text = counted(list(counts))
-    return f"{text} {'pair' if text == '1' else 'pairs'} a cell"
+    return f"{text} {'pair' if text == '1' else 'pairs'} an interval"
 
 
 def _numbers(runs: pd.DataFrame, shown: pd.DataFrame) -> dict[str, Any]:
@@ -173,7 +109,9 @@ def _numbers(runs: pd.DataFrame, shown: pd.DataFrame) -> dict[str, Any]:
     models = list(dict.fromkeys(shown["model"]))
     diverged = int(shown["diverged"].sum())
     texts = param_texts(runs)
-    pooled = distinguishing(texts, ["model"], [key for key in own_and_shared(texts)[1] if key != "model"])
+    pooled = distinguishing(
+        texts, ["model"], [key for key in own_and_shared(texts)[1] if key not in ("model", names.RATE)]
+    )
     return {
         "part": part_of(metric),
         "runs": len(runs),
@@ -185,7 +123,6 @@ def _numbers(runs: pd.DataFrame, shown: pd.DataFrame) -> dict[str, Any]:
         "fewest_marked": FEWEST_MARKED,
         "diverged": diverged,
         "incomplete": _incomplete(diverged, int(shown["missing"].sum())),
-        "fate": f"{diverged} with a diverged run, which loses and is in no mean" if diverged else "no run diverged",
         "missing": int(shown["missing"].sum()),
         "largest": "; ".join(_largest(shown[shown["model"] == model]) for model in models),
     }
@@ -206,6 +143,6 @@ def _largest(panel: pd.DataFrame) -> str:
     most = measured.sort_values("mean", key=lambda means: -means.abs(), kind="stable").iloc[0]
     ends = f" {interval(most['low'], most['high'])}" if most["pairs"] - most["diverged"] > 1 else ""
     return (
-        f"{most['model']}: {most['init']} minus {most['against']}, {_signed(most['mean'])}{ends},"
-        f" {most['init']} wins {100 * most['win_rate']:.0f} %"
+        f"{most['model']}: {most['init']} minus {most['against']} at {most['learning_rate']:g},"
+        f" {_signed(most['mean'])}{ends}, {most['init']} wins {100 * most['win_rate']:.0f} %"
     )

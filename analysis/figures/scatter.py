@@ -7,18 +7,23 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import colours_of, schemes_in, set_plain_log_ticks, set_ticks_with_zero
-from analysis.figures.kit.words import distinguishing, final_metric, literal, loss_label, param_texts, part_of, usable
+from analysis.figures.kit.style import (
+    add_legend_above,
+    colours_of,
+    schemes_in,
+    set_plain_log_ticks,
+    set_ticks_with_zero,
+)
+from analysis.figures.kit.words import distinguishing, final_metric, loss_label, param_texts, part_of, usable
 from analysis.statistics.intervals import rank_correlation
 from analysis.tracked.tables import Tables
 from analysis.wording import MINUS, SWEEP, amount, lost
 from pipeline import names
 
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+MOST_COLUMNS = 3
 
 
 @figure
@@ -59,61 +64,59 @@ def distance_and_loss(tables: Tables) -> Drawing:
         "correlation_without_symmetric": without_symmetric,
         "also": f"The runs also differ in {', '.join(also)}." if also else "",
     }
-    canvas = Figure(figsize=(9.0, 5.6), layout="constrained")
-    axes = canvas.subplots()
-    _set_distance_axis(axes, data["distance"].to_numpy())
-    _draw_points(axes, data)
-    axes.set_yscale("log")
-    set_plain_log_ticks(axes.yaxis, data["loss"].min(), data["loss"].max())
-    axes.set_ylabel(f"final {loss_label(runs, metric)}")
-    more = f"; {numbers['diverged']} more diverged" if numbers["diverged"] else ""
-    heading = (
-        f"{amount(len(data), 'network')}, one point each{more}\n"
-        f"rank correlation of distance and loss [95 % interval over runs]: {overall}\n"
-        f"without the {numbers['symmetric']} exactly symmetric networks: {without_symmetric}\n{numbers['also']}"
-    )
-    axes.set_title(literal(heading.rstrip()), loc="left")
+    rates = sorted(set(data["learning_rate"]))
+    columns = min(len(rates), MOST_COLUMNS)
+    rows = -(-len(rates) // columns)
+    canvas = Figure(figsize=(min(11.0, 2.2 + 3.0 * columns), 1.0 + 3.4 * rows), layout="constrained")
+    grid = canvas.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    colours = colours_of(schemes_in(data["init"]))
+    for axes, rate in zip(grid, rates, strict=False):
+        at_rate = data[data["learning_rate"] == rate]
+        _set_distance_axis(axes, data["distance"].to_numpy())
+        _draw_points(axes, at_rate, colours)
+        axes.set_yscale("log")
+        set_plain_log_ticks(axes.yaxis, data["loss"].min(), data["loss"].max())
+        alone = _correlation(at_rate[at_rate["distance"] > 0.0])
+        axes.set_title(
+            f"learning rate {rate:g}, {amount(len(at_rate), 'network')}\nrank correlation {_correlation(at_rate)}\n"
+            f"without exact symmetry {alone}",
+            size=9,
+        )
+    for axes in grid[len(rates) :]:
+        axes.set_visible(False)
+    for axes in grid[::columns]:
+        axes.set_ylabel(f"final {loss_label(runs, metric)}")
+    canvas.supxlabel("final mean distance between the incoming weights of two hidden units", size="medium")
+    handles = {scheme: {"color": colour, "marker": "o", "ls": ""} for scheme, colour in colours.items()}
+    add_legend_above(canvas, handles)
     return Drawing(canvas, data, numbers)
 
 
 def _correlation(data: pd.DataFrame) -> str:
+    """Spearman's, with its interval over runs."""
     value, low, high = rank_correlation(data["distance"].to_numpy(), data["loss"].to_numpy())
     if math.isnan(value):
         return "not defined (fewer than three runs, or no variation)"
     return f"{value:.2f} [{low:.2f}, {high:.2f}]".replace("-", MINUS)
 
 
-def _draw_points(axes: Axes, data: pd.DataFrame) -> None:
-    rates = sorted(set(data["learning_rate"]))
-    # More rates than markers cannot be told apart by shape.
-    told_apart = len(rates) <= len(MARKERS)
-    marker_of = dict(zip(rates, MARKERS, strict=False)) if told_apart else dict.fromkeys(rates, "o")
-    colours = colours_of(schemes_in(data["init"]))
+def _draw_points(axes: Axes, data: pd.DataFrame, colours: dict[str, str]) -> None:
     at_zero = schemes_in(data.loc[data["distance"] == 0.0, "init"])
     group: Any
-    for group, points in data.groupby(["init", "learning_rate", data["distance"] == 0.0], sort=True):
-        scheme, rate, is_zero = group
+    for group, points in data.groupby(["init", data["distance"] == 0.0], sort=True):
+        scheme, is_zero = group
         (line,) = axes.plot(
-            points["distance"], points["loss"], marker_of[rate], color=colours[scheme],
+            points["distance"], points["loss"], "o", color=colours[scheme],
             alpha=0.7, ms=6, markeredgecolor="white", markeredgewidth=0.4,
         )  # fmt: skip
         if is_zero:
             # Exact zeros of several schemes stand side by side.
             aside = (at_zero.index(scheme) - (len(at_zero) - 1) / 2) * 8 / 72
             line.set_transform(axes.transData + ScaledTranslation(aside, 0, axes.figure.dpi_scale_trans))
-    sections = {"initialisation": [(literal(scheme), "o", colour) for scheme, colour in colours.items()]}
-    if told_apart:
-        sections["learning rate"] = [(f"{rate:g}", marker, "0.4") for rate, marker in marker_of.items()]
-    entries = [entry for heading, section in sections.items() for entry in [(heading, "", "none"), *section]]
-    handles = [Line2D([], [], ls="", marker=marker, color=colour) for _, marker, colour in entries]
-    legend = axes.legend(handles, [text for text, *_ in entries], loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    for text in legend.get_texts():
-        text.set_fontweight("bold" if text.get_text() in sections else "normal")
 
 
 def _set_distance_axis(axes: Axes, distances: np.ndarray) -> None:
     """Logarithmic; if there are exact zeros, linear from 0 to the decade below the smallest other distance."""
-    axes.set_xlabel("final mean distance between the incoming weights of two hidden units")
     positive = distances[distances > 0.0]
     if len(positive) == len(distances):
         axes.set_xscale("log")

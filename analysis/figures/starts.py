@@ -1,5 +1,11 @@
-"""Which two runs figures 5 and 6 compare: a symmetric and a random start that differ in nothing else."""
+"""Which runs stand for their starts, in all figures of single runs: a symmetric and a random one, equal in all else.
 
+One rule: the random start with the lowest final loss that has a symmetric partner, and that partner (``chosen_pair``).
+Where runs were recorded (``record_weights``) only these are asked, so that the pictures of weights, the slider and the
+pictures of an example show the same runs.
+"""
+
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,7 +14,7 @@ import pandas as pd
 from analysis.errors import ReportError
 from analysis.figures.kit.drawing import NotShownError
 from analysis.figures.kit.words import final_metric, literal, part_of
-from analysis.tracked.tables import Tables
+from analysis.tracked.tables import Tables, Weights
 from analysis.wording import SWEEP
 from pipeline import names
 
@@ -44,11 +50,12 @@ class Start(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Two runs that differ in nothing but their initialisation, and the metric by which they were chosen."""
+    """Two runs that differ in nothing but their initialisation, by which metric they were chosen, and among which."""
 
     symmetric: Start
     random: Start
     metric: str
+    is_of_recorded: bool
 
     @property
     def inputs(self) -> int:
@@ -85,6 +92,7 @@ class Pair(NamedTuple):
             "symmetric": self.symmetric.run["init"],
             "symmetric_loss": self.symmetric.run[self.metric],
             "symmetric_distinct": self.symmetric.distinct["after"],
+            "among": " and recorded" if self.is_of_recorded else "",
             "random": run["init"],
             "random_loss": run[self.metric],
             "random_distinct": self.random.distinct["after"],
@@ -96,7 +104,7 @@ def chosen_pair(tables: Tables) -> Pair:
 
     Partners share every setting but the initialisation: model, data, optimiser with its learning rate, training,
     arithmetic and seed. The loss is that of ``final_metric``. Layers of more than
-    one unit go first. Diverged runs are left out.
+    one unit go first. Diverged runs are left out, and where some were recorded, those that were not.
 
     Raises:
         NotShownError: there is no such pair, or its weights cannot be read.
@@ -106,6 +114,8 @@ def chosen_pair(tables: Tables) -> Pair:
     if hidden.empty:
         raise NotShownError("no run has hidden units", COMMAND)
     usable = _with_order(hidden[~hidden["diverged"].astype(bool)])
+    if (recorded := is_recorded(usable)).any():
+        usable = usable[recorded]
     random = usable[~usable["init"].isin(SYMMETRIC)]
     metric = final_metric(usable, "loss") or names.LOSS_TRAIN
     order = [metric, "init", "seed", "run_id"]
@@ -116,12 +126,77 @@ def chosen_pair(tables: Tables) -> Pair:
             best = paired.sort_values(["single_unit", "partly_random", *order]).iloc[0]
             partner = symmetric[symmetric["settings"] == best["settings"]].sort_values(order).iloc[0]
             kind = "partly random" if best["partly_random"] else "random"
-            return Pair(_start(tables, partner, "symmetric"), _start(tables, best, kind), metric)
+            return Pair(_start(tables, partner, "symmetric"), _start(tables, best, kind), metric, bool(recorded.any()))
     raise NotShownError(
         "no run from constant or zero weights shares model, data, learning rate and seed with one from random weights"
         " (diverged runs do not count)",
         COMMAND,
     )
+
+
+def is_recorded(runs: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether a run was recorded at all measured steps (``record_weights``)."""
+    if "record_weights" not in runs:
+        return pd.Series(False, runs.index)
+    seeds = runs["record_weights"]
+    return pd.Series(
+        [isinstance(listed, tuple) and seed in listed for listed, seed in zip(seeds, runs["seed"], strict=True)],
+        runs.index,
+        dtype=bool,
+    )
+
+
+def image_side(data: str, inputs: int) -> int:
+    """Side of the square that the inputs are the pixels of; 0 where they are not pixels."""
+    side = math.isqrt(inputs)
+    return side if side**2 == inputs and (data == "idx" or (data == "digits" and side == 8)) else 0
+
+
+class Recorded(NamedTuple):
+    """A recorded run that stands for its start.
+
+    Attributes:
+        run: its row of the table of runs.
+        kind: ``symmetric``, ``random``, ``partly random``.
+        arrays: its recording (``Tables.recorded``).
+    """
+
+    run: "pd.Series[Any]"
+    kind: str
+    arrays: Weights
+
+    @property
+    def scheme(self) -> str:
+        """The initialisation with the number that makes it."""
+        numbers = {"constant": "value", "perturbed": "epsilon"}
+        key = numbers.get(str(self.run["init"]))
+        return f"{self.run['init']} {self.run[f'init.{key}']:g}" if key else str(self.run["init"])
+
+
+def recorded_starts(tables: Tables) -> list[Recorded]:
+    """The pair of ``chosen_pair``, and between them a third recorded start with the same settings, if there is one.
+
+    That is a perturbed one, else another symmetric one.
+
+    Raises:
+        NotShownError: no such pair was recorded, or its recordings cannot be read.
+    """
+    pair = chosen_pair(tables)
+    hidden = tables.runs["model.hidden_units"].map(len) > 0
+    runs = _with_order(tables.runs[hidden & is_recorded(tables.runs) & ~tables.runs["diverged"].astype(bool)])
+    if pair.symmetric.run["run_id"] not in set(runs["run_id"]):
+        raise NotShownError("no run was recorded at its measured steps", f"{COMMAND} seed=0 record_weights=[0]")
+    settings = pair.random.run["settings"]
+    others = runs[(runs["settings"] == settings) & runs["init"].isin(("perturbed", *SYMMETRIC))]
+    others = others[others["init"] != pair.symmetric.run["init"]].sort_values(["init", "run_id"])
+    chosen = [(pair.symmetric.run, pair.symmetric.kind), (pair.random.run, pair.random.kind)]
+    if len(others):
+        third = others.iloc[0]
+        chosen.insert(1, (third, "perturbed" if third["init"] == "perturbed" else "symmetric"))
+    try:
+        return [Recorded(run, kind, tables.recorded(run["run_id"])) for run, kind in chosen]
+    except ReportError as error:
+        raise NotShownError(str(error), f"{COMMAND} seed=0 record_weights=[0] rerun=true") from None
 
 
 def _with_order(runs: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Figures 5 and 6: the hidden units of a symmetric and of a random start, before and after training."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from scipy.spatial.distance import pdist, squareform
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.style import colours_of
 from analysis.figures.kit.words import literal
-from analysis.figures.starts import COMMAND, Pair, Start, chosen_pair
+from analysis.figures.starts import COMMAND, Pair, Start, chosen_pair, image_side
 from analysis.tracked.tables import Tables
 from analysis.wording import amount
 
@@ -41,7 +42,7 @@ def incoming_weights(tables: Tables) -> Drawing:
     pair = chosen_pair(tables)
     shown = min(pair.units, MOST_TILES)
     canvas = Figure(figsize=(10.5, 2.1 + 1.3 * math.ceil(shown / TILES_A_ROW)), layout="constrained")
-    side = _image_side(pair)
+    side = image_side(str(pair.random.run["data"]), pair.inputs)
     for start, half in zip(pair.starts, canvas.subfigures(1, 2, squeeze=False)[0], strict=True):
         text, style = _head(pair, start)
         half.suptitle(text, **style)
@@ -51,7 +52,7 @@ def incoming_weights(tables: Tables) -> Drawing:
         for (moment, weights), axes in zip(start.incoming.items(), column, strict=True):
             units = weights[:, :shown].T
             if side:
-                axes.imshow(_mosaic(units, side), cmap=BETWEEN_TILES, norm=scale, interpolation="none")
+                axes.imshow(mosaic(units, side), cmap=BETWEEN_TILES, norm=scale, interpolation="none")
             else:
                 _draw_bar_tiles(axes, units, scale)
             axes.set_axis_off()
@@ -95,33 +96,46 @@ def distance_matrices(tables: Tables) -> Drawing:
         (start.kind, moment): pdist(weights.T) for start in pair.starts for moment, weights in start.incoming.items()
     }
     scale = Normalize(0.0, max(each.max() for each in distances.values()) or 1.0)
-    canvas = Figure(figsize=(11.0, 3.85), layout="constrained")
-    panels = canvas.subplots(1, 4, sharey=True)
+    apart = [kind for kind in dict.fromkeys(kind for kind, _ in distances) if _has_distance(distances, kind)]
+    apart = apart or [pair.random.kind]
+    canvas = Figure(figsize=(5.6 * len(apart), 4.0), layout="constrained")
     frames = []
-    for (start, moment), axes in zip([(s, m) for s in pair.starts for m in s.incoming], panels, strict=True):
-        each = distances[start.kind, moment]
-        matrix = squareform(each)[:shown, :shown]
-        _draw_matrix(axes, matrix, scale)
-        mean = "exactly 0" if not each.any() else f"{each.mean():.3g}"
-        axes.set_title(f"{_when(moment, pair)}\nmean distance {mean}")
-        first, second = np.triu_indices(shown, k=1)
-        frames.append(_rows(start, moment, unit_a=first + 1, unit_b=second + 1, distance=matrix[first, second]))
-    for start, axes in zip(pair.starts, panels[::2], strict=True):
+    halves = iter(canvas.subfigures(1, len(apart), squeeze=False)[0])
+    title = [_shared_settings(pair, shown)]
+    for start in pair.starts:
         text, style = _head(pair, start)
-        place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom"}
-        head = axes.annotate(text, (1.04, 1.0), (0.0, 40.0), ha="center", **place, **style)
-        # Wider than its axes: the layout would push them apart. An empty line below the title keeps its place.
-        head.set_in_layout(False)
-    panels[0].set_ylabel("hidden unit")
-    bar = canvas.colorbar(ScalarMappable(scale, ZERO_IS_WHITE), ax=list(panels), shrink=0.75, aspect=25)
-    bar.set_label("distance (white: exactly 0)")
-    canvas.suptitle(f"{_shared_settings(pair, shown)}\n", size=10)
+        half = next(halves) if start.kind in apart else None
+        if half is None:
+            title.append(f"{text}: all distances exactly 0, before and after training")
+        else:
+            half.suptitle(text, **style)
+        panels = [None] * len(start.incoming) if half is None else half.subplots(1, len(start.incoming), sharey=True)
+        for moment, axes in zip(start.incoming, panels, strict=True):
+            each = distances[start.kind, moment]
+            matrix = squareform(each)[:shown, :shown]
+            if axes is not None:
+                _draw_matrix(axes, matrix, scale)
+                mean = "exactly 0" if not each.any() else f"{each.mean():.3g}"
+                axes.set_title(f"{_when(moment, pair)}\nmean distance {mean}")
+            first, second = np.triu_indices(shown, k=1)
+            frames.append(_rows(start, moment, unit_a=first + 1, unit_b=second + 1, distance=matrix[first, second]))
+        if half is not None:
+            half.axes[0].set_ylabel("hidden unit")
+            colours = ScalarMappable(scale, ZERO_IS_WHITE)
+            bar = half.colorbar(colours, ax=list(half.axes), location="bottom", shrink=0.7, aspect=35)
+            bar.set_label("distance (colour of the paper: exactly 0)")
+    canvas.suptitle("\n".join(title), size=10)
     means = {
         f"{'symmetric' if start is pair.symmetric else 'random'}_{moment}": float(distances[start.kind, moment].mean())
         for start in pair.starts
         for moment in start.incoming
     }
     return Drawing(canvas, pd.concat(frames, ignore_index=True), pair.numbers | means | {"shown": shown})
+
+
+def _has_distance(distances: Mapping[tuple[str, str], np.ndarray], kind: str) -> bool:
+    """Whether any two units of a start are apart, before or after training."""
+    return any(each.any() for (of, _), each in distances.items() if of == kind)
 
 
 def _head(pair: Pair, start: Start) -> tuple[str, dict[str, Any]]:
@@ -147,23 +161,14 @@ def _rows(start: Start, moment: str, **columns: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"run_id": start.run["run_id"], "init": start.run["init"], "moment": moment, **columns})
 
 
-def _image_side(pair: Pair) -> int:
-    """Side of the square that the inputs are the pixels of; 0 where they are not pixels."""
-    side = math.isqrt(pair.inputs)
-    if side**2 != pair.inputs:
-        return 0
-    data = pair.random.run["data"]
-    return side if data == "idx" or (data == "digits" and side == 8) else 0
-
-
-def _mosaic(units: np.ndarray, side: int) -> np.ndarray:
-    """Square images of the units, eight a row, as one image with NaN between them.
+def mosaic(units: np.ndarray, side: int, a_row: int = TILES_A_ROW) -> np.ndarray:
+    """Square images of the units, so many a row, as one image with NaN between them.
 
     Args:
         units: (units, side * side).
     """
     gap = max(1, side // 12)
-    columns = min(len(units), TILES_A_ROW)
+    columns = min(len(units), a_row)
     rows = math.ceil(len(units) / columns)
     image = np.full((rows * (side + gap) + gap, columns * (side + gap) + gap), np.nan)
     for number, unit in enumerate(units):

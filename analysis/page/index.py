@@ -14,6 +14,7 @@ from pipeline.system.atomic_file import write_atomically
 
 ENTRY_FILE = "report.json"
 INDEX_FILE = "index.html"
+CLAIMS_FILE = "claims.csv"
 ENTRY_KEYS = {"experiment_name": str, "asks": str, "conclusion": str, "runs": int}
 NOT_IN_NAMES = frozenset('/\\:*?"<>|~')
 """What some file system refuses, and what stands before a mark."""
@@ -40,13 +41,18 @@ def report_folder(experiment_name: str) -> str:
     return f"{readable}~{sha256(experiment_name.encode(errors='surrogatepass')).hexdigest()[:10]}"
 
 
-def write_entry(folder: Path, tables: Tables, conclusion: str) -> Path:
-    """Writes beside a report what the page of all reports says of it."""
+def write_entry(folder: Path, tables: Tables, conclusion: str, picture: str = "") -> Path:
+    """Writes beside a report what the page of all reports says of it.
+
+    Args:
+        picture: file in the folder that stands for the report; empty where nothing could be drawn.
+    """
     entry = {
         "experiment_name": tables.experiment_name,
         "asks": tables.question.asks if tables.question else "",
         "conclusion": conclusion,
         "runs": len(tables.runs),
+        "picture": picture,
     }
     path = folder / ENTRY_FILE
     write_atomically(path, f"{json.dumps(entry, indent=2, ensure_ascii=False)}\n".encode())
@@ -60,21 +66,23 @@ def write_index(output: Path) -> Path:
     """
     entries = []
     for path in sorted(output.rglob(ENTRY_FILE)):
-        if (entry := _entry(path)) is None:
+        if (entry := read_entry(path)) is None:
             print(f"{path} is broken, so {output / INDEX_FILE} leaves that report out; make it again")
             continue
         ours = path.parent.with_name(report_folder(str(entry["experiment_name"]))) / ENTRY_FILE
         if ours != path and ours.is_file():
             continue  # Made before its folder was called so.
         folder = quote(path.parent.relative_to(output).as_posix())
-        entries.append(entry | {"link": f"{folder}/index.html"})
+        picture = path.with_name(Path(str(entry.get("picture") or "none")).name)
+        shown = f"{folder}/{quote(picture.name)}" if picture.is_file() else ""
+        entries.append(entry | {"link": f"{folder}/index.html", "picture": shown})
     environment = Environment(loader=PackageLoader("analysis.page"), autoescape=True, undefined=StrictUndefined)
     page = environment.get_template("index.html").render(entries=entries)
     write_atomically(output / INDEX_FILE, page.encode())
     return output / INDEX_FILE
 
 
-def _entry(path: Path) -> dict[str, object] | None:
+def read_entry(path: Path) -> dict[str, object] | None:
     """What a report has left for the page, or None if that is damaged or another program's."""
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))

@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from analysis.arguments import experiment_option
 from analysis.claims.answer import Answer
 from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, WITHIN, Claim
+from analysis.page.formulas import prose
+from analysis.page.player import Player
 from analysis.statistics.intervals import RESAMPLES
-from analysis.theory.gradient_check import gradient_check
 from analysis.tracked.tables import FACTS, Tables
 from analysis.wording import natural_order
 from pipeline import addresses
@@ -22,12 +24,44 @@ NOT_PARAMS = {*FACTS} - {"optimum"}
 MOST_VALUES = 12
 
 
+class Part(NamedTuple):
+    """A part of the exercise sheet: what it asks, why the answer is so, and what these runs show of it.
+
+    Attributes:
+        identity: "2b".
+        heading: the answer in a few words.
+        question: in one sentence.
+        derivation: with formulas.
+        slips: of the sheet, mended.
+        seen: the numbers of these runs put into the formulas; empty where they cannot be.
+        claims: with their verdicts.
+        figures: shown or not.
+        command: runs just this; empty where nothing has to run.
+    """
+
+    identity: str
+    heading: Markup
+    question: Markup
+    derivation: Markup
+    slips: Sequence[Markup]
+    seen: Markup
+    claims: Sequence[Claim]
+    figures: Sequence["Shown"]
+    command: str
+
+    @property
+    def label(self) -> str:
+        """As the sheet numbers it: "2(b)"."""
+        return f"{self.identity[0]}({self.identity[1:]})" if self.identity[1:] else self.identity
+
+
 class Shown(NamedTuple):
     """One figure on the page, or the reason why it is missing.
 
     Attributes:
         number: of a general figure, or a letter of a figure that only this question has.
         svg: the picture; empty when it is missing.
+        narrow: the same for a phone; empty where there is none.
         reason: why; empty when it is there.
         command: makes runs that can show it.
     """
@@ -38,12 +72,17 @@ class Shown(NamedTuple):
     question: str
     caption: str
     svg: bytes = b""
+    narrow: bytes = b""
     reason: str = ""
     command: str = ""
 
     @property
     def image(self) -> str:
         return base64.b64encode(self.svg).decode()
+
+    @property
+    def narrow_image(self) -> str:
+        return base64.b64encode(self.narrow).decode()
 
 
 def rendered_page(
@@ -52,6 +91,10 @@ def rendered_page(
     figures: Sequence[Shown],
     answer: Answer | None = None,
     own_figures: Sequence[Shown] = (),
+    parts: Sequence[Part] = (),
+    players: Sequence[Player] = (),
+    still: Shown | None = None,
+    derivation: str = "",
 ) -> str:
     """The page as HTML. Texts from params, tags and file names are escaped; nothing is loaded from elsewhere.
 
@@ -59,7 +102,12 @@ def rendered_page(
         claims: the general ones.
         figures: the general ones.
         answer: of the prepared question; it comes first, then ``own_figures``.
+        parts: of the exercise sheet, on the page of runs that answer no prepared question.
+        players: the sliders.
+        still: the figure that stands for the first slider on paper and without scripts.
+        derivation: why one expects the answer to the prepared question (``analysis.page.formulas``).
     """
+    in_parts = {figure.name for part in parts for figure in part.figures} | ({still.name} if still else set())
     environment = Environment(loader=PackageLoader("analysis.page"), autoescape=True, undefined=StrictUndefined)
     environment.filters["unbroken"] = lambda text: re.sub(r"(?<=\de)-(?=\d)", "\N{MINUS SIGN}", text)
     return environment.get_template("report.html").render(
@@ -69,16 +117,21 @@ def rendered_page(
         notes=tables.notes,
         answer=answer,
         own_figures=own_figures,
+        parts=parts,
+        part_of={claim.identity: part for part in parts for claim in part.claims},
+        players=players,
+        still=still,
+        derivation=prose(derivation),
         claims=claims,
         verdict_class=VERDICT_CLASS,
         has_blas=any(claim.arithmetic == "blas" for claim in claims),
         exact="exact" in set(tables.runs["arithmetic"]),
-        figures=figures,
-        gradient=gradient_check(),
+        figures=[figure for figure in figures if figure.name not in in_parts],
         methods=methods_of(tables.runs),
         report_command=report_command(tables),
         resamples=RESAMPLES,
         commands=commands_of(tables),
+        digests=tables.digests,
         tracking_link=f"{tables.ui_address}/#/experiments/{tables.experiment_id}",
         ui_command=tables.ui_command if tables.ui_address == addresses.UI_ADDRESS else "",
         views=list(tables.views.items()),

@@ -1,5 +1,6 @@
 """Predictions without a run.
 
 gradient_check: the gradient of logistic regression. signal_moments: sizes of activations and deltas by layer (Glorot,
-He). linear_modes: exact learning curves of linear networks (Saxe, Fukumizu).
+He). linear_modes: exact learning curves of linear networks (Saxe, Fukumizu). descent: logistic regression with two
+weights. equal_linear: what linear networks cannot do from equal weights.
 """

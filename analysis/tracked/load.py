@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from mlflow import MlflowClient, get_tracking_uri
-from mlflow.entities import Experiment, Run
+from mlflow.entities import Experiment, Run, RunData
 
 from analysis.errors import ReportError
 from analysis.tracked.rows import row_of
@@ -28,6 +28,7 @@ from analysis.tracked.tables import FACTS, Question, Tables
 from analysis.wording import amount
 from pipeline import addresses, names
 from pipeline.addresses import database_path, ui_command
+from pipeline.digest import sweep_digest
 
 QUESTION_TAGS = (names.QUESTION_TAG, names.ASKS_TAG, names.PREDICTS_TAG)
 
@@ -53,21 +54,25 @@ def load_tables(experiment_name: str) -> Tables:
         raise ReportError(
             f"--experiment: {experiment_name!r} has no finished run yet; {under_way or next_step(experiment_name)}"
         )
-    notes = [*_unfinished_notes(client, found), *_foreign_notes(found.foreign)]
+    notes: list[str] = []
+    jobs = _jobs_of_sweeps(client, parents, notes)
+    notes = [*_unfinished_notes(jobs, found), *notes, *_foreign_notes(found.foreign)]
     rows = _whole_rows(found, notes)
-    params = found.params & {*rows} - {*FACTS, "measures"}
+    params = found.params & {*rows} - {*FACTS, "measures", "record_weights"}
     runs = _leave_out_repeated(rows, sorted(params), notes)
-    curves = _load_curves(client, parents, runs, notes)
+    curves = load_curves(client, parents, runs, notes)
     newest = str(by_age[-1].info.run_id) if by_age else None
     return Tables(
         experiment_name=experiment_name,
         experiment_id=str(experiment.experiment_id),
         runs=runs,
         curves=curves,
-        weights=lambda run_id: weights_of(client, run_id),
+        weights=lambda run_id: weights_of(found.described[run_id], client.tracking_uri),
+        recorded=lambda run_id: weights_of(found.described[run_id], client.tracking_uri, names.RECORDED_FILE),
         parent=newest,
         question=_question(by_age),
         commands=commands,
+        digests=_digests(jobs, found),
         ui_address=addresses.ui_address(get_tracking_uri()),
         ui_command=_ui_command(get_tracking_uri()),
         views=_views(experiment, newest),
@@ -89,7 +94,8 @@ class Found:
         parents: the sweeps.
         unfinished: trained runs that failed, were killed, or run still.
         foreign: names of runs that this project has not tracked.
-        finished: the fingerprints of the finished ones.
+        finished: the fingerprint of each finished one, and the digest of its numbers.
+        described: run id -> where it stands.
         params: the keys of their params.
         rows: they themselves, those that are as this project tracks them.
         faults: what is wrong with the others.
@@ -98,7 +104,8 @@ class Found:
     parents: list[Run] = field(default_factory=list)
     unfinished: list[Run] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
-    finished: set[str] = field(default_factory=set)
+    finished: dict[str, str] = field(default_factory=dict)
+    described: dict[str, Run] = field(default_factory=dict)
     params: set[str] = field(default_factory=set)
     rows: list[dict[str, Any]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -116,7 +123,8 @@ def sort_runs(runs: Iterable[Run]) -> Found:
         elif run.info.status != "FINISHED":
             found.unfinished.append(run)
         else:
-            found.finished.add(tags[names.FINGERPRINT_TAG])
+            found.finished[tags[names.FINGERPRINT_TAG]] = tags.get(names.DIGEST_TAG, "")
+            found.described[run.info.run_id] = Run(run.info, RunData())
             found.params |= run.data.params.keys()
             try:
                 found.rows.append(row_of(run))
@@ -174,8 +182,28 @@ def _foreign_notes(foreign: list[str]) -> Iterator[str]:
         yield f"{amount(len(foreign), 'run')} left out that this project has not tracked ({foreign[0]})"
 
 
-def _unfinished_notes(client: MlflowClient, found: Found) -> Iterator[str]:
-    finished = found.finished
+def _jobs_of_sweeps(client: MlflowClient, parents: list[Run], notes: list[str]) -> dict[str, set[str]]:
+    """Run id of a sweep -> fingerprints of its jobs; adds a note for each sweep that does not give them."""
+    jobs = {}
+    for parent in parents:
+        try:
+            jobs[parent.info.run_id] = jobs_of(client, parent.info.run_id)
+        except Exception as error:  # Missing, torn, a server's refusal: each store raises its own types.
+            notes.append(f"Whether the sweep {parent.info.run_name!r} is complete is unknown ({first_line(error)})")
+    return jobs
+
+
+def _digests(jobs: dict[str, set[str]], found: Found) -> dict[str, str]:
+    """Command of a sweep -> digest of all its numbers."""
+    return {
+        parent.data.tags[names.COMMAND_TAG]: sweep_digest(found.finished, jobs[parent.info.run_id])
+        for parent in found.parents
+        if names.COMMAND_TAG in parent.data.tags and parent.info.run_id in jobs
+    }
+
+
+def _unfinished_notes(jobs: dict[str, set[str]], found: Found) -> Iterator[str]:
+    finished = found.finished.keys()
     for status, ended in (("FAILED", "failed"), ("KILLED", "killed"), ("RUNNING", "not ended")):
         # What was trained again later, and then finished, is not missing.
         runs = [
@@ -190,19 +218,15 @@ def _unfinished_notes(client: MlflowClient, found: Found) -> Iterator[str]:
                 f"; the first cause: {cause}" if cause else ""
             )
     for parent in found.parents:
-        try:
-            jobs = jobs_of(client, parent.info.run_id)
-        except Exception as error:  # Missing, torn, a server's refusal: each store raises its own types.
-            yield f"Whether the sweep {parent.info.run_name!r} is complete is unknown ({first_line(error)})"
-            continue
-        if not jobs <= finished:
+        wanted = jobs.get(parent.info.run_id, set())
+        if not wanted <= finished:
             yield (
-                f"The sweep {parent.info.run_name!r} is {parent.info.status} with {len(jobs & finished)} of {len(jobs)}"
-                " runs finished: this report is partial; the same command goes on with it"
+                f"The sweep {parent.info.run_name!r} is {parent.info.status} with {len(wanted & finished)} of"
+                f" {len(wanted)} runs finished: this report is partial; the same command goes on with it"
             )
 
 
-def _load_curves(client: MlflowClient, parents: list[Run], runs: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+def load_curves(client: MlflowClient, parents: list[Run], runs: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     """Curves from the sweeps' artifacts; those of runs without one are read one by one, which is slow."""
     parts = []
     trained_by = set(runs["parent"])

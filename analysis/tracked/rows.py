@@ -1,14 +1,17 @@
 """One tracked run as a row of the table of runs, if it is whole: anybody may add runs to a store, and change them."""
 
 import json
+from collections.abc import Mapping
 from functools import cache, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mlflow.entities import Run
 from pydantic import TypeAdapter, ValidationError
 
 from analysis.errors import ReportError
 from pipeline import names
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 PARAMS: dict[str, Any] = {
     "model": str,
@@ -44,16 +47,29 @@ DISTINCT = 2**15
 """So many values of params are kept for the runs that share them."""
 
 
-def row_of(run: Run) -> dict[str, Any]:
-    """The run's facts, params and last metrics by column (``analysis.tracked.tables.Tables``).
+def row_of(run: "Run") -> dict[str, Any]:
+    """The facts, params and last metrics of a run in a store, by column (``analysis.tracked.tables.Tables``).
 
     Raises:
         ReportError: a param, a metric or a tag is missing or not what this project tracks.
     """
-    tags = run.data.tags
+    facts = {"run_id": run.info.run_id, "name": run.info.run_name, "start_time": run.info.start_time}
+    return checked_row(facts, run.data.tags, run.data.params, run.data.metrics)
+
+
+def checked_row(
+    facts: Mapping[str, Any], tags: Mapping[str, str], texts: Mapping[str, str], last: Mapping[str, float]
+) -> dict[str, Any]:
+    """What ``row_of`` gives, from plain values; raises likewise.
+
+    Args:
+        facts: ``run_id``, ``name`` and ``start_time``.
+        texts: the params.
+        last: the last value of every metric.
+    """
     # Metrics have a slash in their keys and params have none; what was logged by hand may be called as it likes.
-    metrics = {key: value for key, value in run.data.metrics.items() if "/" in key}
-    params = {key: _param(key, text) for key, text in run.data.params.items() if "/" not in key}
+    metrics = {key: names.infinite(value) for key, value in last.items() if "/" in key}
+    params = {key: _param(key, text) for key, text in texts.items() if "/" not in key}
     for key in [key for key in PARAMS if key not in params]:
         _require(PARAMS[key], key, None)
     if names.LOSS_TRAIN not in metrics:
@@ -64,9 +80,7 @@ def row_of(run: Run) -> dict[str, Any]:
     return {
         **metrics,
         **params,
-        "run_id": run.info.run_id,
-        "name": run.info.run_name,
-        "start_time": run.info.start_time,
+        **facts,
         "parent": tags.get(names.PARENT_TAG),
         "fingerprint": tags[names.FINGERPRINT_TAG],
         "diverged": tags.get(names.DIVERGED_TAG) == "true",

@@ -4,7 +4,7 @@ import json
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -144,6 +144,14 @@ def all_runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
             return
 
 
+def runs_with_ids(client: MlflowClient, run_ids: Sequence[str]) -> Iterator[Run]:
+    """Runs of one experiment, in any order."""
+    for start in range(0, len(run_ids), PAGE):
+        listed = ", ".join(f"'{run_id}'" for run_id in run_ids[start : start + PAGE])
+        experiment = client.get_run(run_ids[start]).info.experiment_id
+        yield from client.search_runs([experiment], f"attributes.run_id IN ({listed})", max_results=PAGE)
+
+
 def curves_artifact(client: MlflowClient, parent: str) -> list[pd.DataFrame]:
     """The curves of all runs of a sweep in parts, from its artifact; it raises as the store does where there is none.
 
@@ -198,18 +206,19 @@ def artifacts_of(client: MlflowClient, run: Run) -> Iterator[Path]:
         yield Path(path)
 
 
-def weights_of(client: MlflowClient, run_id: str) -> Weights:
-    """Initial and final weights of one run.
+def weights_of(run: Run, tracking_uri: str, file: str = names.WEIGHTS_FILE) -> Weights:
+    """Initial and final weights of one run, or its recording; where its artifacts are files, without asking the store.
 
     Raises:
         ReportError: the artifact is missing or broken.
     """
     with tempfile.TemporaryDirectory() as folder:
         try:
-            path = Path(client.download_artifacts(run_id, names.WEIGHTS_FILE, folder))
+            address = f"{run.info.artifact_uri}/{file}"
+            path = Path(download_artifacts(artifact_uri=address, dst_path=folder, tracking_uri=tracking_uri))
         except Exception as error:  # As above.
-            raise ReportError(f"cannot read {names.WEIGHTS_FILE} of run {run_id}: {first_line(error)}") from None
-        return weights_in(path, run_id)
+            raise ReportError(f"cannot read {file} of run {run.info.run_id}: {first_line(error)}") from None
+        return weights_in(path, run.info.run_id)
 
 
 def weights_in(path: Path, run_id: str) -> Weights:
@@ -222,4 +231,4 @@ def weights_in(path: Path, run_id: str) -> Weights:
             return dict(arrays)
     except Exception as error:  # Any failure means that the weights cannot be read.
         reason = error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
-        raise ReportError(f"cannot read {names.WEIGHTS_FILE} of run {run_id}: {reason}") from None
+        raise ReportError(f"cannot read {path.name} of run {run_id}: {reason}") from None

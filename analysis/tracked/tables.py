@@ -42,10 +42,13 @@ class Tables:
             tuple, ...) and the last value of every metric under its key (``loss/train``, ``symmetry/distance``, ...).
         curves: one row per run, metric and measured step: ``run_id``, ``metric``, ``step``, ``value``.
         weights: run id -> arrays ``initial_weights1`` (fan_in, fan_out), ``final_weights1``, ``initial_biases1``, ...
+        recorded: id of a run that was recorded (``record_weights``) -> arrays ``steps`` (T,), ``weights1`` (T, fan_in,
+            fan_out), ``example_deltas1`` (T, units), ...
         experiment_id: its id.
         parent: run id of the newest sweep, or None.
         question: what the newest sweep of a prepared question asks, or None.
         commands: the commands of the sweeps, oldest first.
+        digests: command of a sweep -> digest of all its numbers (``pipeline.digest``).
         ui_address: where the MLflow UI shows these runs.
         ui_command: what opens it there, if no server does.
         views: label -> link of the prepared views of the newest sweep in the UI.
@@ -56,10 +59,12 @@ class Tables:
     runs: pd.DataFrame
     curves: pd.DataFrame
     weights: Callable[[str], Weights]
+    recorded: Callable[[str], Weights] = field(default=dict[str, Weights]().__getitem__)
     experiment_id: str = ""
     parent: str | None = None
     question: Question | None = None
     commands: list[str] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
     ui_address: str = addresses.UI_ADDRESS
     ui_command: str = "mlflow ui"
     views: dict[str, str] = field(default_factory=dict)

@@ -52,7 +52,7 @@ class SymmetrySweeper(BasicSweeper):
         super().__init__(max_batch_size, params)
         self._grids = [{**self.params, **(large if size == "large" else {}), **grid} for grid in grids]
 
-    def _jobs(self, arguments: list[str]) -> list[list[str]]:
+    def jobs(self, arguments: list[str]) -> list[list[str]]:
         """The overrides of every job, those of the first grid first; a job that several grids hold comes once."""
         assert self.hydra_context is not None
         from pipeline.compose.grid import jobs_of_grid
@@ -78,8 +78,8 @@ class SymmetrySweeper(BasicSweeper):
         assert self.config is not None
         assert self.hydra_context is not None
         assert self.launcher is not None
-        jobs = self._jobs(arguments)
+        jobs = self.jobs(arguments)
 
         from pipeline.sweep.run_sweep import run_sweep
 
-        return run_sweep(self.hydra_context, self.config, self.launcher, jobs, self.max_batch_size, arguments)
+        return run_sweep(self.hydra_context, self.config, self.launcher, jobs, self.max_batch_size, arguments).returns

@@ -1,6 +1,6 @@
 """Compose: from the command line and conf/ to checked configurations. The only suite that knows Hydra's inside.
 
-From outside, use ``CachedComposition``, ``checked_configs`` and ``jobs_of_grid``.
+From outside, use ``CachedComposition``, ``checked_configs``, ``jobs_of_grid`` and ``open_multirun``.
 
 - resolve        one composed configuration, its interpolations resolved, as a checked ``Config``
 - jobs           all jobs of a sweep as checked configurations, before the first one trains
@@ -9,5 +9,6 @@ From outside, use ``CachedComposition``, ``checked_configs`` and ``jobs_of_grid`
 - dump           YAML text by the C dumper
 - config_loader  Hydra's config loader, which refuses lists and leaves keys of swept options to the jobs
 - complaints     Hydra's exceptions and wrong flags in one line
+- session        Hydra for a caller in this process, who finds it afterwards as it was
 - repairs        what to type instead of an argument that Hydra cannot parse
 """

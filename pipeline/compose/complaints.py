@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from pipeline.compose.repairs import decimal_point, explained, more_than_one, parsed
 from pipeline.config.known_keys import NAMING, did_you_mean, known_keys, nearest, options_by_group, unknown_key
-from pipeline.errors import InputError, shown
+from pipeline.errors import ExecutorLostError, FailedJobsError, InputError, StoreLostError, shown
 
 HYDRA_PACKAGES = ("hydra", "omegaconf", "antlr4")
 OWN_PACKAGES = ("pipeline", "hydra_plugins")
@@ -83,7 +83,25 @@ def complaint(error: BaseException, overrides: Sequence[str]) -> str:
     return named if len(named) <= LONGEST else f"{named[:LONGEST]}..."
 
 
-def with_hint(message: str, overrides: Sequence[str]) -> str:
+def told(error: BaseException, overrides: Sequence[str]) -> str | None:
+    """What a user is told of an error, or None where it is no error that a user can mend.
+
+    Args:
+        overrides: the command line's overrides.
+    """
+    if isinstance(error, InputError):
+        return _with_hint(str(error), overrides)
+    if isinstance(error, FailedJobsError | StoreLostError | ExecutorLostError):
+        return str(error)
+    if comes_from_hydra(error):
+        return complaint(error, overrides)
+    if isinstance(error, OSError) and error.strerror:
+        # A full disk, a folder that is read-only: what the system says of it is all there is to say.
+        return f"{error.filename or 'this system'}: {error.strerror}"
+    return None
+
+
+def _with_hint(message: str, overrides: Sequence[str]) -> str:
     """The line for a wrong value, and what to type where a decimal comma has made a sweep of one number."""
     for override in overrides:
         key, _, value = override.partition("=")

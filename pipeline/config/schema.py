@@ -114,7 +114,10 @@ class ExecutorConfig(Group):
 
 @dataclass(frozen=True, config=STRICT)
 class Config:
-    """Everything that defines one run, where it is trained, and where it is tracked."""
+    """Everything that defines one run, where it is trained, and where it is tracked.
+
+    ``record_weights`` lists the seeds of which the runs are recorded, so that one sweep may record a part of its runs.
+    """
 
     model: ModelConfig
     init: InitConfig
@@ -125,12 +128,18 @@ class Config:
     arithmetic: Annotated[str, OneOf(ARITHMETICS)]
     dtype: Literal["float64", "float32"]
     measures: tuple[Annotated[str, OneOf(MEASURES)], ...]
+    record_weights: tuple[Seed, ...]
     experiment_name: Annotated[str, Len(1, 500)]
     question: QuestionConfig | None
     size: Literal["default", "large"]
     rerun: bool
     executor: ExecutorConfig
     plan: bool
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the weights of this run are kept at every measured step, not only at both ends."""
+        return self.seed in self.record_weights
 
     def composed(self) -> dict[str, Any]:
         """The configuration as nested plain values, in the shape of ``conf/``; ``parse_config`` reads it back."""

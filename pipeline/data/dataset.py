@@ -18,10 +18,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 
 from pipeline.data.sources import SOURCES
 from pipeline.errors import InputError
+from pipeline.numerics.draws import Draws
+from pipeline.numerics.sums import mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ def load_dataset(
     """
     if name not in SOURCES:
         raise InputError(f"data.name: expected one of {', '.join(SOURCES)}, got {name}")
-    source_generator, split_generator = np.random.default_rng(seed).spawn(2)
+    source_generator, split_generator = Draws.spawned(seed, 2)
     inputs, raw_labels, feature_names = SOURCES[name](source_generator, **options)
     if limit is not None and limit > len(inputs):
         raise InputError(f"data.limit: expected at most the {len(inputs)} examples of {name}, got {limit}")
@@ -109,7 +110,7 @@ def load_dataset(
 
 
 def _stratified_split(
-    labels: NDArray[np.int64], classes: tuple[str, ...], test_fraction: float, generator: np.random.Generator
+    labels: NDArray[np.int64], classes: tuple[str, ...], test_fraction: float, generator: Draws
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The rows of the training part and those of the test part."""
     rows = np.arange(len(labels))
@@ -127,9 +128,13 @@ def _stratified_split(
                 f"data.test_fraction: expected a {part} part of at least {len(classes)} examples, one for each class, "
                 f"got {count} of {len(rows)} with {test_fraction}"
             )
-    train_rows, test_rows = train_test_split(
-        rows, test_size=test_count, stratify=labels, random_state=int(generator.integers(2**32))
-    )
+    # Of the rows in random order, the first of each class are for the test.
+    order = generator.permutation(len(rows))
+    rank = np.empty_like(rows)
+    for label in range(len(classes)):
+        rank[labels[order] == label] = np.arange(counts[label])
+    is_test = rank < _shares(test_count, counts)[labels[order]]
+    train_rows, test_rows = order[~is_test], order[is_test]
     # The proportions of a rare class can round to nothing.
     if len(np.unique(labels[train_rows])) < len(classes):
         raise InputError(
@@ -138,12 +143,20 @@ def _stratified_split(
     return train_rows, test_rows
 
 
+def _shares(total: int, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The total shared out in proportion to the counts; the largest remainders are rounded up (Hamilton's method)."""
+    shares, remainders = np.divmod(total * counts, counts.sum())
+    shares[np.argsort(-remainders, kind="stable")[: total - shares.sum()]] += 1
+    return np.asarray(shares)
+
+
 def _standardized(
     train_inputs: NDArray[np.float64], test_inputs: NDArray[np.float64], feature_names: tuple[str, ...]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Both parts, shifted and scaled so that each feature has mean 0 and standard deviation 1 in the training part."""
     with np.errstate(over="ignore", invalid="ignore"):
-        centre, scale = train_inputs.mean(axis=0), train_inputs.std(axis=0)
+        centre = mean(train_inputs, 0)
+        scale = np.sqrt(mean((train_inputs - centre) ** 2, 0))
         # The mean of equal numbers can differ from them in the last place: a spread that is only rounding.
         constant = train_inputs.min(axis=0) == train_inputs.max(axis=0)
         centre = np.where(constant, train_inputs[0], centre)

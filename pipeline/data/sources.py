@@ -21,6 +21,10 @@ from pipeline.data.csv_file import read_csv
 from pipeline.data.examples import Examples
 from pipeline.data.idx_file import read_idx
 from pipeline.errors import InputError
+from pipeline.numerics.angles import cosine_and_sine
+from pipeline.numerics.draws import Draws
+from pipeline.numerics.orthogonal import orthonormal
+from pipeline.numerics.sums import mean
 from pipeline.ranges import Count, NonNegative, Number, Whole
 
 __all__ = ["SOURCES", "Examples"]
@@ -50,69 +54,77 @@ def source(
 
 
 @source()
-def digits(generator: np.random.Generator) -> Examples:
+def digits(generator: Draws) -> Examples:
     """1797 handwritten digits of 8 x 8 pixels in 10 classes; pixels in [0, 1] on a grid of 1/16."""
     inputs, labels, feature_names = _bundled(datasets.load_digits())
     return Examples(inputs / 16, labels, feature_names)
 
 
 @source()
-def breast_cancer(generator: np.random.Generator) -> Examples:
+def breast_cancer(generator: Draws) -> Examples:
     """569 tumours described by 30 measurements of cell nuclei, benign or malignant."""
     return _bundled(datasets.load_breast_cancer())
 
 
 @source()
-def iris(generator: np.random.Generator) -> Examples:
+def iris(generator: Draws) -> Examples:
     """150 flowers of 3 species described by 4 lengths in cm, ordered by species."""
     return _bundled(datasets.load_iris())
 
 
 @source()
-def wine(generator: np.random.Generator) -> Examples:
+def wine(generator: Draws) -> Examples:
     """178 wines of 3 growers described by 13 chemical measurements, ordered by grower."""
     return _bundled(datasets.load_wine())
 
 
 @source(features=lambda options: 2)
-def moons(generator: np.random.Generator, *, examples: Count, noise: NonNegative) -> Examples:
+def moons(generator: Draws, *, examples: Count, noise: NonNegative) -> Examples:
     """Two interleaving half circles of radius 1 with Gaussian noise of standard deviation ``noise``."""
     _require_two_of_each(examples, classes=2)
-    return _plane(*datasets.make_moons(examples, noise=noise, random_state=_random_state(generator)))
+    labels = np.arange(examples) % 2
+    upper, lower = (examples + 1) // 2, examples // 2
+    # Along its half circle, the first point of a class at one end and the last at the other.
+    along = (np.arange(examples) // 2) / np.where(labels == 0, upper - 1, lower - 1)
+    cosine, sine = cosine_and_sine(0.5 * along)
+    moons = np.where(labels[:, None] == 0, np.stack([cosine, sine], 1), np.stack([1.0 - cosine, 0.5 - sine], 1))
+    return _mixed(generator, moons, labels, noise)
 
 
 @source(features=lambda options: 2)
-def circles(generator: np.random.Generator, *, examples: Count, noise: NonNegative) -> Examples:
+def circles(generator: Draws, *, examples: Count, noise: NonNegative) -> Examples:
     """A circle of radius 1 around one of radius 1/2, with Gaussian noise of standard deviation ``noise``."""
     _require_two_of_each(examples, classes=2)
-    return _plane(*datasets.make_circles(examples, noise=noise, factor=0.5, random_state=_random_state(generator)))
+    labels = np.arange(examples) % 2
+    outer, inner = (examples + 1) // 2, examples // 2
+    points = np.stack(cosine_and_sine((np.arange(examples) // 2) / np.where(labels == 0, outer, inner)), axis=1)
+    return _mixed(generator, np.where(labels[:, None] == 0, points, 0.5 * points), labels, noise)
 
 
 @source(features=lambda options: 2)
-def xor(generator: np.random.Generator, *, examples: Count, noise: NonNegative) -> Examples:
+def xor(generator: Draws, *, examples: Count, noise: NonNegative) -> Examples:
     """The corners (+-1, +-1) in turn, with Gaussian noise; the label is the product of the corner's signs."""
     _require_two_of_each(examples, classes=2)
     corners = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)])[np.arange(examples) % 4]
-    return _plane(corners + noise * generator.standard_normal(corners.shape), corners.prod(axis=1))
+    return _plane(corners + noise * generator.normal(corners.shape), corners.prod(axis=1))
 
 
 @source(features=lambda options: 2)
-def blobs(generator: np.random.Generator, *, examples: Count, classes: Classes, noise: NonNegative) -> Examples:
+def blobs(generator: Draws, *, examples: Count, classes: Classes, noise: NonNegative) -> Examples:
     """One Gaussian of standard deviation ``noise`` for each class.
 
     The centres form a regular polygon with sides of length 2, so that neighbours overlap alike
     for every number of classes and every seed.
     """
     _require_two_of_each(examples, classes)
-    angles = 2 * np.pi * np.arange(classes) / classes
-    centres = np.column_stack([np.cos(angles), np.sin(angles)]) / math.sin(math.pi / classes)
-    return _plane(
-        *datasets.make_blobs(examples, centers=centres, cluster_std=noise, random_state=_random_state(generator))
-    )
+    _, half_side = cosine_and_sine(np.array(0.5 / classes))
+    centres = np.stack(cosine_and_sine(np.arange(classes) / classes), axis=1) / half_side
+    labels = np.arange(examples) % classes
+    return _mixed(generator, centres[labels], labels, noise)
 
 
 @source(features=lambda options: 2)
-def spirals(generator: np.random.Generator, *, examples: Count, classes: Classes, noise: NonNegative) -> Examples:
+def spirals(generator: Draws, *, examples: Count, classes: Classes, noise: NonNegative) -> Examples:
     """One spiral arm for each class, with Gaussian noise of standard deviation ``noise``.
 
     An arm makes one full turn while its radius grows from 0.1 to 1; the arms are turned against each
@@ -120,16 +132,13 @@ def spirals(generator: np.random.Generator, *, examples: Count, classes: Classes
     """
     _require_two_of_each(examples, classes)
     labels = np.arange(examples) % classes
-    radius = generator.uniform(0.1, 1, examples)
-    angle = 2 * np.pi * (radius + labels / classes)
-    arms = np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
-    return _plane(arms + noise * generator.standard_normal(arms.shape), labels)
+    radius = 0.1 + 0.9 * generator.uniform((examples,))
+    arms = radius[:, None] * np.stack(cosine_and_sine(radius + labels / classes), axis=1)
+    return _plane(arms + noise * generator.normal(arms.shape), labels)
 
 
 @source(features=lambda options: len(options["correlations"]))
-def whitened(
-    generator: np.random.Generator, *, examples: Count, classes: Classes, correlations: tuple[Correlation, ...]
-) -> Examples:
+def whitened(generator: Draws, *, examples: Count, classes: Classes, correlations: tuple[Correlation, ...]) -> Examples:
     """White inputs, X^T X = n, of which feature i knows class i alone, with a chosen correlation.
 
     Feature i is sqrt(n) times a unit vector over the examples: ``correlations[i]`` times the direction in which class i
@@ -147,22 +156,22 @@ def whitened(
         raise InputError(f"data.correlations: expected one to {classes} numbers, one for a class, got {features}")
     labels = np.arange(examples) % classes
     indicators = (labels[:, None] == np.arange(classes)) / math.sqrt(examples / classes)
-    noise = generator.standard_normal((examples // classes, classes, features))
+    noise = generator.normal((examples // classes, classes, features))
     # Without the mean of each class, a direction says nothing of the classes.
-    directions, _ = np.linalg.qr((noise - noise.mean(axis=0)).reshape(examples, features))
+    directions = orthonormal((noise - mean(noise, 0)).reshape(examples, features))
     shares = np.array(correlations)
     inputs = indicators[:, :features] * shares + directions * np.sqrt(1.0 - shares**2)
     return Examples(math.sqrt(examples) * inputs, labels, tuple(f"x{i}" for i in range(1, features + 1)))
 
 
 @source()
-def idx(generator: np.random.Generator, *, path: str) -> Examples:
+def idx(generator: Draws, *, path: str) -> Examples:
     """The user's images in MNIST's format: the image file or its folder (see ``read_idx``)."""
     return read_idx(_file_path(path))
 
 
 @source()
-def csv(generator: np.random.Generator, *, path: str, target: str) -> Examples:
+def csv(generator: Draws, *, path: str, target: str) -> Examples:
     """The user's table with a header; the column ``target`` holds the labels (see ``read_csv``)."""
     return read_csv(_file_path(path), target)
 
@@ -188,9 +197,10 @@ def _plane(inputs: NDArray[np.float64], labels: NDArray[np.int64]) -> Examples:
     return Examples(inputs, labels, ("x1", "x2"))
 
 
-def _random_state(generator: np.random.Generator) -> int:
-    """A seed for scikit-learn, which takes no generator."""
-    return int(generator.integers(2**32))
+def _mixed(generator: Draws, points: NDArray[np.float64], labels: NDArray[np.int64], noise: float) -> Examples:
+    """Points with Gaussian noise, in random order."""
+    order = generator.permutation(len(points))
+    return _plane(points[order] + noise * generator.normal(points.shape), labels[order])
 
 
 def _require_two_of_each(examples: int, classes: int) -> None:

@@ -11,7 +11,7 @@ from pipeline.executors.inline import InlineExecutor
 from pipeline.executors.interface import PER_SLOT, TRIES, Executor
 from pipeline.ranges import Count
 from pipeline.system.signals import block_signals, raise_if_stopped
-from pipeline.system.worker_process import prepare_worker
+from pipeline.system.worker_process import prepare_worker, without_main
 from pipeline.training.batching import cores
 
 INTERVAL = 0.1
@@ -98,7 +98,7 @@ class _Worker:
 
     def _submitted(self, batch: Batch) -> Future[Trained]:
         try:
-            with block_signals():  # The pool starts its process when it gets its first batch.
+            with block_signals(), without_main():  # The pool starts its process when it gets its first batch.
                 return self._pool.submit(train_batch, batch.configs, batch.data)
         except BrokenProcessPool as error:  # The process died since it was last looked at.
             if all(future.done() and not future.exception() for future in self.under_way):

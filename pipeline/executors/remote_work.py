@@ -1,4 +1,9 @@
-"""Train a batch on another machine after checking that its code, library versions and data equal the driver's."""
+"""Train a batch on another machine after checking that its code and data, and what else counts, equal the driver's.
+
+Exact runs have the same bits on every processor and with every supported version of the libraries (as shown by
+``benchmarks.machines``), so their workers may be of any kind. Plain products are what a NumPy release and its BLAS make
+of them.
+"""
 
 import hashlib
 import platform
@@ -15,8 +20,8 @@ from pipeline.errors import InputError
 from pipeline.executors.batch import Batch, Trained, train_batch
 
 PACKAGE = Path(__file__).resolve().parents[1]
-LIBRARIES = ("numpy", "scipy", "scikit-learn")
-"""Those whose version may change a result's bits."""
+CODE, LIBRARIES = "symmetry-lab", ("numpy", "scipy")
+"""This package, and those whose version may change the bits of a run with ``arithmetic=blas``."""
 
 _ONE_AT_A_TIME = Lock()
 """A worker may run several threads, but the caches of a process are not made for them, and its BLAS has one limit."""
@@ -27,7 +32,7 @@ class Work(NamedTuple):
 
     Attributes:
         configs: those of the batch.
-        code: ``code_here`` of the driver.
+        code: of the driver's ``code_here``, what counts for these configurations.
         data: digest of the driver's data set.
     """
 
@@ -38,14 +43,15 @@ class Work(NamedTuple):
 
 def work_of(batch: Batch) -> Work:
     """A batch as it travels."""
-    return Work(batch.configs, code_here(), batch.data)
+    counts = (CODE, *LIBRARIES) if batch.configs[0].arithmetic == "blas" else (CODE,)
+    return Work(batch.configs, {name: code_here()[name] for name in counts}, batch.data)
 
 
 def train_elsewhere(work: Work) -> Trained:
     """Trains a batch with one BLAS thread, as the driver would.
 
     Raises:
-        InputError: code or libraries are not those of the driver; nothing is trained with others.
+        InputError: code or libraries that count are not those of the driver; nothing is trained with others.
     """
     here = code_here()
     different = [f"{name} {here[name]}, not {there}," for name, there in work.code.items() if here[name] != there]
@@ -70,4 +76,4 @@ def code_here() -> dict[str, str]:
     digest = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*.py")):
         digest.update(f"{path.relative_to(PACKAGE).as_posix()}\n".encode() + path.read_bytes())
-    return {"symmetry-lab": digest.hexdigest()[:12]} | {name: version(name) for name in LIBRARIES}
+    return {CODE: digest.hexdigest()[:12]} | {name: version(name) for name in LIBRARIES}

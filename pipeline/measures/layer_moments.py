@@ -7,6 +7,7 @@ from pipeline.measures.registry import StackSnapshot, measure
 from pipeline.nn.arithmetic import Array
 from pipeline.nn.network import backward, forward
 from pipeline.nn.problem import chunks
+from pipeline.numerics.sums import mean, total
 
 
 @measure(metrics=lambda widths: 3 * len(widths) - 4)
@@ -22,7 +23,7 @@ def layer_moments(snapshot: StackSnapshot) -> dict[str, Array]:
     sums: dict[str, Array] = {}
     for chunk in chunks(problem.train.examples):
         for key, values in _squares(snapshot, chunk).items():
-            sums[key] = sums.get(key, 0.0) + values.mean(axis=1).sum(axis=1)
+            sums[key] = sums.get(key, 0.0) + total(mean(values, 1))
     return {key: total / problem.train.examples for key, total in sums.items()}
 
 

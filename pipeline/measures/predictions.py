@@ -7,6 +7,7 @@ from pipeline.measures.registry import StackSnapshot, measure
 from pipeline.nn.arithmetic import Array
 from pipeline.nn.network import forward
 from pipeline.nn.problem import chunks
+from pipeline.numerics.sums import mean
 
 
 @measure(metrics=lambda widths: 1)
@@ -18,7 +19,7 @@ def frequency_gap(snapshot: StackSnapshot) -> dict[str, Array]:
     prediction is the output itself.
     """
     problem, gap = snapshot.problem, np.zeros(len(snapshot.parameters))
-    frequencies = problem.train.targets.mean(axis=1)[:, None]
+    frequencies = mean(problem.train.targets)[:, None]
     for chunk in chunks(problem.train.examples):
         inputs, targets = problem.train.shared_examples(chunk)
         outputs = forward(problem.architecture, problem.arithmetic, snapshot.parameters, inputs).outputs

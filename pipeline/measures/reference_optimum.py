@@ -1,28 +1,34 @@
-"""The reference optimum of logistic and softmax regression, from independent solvers (SciPy).
+"""The reference optimum of logistic and softmax regression, with the same bits on every processor.
 
 The objective is J(W) = mean_i [log-loss of example i] + l2 / 2 * |W|^2, biases not penalised. It is convex. It need
 not have a minimiser: where a hyperplane separates the classes (even weakly, touching some points), J falls for ever
 along one direction, |W| grows like log t and only the direction converges (Albert and Anderson 1984; Soudry et al.
-2018). Then there is no distance to report.
+2018). Then there is no distance to report. Whether it has one is decided by a linear program (SciPy).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import linprog, minimize
+from scipy.optimize import linprog
 
-from pipeline.nn.arithmetic import Array
+from pipeline.nn.accurate import accurate_product
 from pipeline.nn.losses import LOSSES, Loss
+from pipeline.numerics.functions import PORTABLE
+from pipeline.numerics.newton import minimised
+from pipeline.numerics.orthogonal import inverse_of_triangular, orthonormal, triangular
+from pipeline.numerics.sums import mean, total
+from pipeline.numerics.workspace import Array
 
 ATTAINED = "attained"
 SEPARABLE = "separable: no optimum, the loss tends to its infimum without reaching it"
 UNDECIDED = "undecided: too large for the separability test, or the solver did not converge"
 
-GRADIENT_TOLERANCE = 1e-9
 LARGEST_GRADIENT = 1e-6
 LARGEST_LINEAR_PROGRAM = 5_000_000
 SMALLEST_MARGIN = 1e-6
+CURVATURE_SLICES = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,15 +39,13 @@ class Optimum:
         status: one of ``ATTAINED``, ``SEPARABLE``, ``UNDECIDED``.
         objective: J, for the gap.
         weights: (k, d + 1) minimiser with the biases in the last column, or None.
-        penalised: whether l2 > 0.
-        row_space: (d + 1, rank) orthonormal basis of the span of the examples.
+        row_space: (d + 1, rank) orthonormal basis of the span of the examples; None with a penalty.
     """
 
     status: str
     objective: "Objective"
     weights: Array | None
-    penalised: bool
-    row_space: Array
+    row_space: Array | None
 
     @property
     def exists(self) -> bool:
@@ -62,17 +66,16 @@ class Optimum:
         out of the distance; with a penalty only the shift of all biases is left.
         """
         assert self.weights is not None
-        best = self.objective.value(self.weights)
-        gap = np.array([self.objective.value(run) - best for run in weights])
+        gap = self.objective.values(weights) - self.objective.value(self.weights)
         difference = weights - self.weights
-        if self.penalised:
+        if self.row_space is None:
             if self.objective.bias and difference.shape[1] > 1:
-                difference[:, :, -1] -= difference[:, :, -1].mean(axis=1, keepdims=True)
+                difference[:, :, -1] -= mean(difference[:, :, -1], keepdims=True)
         else:
-            difference = difference @ self.row_space @ self.row_space.T
+            difference = accurate_product(accurate_product(difference, self.row_space), self.row_space.T)
             if difference.shape[1] > 1:
-                difference -= difference.mean(axis=1, keepdims=True)
-        return gap, np.sqrt((difference**2).sum(axis=(1, 2)))
+                difference -= mean(difference, 1, keepdims=True)
+        return gap, np.sqrt(total(total(difference**2)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,24 +96,49 @@ class Objective:
 
     @property
     def loss(self) -> Loss:
-        return LOSSES["cross_entropy"](len(self.targets))
+        return LOSSES["cross_entropy"](len(self.targets), PORTABLE)
 
     def _penalised(self, weights: Array) -> Array:
         weights = weights.copy()
         if self.bias:
-            weights[:, -1] = 0.0
+            weights[..., -1] = 0.0
         return weights
 
-    def value(self, weights: Array) -> float:
-        """J(W) for (k, d + 1)."""
-        logits = weights @ self.examples.T
-        data_loss = float(self.loss.value(logits[None], self.targets).mean())
-        return data_loss + 0.5 * self.l2 * float((self._penalised(weights) ** 2).sum())
+    def values(self, weights: Array) -> Array:
+        """J(W) of every run, (R, k, d + 1) -> (R,)."""
+        logits = accurate_product(weights, self.examples.T)
+        data_loss: Array = mean(self.loss.value(logits, self.targets))
+        return data_loss + 0.5 * self.l2 * total(total(self._penalised(weights) ** 2))
 
-    def gradient(self, weights: Array) -> Array:
+    def value(self, point: Array) -> float:
+        """J(W) for (k, d + 1)."""
+        return float(self.values(point[None])[0])
+
+    def _delta(self, point: Array) -> Array:
+        return self.loss.delta(accurate_product(point, self.examples.T)[None], self.targets)[0]
+
+    def gradient(self, point: Array) -> Array:
         """dJ/dW = (p - y) X / n + l2 W, (k, d + 1): the theory's X^T (s - y), transposed, for the mean loss."""
-        delta = self.loss.delta((weights @ self.examples.T)[None], self.targets)[0]
-        return delta @ self.examples / len(self.examples) + self.l2 * self._penalised(weights)
+        data_part = accurate_product(self._delta(point), self.examples) / len(self.examples)
+        return data_part + self.l2 * self._penalised(point)
+
+    def curvature(self, point: Array) -> Callable[[Array], Array]:
+        """The Hessian times a direction V: (p * (Z - sum_c p_c Z_c)) X / n + l2 V with the logits Z = V X^T.
+
+        With one output it is X^T diag(p (1 - p)) X / n, as in the theory.
+        """
+        probabilities = self._delta(point) + self.targets
+
+        def product(direction: Array) -> Array:
+            logits = accurate_product(direction, self.examples.T, CURVATURE_SLICES)
+            if len(self.targets) == 1:
+                weighted = probabilities * (1.0 - probabilities) * logits
+            else:
+                weighted = probabilities * (logits - total(probabilities * logits, 0))
+            data_part = accurate_product(weighted, self.examples, CURVATURE_SLICES) / len(self.examples)
+            return data_part + self.l2 * self._penalised(direction)
+
+        return product
 
 
 def reference_optimum(inputs: Array, targets: Array, *, l2: float, bias: bool) -> Optimum:
@@ -124,38 +152,35 @@ def reference_optimum(inputs: Array, targets: Array, *, l2: float, bias: bool) -
     """
     examples = np.concatenate([inputs, np.ones((len(inputs), int(bias)))], axis=1)
     objective = Objective(examples, targets, l2, bias)
-    shift = _centring(examples, bias)
-    centred = examples @ shift
-    weights, status = None, ATTAINED
+    means = mean(examples, 0)
+    # Without a bias nothing could make up for a shift.
+    means[-1 if bias else slice(None)] = 0.0
+    centred = examples - means
+    weights, status, row_space = None, ATTAINED, None
     if l2 == 0.0:
         status = _separability(centred, targets)
     if status == ATTAINED:
         # Centred features leave the objective alone, because the bias is free, and the solver's steps stay balanced.
-        scaling = np.eye(len(shift)) if l2 > 0.0 else _whitening(centred)
-        coordinates = Objective(centred @ scaling, targets, l2, bias and l2 > 0.0)
-        weights = _minimiser(coordinates)
-        if weights is None:
-            status = UNDECIDED
+        scaling = np.eye(len(means)) if l2 > 0.0 else _whitening(centred)
+        coordinates = Objective(accurate_product(centred, scaling), targets, l2, bias and l2 > 0.0)
+        start = np.zeros((len(targets), scaling.shape[1]))
+        minimiser, largest_gradient = minimised(coordinates, start)
+        if largest_gradient <= LARGEST_GRADIENT:
+            weights = accurate_product(minimiser, scaling.T)
+            weights[:, len(means) - bias :] -= total(weights * means, keepdims=True)
+            row_space = None if l2 > 0.0 else _row_space(examples)
         else:
-            weights = weights @ scaling.T @ shift.T
-    return Optimum(status, objective, weights, l2 > 0.0, _row_space(examples))
-
-
-def _centring(examples: Array, bias: bool) -> Array:
-    """(d + 1, d + 1) matrix by which the column of ones takes its mean away from every other column."""
-    shift = np.eye(examples.shape[1])
-    if bias:
-        shift[-1, :-1] = -examples[:, :-1].mean(axis=0)
-    return shift
+            status = UNDECIDED
+    return Optimum(status, objective, weights, row_space)
 
 
 def _whitening(centred: Array) -> Array:
     """(d + 1, rank) map to coordinates of unit covariance: without a penalty the minimum does not depend on units."""
     scale = _column_scale(centred)
-    _, singular_values, directions = np.linalg.svd(centred / scale, full_matrices=False)
-    kept = _significant(singular_values, centred.shape)
-    whitening: Array = directions[kept].T / scale[:, None] / singular_values[kept] * np.sqrt(len(centred))
-    return whitening
+    factor, pivots = triangular(centred / scale, _rounding(centred))
+    whitening = np.zeros((centred.shape[1], len(pivots)))
+    whitening[pivots] = inverse_of_triangular(factor[:, pivots])
+    return whitening / scale[:, None] * np.sqrt(len(centred))
 
 
 def _column_scale(centred: Array) -> Array:
@@ -164,27 +189,15 @@ def _column_scale(centred: Array) -> Array:
     return scale
 
 
-def _minimiser(objective: Objective) -> Array | None:
-    """(k, d + 1) weights with a gradient of at most ``LARGEST_GRADIENT``, or None if the solver did not get there."""
-    shape = (len(objective.targets), objective.examples.shape[1])
-    solution = minimize(
-        lambda flat: objective.value(flat.reshape(shape)),
-        np.zeros(shape[0] * shape[1]),
-        jac=lambda flat: objective.gradient(flat.reshape(shape)).ravel(),
-        method="L-BFGS-B",
-        options={"maxiter": 50_000, "maxfun": 100_000, "maxcor": 30, "ftol": 0.0, "gtol": GRADIENT_TOLERANCE},
-    )
-    return solution.x.reshape(shape) if np.abs(solution.jac).max() <= LARGEST_GRADIENT else None
-
-
 def _row_space(examples: Array) -> Array:
-    _, singular_values, directions = np.linalg.svd(examples, full_matrices=False)
-    return np.asarray(directions[_significant(singular_values, examples.shape)].T)
+    """(d + 1, rank) orthonormal basis of the span of the examples."""
+    factor, _ = triangular(examples, _rounding(examples))
+    return orthonormal(factor.T)
 
 
-def _significant(singular_values: Array, shape: tuple[int, ...]) -> Array:
+def _rounding(matrix: Array) -> float:
     # Anything smaller is rounding (Golub and Van Loan 2013, section 5.4).
-    return np.asarray(singular_values > singular_values.max() * max(shape) * np.finfo(np.float64).eps)
+    return float(max(matrix.shape) * np.finfo(np.float64).eps)
 
 
 def _separability(examples: Array, targets: Array) -> str:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from pipeline.measures.reference_optimum import Optimum
 from pipeline.nn.arithmetic import Array
 from pipeline.nn.problem import Problem
-from pipeline.nn.workspace import Workspace
+from pipeline.numerics.workspace import Workspace
 
 
 class StackSnapshot(NamedTuple):

@@ -11,6 +11,9 @@ from pipeline.measures.registry import StackSnapshot, measure
 from pipeline.nn.arithmetic import Array
 from pipeline.nn.network import forward
 from pipeline.nn.problem import Problem
+from pipeline.numerics.angles import arcsine
+from pipeline.numerics.orthogonal import inverse_of_triangular, triangular
+from pipeline.numerics.sums import total
 
 SMALLEST_MARGIN = 1e-6
 """Smaller margins are rounding; without a separator the least squares leave nothing else."""
@@ -41,14 +44,14 @@ def separator(snapshot: StackSnapshot) -> dict[str, Array]:
     best = _separator(problem)
     if not best.margin > SMALLEST_MARGIN:
         return {}
-    norms = np.sqrt((snapshot.parameters**2).sum(axis=1, keepdims=True))
+    norms = np.sqrt(total(snapshot.parameters**2, keepdims=True))
     directions = snapshot.parameters / norms
     # The chord keeps its digits at small angles, where the cosine has lost them.
-    chords = np.sqrt(((directions - best.weights) ** 2).sum(axis=1))
+    chords = np.sqrt(total((directions - best.weights) ** 2))
     return {
         names.MARGIN: _smallest_margins(problem, directions),
         names.LARGEST_MARGIN: np.full(len(directions), best.margin),
-        names.SEPARATOR_ANGLE: 2.0 * np.arcsin(np.minimum(chords / 2.0, 1.0)),
+        names.SEPARATOR_ANGLE: 2.0 * arcsine(np.minimum(chords / 2.0, 1.0)),
     }
 
 
@@ -95,5 +98,18 @@ def _largest_margin_weights(examples: bytes, labels: bytes, outputs: int) -> Arr
     stacked = np.vstack([advantages.T, np.ones(len(advantages))])
     unit = np.append(np.zeros(len(stacked) - 1), 1.0)
     solution, _ = nnls(stacked, unit, maxiter=100 * stacked.shape[1])
-    weights: Array = (stacked[:-1] * solution).sum(axis=1)
-    return weights / np.sqrt((weights**2).sum())
+    weights = _smallest_with_unit_advantages(advantages[solution > 0.0])
+    return weights / np.sqrt(total(weights**2))
+
+
+def _smallest_with_unit_advantages(support: Array) -> Array:
+    """The smallest w with support w = 1, (s, P) -> (P,): what is left to compute when the support is known.
+
+    With support^T = Q R it is Q R^-T 1. Plain sums give it the same bits on every processor, which SciPy's solver, that
+    found the support, does not.
+    """
+    factor, pivots = triangular(support.T, max(support.shape) * float(np.finfo(np.float64).eps))
+    inverse = inverse_of_triangular(factor[:, pivots])
+    multipliers = total(inverse * total(inverse, 0))
+    weights: Array = total(support[pivots].T * multipliers)
+    return weights

@@ -10,7 +10,8 @@ from pipeline.measures.registry import StackSnapshot, measure
 from pipeline.nn.arithmetic import Array
 from pipeline.nn.network import backward, forward
 from pipeline.nn.problem import Part, chunks
-from pipeline.nn.workspace import Workspace
+from pipeline.numerics.sums import total
+from pipeline.numerics.workspace import Workspace
 
 
 @measure(metrics=lambda widths: 6 + 2 * (len(widths) - 2), standard=True)
@@ -33,7 +34,7 @@ def objective(snapshot: StackSnapshot) -> dict[str, Array]:
         result[names.LOSS_TEST] = test_metrics["loss"]
         if "accuracy" in test_metrics:
             result[names.ACCURACY_TEST] = test_metrics["accuracy"]
-    result[names.GRADIENT_NORM] = np.sqrt((gradient**2).sum(axis=1))
+    result[names.GRADIENT_NORM] = np.sqrt(total(gradient**2))
     return result | spreads
 
 
@@ -47,7 +48,7 @@ def _evaluate(snapshot: StackSnapshot, part: Part, gradient: Array | None) -> tu
     for chunk in chunks(part.examples):
         inputs, targets = part.shared_examples(chunk)
         state = forward(architecture, problem.arithmetic, parameters, inputs, workspace=workspace)
-        loss_sum += problem.loss.value(state.outputs, targets).sum(axis=1)
+        loss_sum += total(problem.loss.value(state.outputs, targets))
         if part.labels is not None:
             correct += (problem.loss.predicted(state.outputs) == part.labels[chunk]).sum(axis=1)
         if gradient is not None:

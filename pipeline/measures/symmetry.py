@@ -1,28 +1,40 @@
 """Symmetry among the hidden units of a layer: distances, spreads, distinct units. Exact symmetry is 0.0."""
 
 import numpy as np
-from scipy.spatial.distance import pdist
 
 from pipeline.nn.arithmetic import Array
+from pipeline.numerics.sums import mean, total
 
 
 def pairwise_distances(vectors: Array) -> Array:
     """Euclidean distances between all pairs of units of each run.
 
-    The difference is taken before squaring (so does SciPy's ``pdist``, in compiled code). The cheaper Gram form
-    |a|^2 + |b|^2 - 2 a.b cancels when units nearly coincide: at a true distance of 8e-9 it returns 1.2e-7, and for
-    equal units not exactly 0.
+    The difference is taken before squaring. The cheaper Gram form |a|^2 + |b|^2 - 2 a.b cancels when units nearly
+    coincide: at a true distance of 8e-9 it returns 1.2e-7, and for equal units not exactly 0. Subtraction, square and
+    sum are operations of their own, because a compiler that fuses two of them rounds once instead of twice.
 
     Args:
         vectors: (R, units, d), one vector per unit.
 
     Returns:
-        (R, units * (units - 1) / 2), in the order of ``pdist``.
+        (R, units * (units - 1) / 2): of the first unit to all after it, of the second to all after it, and so on.
 
     >>> pairwise_distances(np.array([[[0.0, 0.0], [3.0, 4.0], [3.0, 4.0]]]))  # units 1 and 2, 1 and 3, 2 and 3
     array([[5., 5., 0.]])
     """
-    return np.stack([pdist(run) for run in vectors])
+    units = vectors.shape[1]
+    return np.concatenate([distances(vectors[:, unit, None], vectors[:, unit + 1 :]) for unit in range(units)], axis=1)
+
+
+def distances(left: Array, right: Array) -> Array:
+    """Euclidean distances along the last axis; the others are broadcast."""
+    difference = np.subtract(left, right, order="C")
+    return norms(difference, out=difference)
+
+
+def norms(vectors: Array, out: Array | None = None) -> Array:
+    """Euclidean norms along the last axis; ``out`` may be the vectors and takes their squares."""
+    return np.asarray(np.sqrt(total(np.square(vectors, out=out))))
 
 
 def spread(values: Array) -> Array:
@@ -63,12 +75,12 @@ def layer_measures(incoming: Array, outgoing: Array, biases: Array | None) -> di
     if vectors.shape[1] == 1:
         return measures
     distances = pairwise_distances(vectors)
-    mean = distances.mean(axis=1)
-    norm = np.sqrt(np.einsum("ruk,ruk->ru", vectors, vectors)).mean(axis=1)
+    mean_distance = mean(distances)
+    norm = mean(norms(vectors))
     return measures | {
-        "distance": mean,
+        "distance": mean_distance,
         "distance_min": distances.min(axis=1),
         "distance_max": distances.max(axis=1),
-        "relative_distance": np.divide(mean, norm, out=np.zeros_like(mean), where=norm != 0.0),
-        "outgoing_distance": pairwise_distances(outgoing).mean(axis=1),
+        "relative_distance": np.divide(mean_distance, norm, out=np.zeros_like(norm), where=norm != 0.0),
+        "outgoing_distance": mean(pairwise_distances(outgoing)),
     }

@@ -3,19 +3,21 @@
 from itertools import pairwise
 
 import numpy as np
-from scipy.spatial.distance import cdist
 
 from pipeline import names
 from pipeline.measures.registry import StackSnapshot, measure
+from pipeline.measures.symmetry import distances
 from pipeline.nn.arithmetic import Array
 from pipeline.nn.network import Architecture
+from pipeline.numerics.orthogonal import singular_values
+from pipeline.numerics.sums import total
 
 
 @measure(metrics=lambda widths: 1)
 def weight_norm(snapshot: StackSnapshot) -> dict[str, Array]:
     """``weights/norm``, the Euclidean norm of all weights, without the biases."""
     weights = snapshot.parameters * snapshot.problem.architecture.weight_mask
-    return {names.WEIGHT_NORM: np.sqrt((weights**2).sum(axis=1))}
+    return {names.WEIGHT_NORM: np.sqrt(total(weights**2))}
 
 
 @measure(metrics=lambda widths: 2 * (len(widths) - 1))
@@ -52,7 +54,7 @@ def _balances(architecture: Architecture, parameters: Array) -> list[Array]:
     """The balances (R, units) of every hidden layer."""
     blocks, weights = architecture.blocks(parameters), architecture.weights(parameters)
     return [
-        (block**2).sum(axis=2) - (outgoing**2).sum(axis=2)
+        total(block**2) - total(outgoing**2)
         for block, (_, outgoing) in zip(blocks[:-1], pairwise(weights), strict=True)
     ]
 
@@ -71,7 +73,9 @@ def mirror_distance(snapshot: StackSnapshot) -> dict[str, Array]:
         np.concatenate([block, outgoing], axis=2) for block, outgoing in zip(blocks[:-1], weights[1:], strict=True)
     ]
     return {
-        names.symmetry("mirror_distance", layer): np.array([cdist(run, -run).min(axis=1).max() for run in units])
+        names.symmetry("mirror_distance", layer): np.max(
+            [distances(-units[:, unit, None], units).min(axis=1) for unit in range(units.shape[1])], axis=0
+        )
         for layer, units in enumerate(units_of_layers, start=1)
     }
 
@@ -91,6 +95,7 @@ def mode_strengths(snapshot: StackSnapshot) -> dict[str, Array]:
     # No singular values exist of weights that have overflowed.
     finite = np.isfinite(product).all(axis=(1, 2))
     strengths = np.full((len(product), min(product.shape[1:])), np.nan)
-    strengths[finite] = np.linalg.svd(product[finite], compute_uv=False)
+    for run in np.flatnonzero(finite):
+        strengths[run] = singular_values(product[run])
     modes = min(snapshot.problem.architecture.widths)
     return {names.mode_strength(mode): strengths[:, mode - 1] for mode in range(1, modes + 1)}

@@ -1,13 +1,16 @@
-"""Activation functions g of the hidden layers, with the derivatives that back-propagation needs."""
+"""Activation functions g of the hidden layers, with the derivatives that back-propagation needs.
+
+They are written once for both arithmetics: the elementary functions that they need are their last argument.
+"""
 
 from collections.abc import Callable
 from math import pi, sqrt
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import erf
 
-from pipeline.nn.arithmetic import Array
+from pipeline.numerics.functions import Functions
+from pipeline.numerics.workspace import Array
 
 LEAKY_RELU_SLOPE = 0.01
 
@@ -16,9 +19,10 @@ class Activation(NamedTuple):
     """An activation function, its derivative, and the properties that initialisers and products rely on.
 
     Attributes:
-        function: ``function(pre_activation, out)`` writes g(S) into ``out``; both have shape (R, units, n).
-        derivative: ``derivative(pre_activation, activation, out)`` writes g'(S) into ``out``, given S and g(S);
-            ``out`` may be S itself.
+        function: ``function(pre_activation, out, elementary)`` writes g(S) into ``out``; both have shape
+            (R, units, n).
+        derivative: ``derivative(pre_activation, activation, out, elementary)`` writes g'(S) into ``out``, given S and
+            g(S); ``out`` may be S itself.
         gain: the factor on a layer's standard deviation that keeps the variance of the signal through this
             function (He et al. 2015, eq. 10, for the rectifiers; the values of ``torch.nn.init.calculate_gain``
             for the others), or None where none is published.
@@ -26,78 +30,72 @@ class Activation(NamedTuple):
         bounded: whether abs(g) <= 1 everywhere, so that nobody has to look for the largest activation.
     """
 
-    function: Callable[[Array, Array], object]
-    derivative: Callable[[Array, Array, Array], object]
+    function: Callable[[Array, Array, Functions], object]
+    derivative: Callable[[Array, Array, Array, Functions], object]
     gain: float | None
     odd: bool = False
     bounded: bool = False
 
 
-def sigmoid(values: Array, out: Array | None = None) -> Array:
-    """s(z) = 1 / (1 + exp(-z)), elementwise, written as (1 + tanh(z / 2)) / 2, which cannot overflow."""
-    result = np.multiply(values, 0.5, out=out)
-    np.tanh(result, out=result)
-    result += 1.0
-    result *= 0.5
-    return result
-
-
-def _relu(pre_activation: Array, out: Array) -> None:
+def _relu(pre_activation: Array, out: Array, elementary: Functions) -> None:
     # NumPy compares two arrays four times as fast as an array and a number.
     np.maximum(pre_activation, np.zeros(pre_activation.shape[-1], pre_activation.dtype), out=out)
 
 
-def _leaky_relu(pre_activation: Array, out: Array) -> None:
+def _leaky_relu(pre_activation: Array, out: Array, elementary: Functions) -> None:
     np.maximum(pre_activation, LEAKY_RELU_SLOPE * pre_activation, out=out)
 
 
-def _gaussian_cdf(values: Array) -> Array:
-    cdf: Array = 0.5 * (1.0 + erf(values / sqrt(2.0)))
-    return cdf
+def _gelu(pre_activation: Array, out: Array, elementary: Functions) -> None:
+    np.multiply(pre_activation, elementary.gaussian_cdf(pre_activation), out=out)
 
 
-def _gelu_derivative(pre_activation: Array, activation: Array, out: Array) -> None:
-    density: Array = np.exp(-0.5 * pre_activation**2) / sqrt(2.0 * pi)
-    np.add(_gaussian_cdf(pre_activation), pre_activation * density, out=out)
+def _gelu_derivative(pre_activation: Array, activation: Array, out: Array, elementary: Functions) -> None:
+    density = np.multiply(pre_activation, pre_activation)
+    density *= -0.5
+    elementary.exp(density, out=density)
+    density *= 1.0 / sqrt(2.0 * pi)
+    density *= pre_activation
+    np.add(elementary.gaussian_cdf(pre_activation), density, out=out)
 
 
 ACTIVATIONS: dict[str, Activation] = {
     "tanh": Activation(
-        function=lambda s, out: np.tanh(s, out=out),
-        derivative=lambda s, x, out: np.subtract(1.0, np.square(x, out=out), out=out),
+        function=lambda s, out, elementary: elementary.tanh(s, out=out),
+        derivative=lambda s, x, out, elementary: np.subtract(1.0, np.square(x, out=out), out=out),
         gain=5.0 / 3.0,
         odd=True,
         bounded=True,
     ),
     "sigmoid": Activation(
-        function=sigmoid,
-        derivative=lambda s, x, out: np.multiply(x, np.subtract(1.0, x, out=out), out=out),
+        function=lambda s, out, elementary: elementary.sigmoid(s, out=out),
+        derivative=lambda s, x, out, elementary: np.multiply(x, np.subtract(1.0, x, out=out), out=out),
         gain=1.0,
         bounded=True,
     ),
     "relu": Activation(
         function=_relu,
-        derivative=lambda s, x, out: np.greater(s, 0.0, out=out),
+        derivative=lambda s, x, out, elementary: np.greater(s, 0.0, out=out),
         gain=sqrt(2.0),
     ),
     "leaky_relu": Activation(
         function=_leaky_relu,
-        derivative=lambda s, x, out: np.copyto(out, np.where(s > 0.0, 1.0, LEAKY_RELU_SLOPE)),
+        derivative=lambda s, x, out, elementary: np.copyto(out, np.where(s > 0.0, 1.0, LEAKY_RELU_SLOPE)),
         gain=sqrt(2.0 / (1.0 + LEAKY_RELU_SLOPE**2)),
     ),
     "softplus": Activation(
-        function=lambda s, out: np.logaddexp(0.0, s, out=out),
-        derivative=lambda s, x, out: sigmoid(s, out),
+        function=lambda s, out, elementary: elementary.softplus(s, out=out),
+        derivative=lambda s, x, out, elementary: elementary.sigmoid(s, out=out),
         gain=None,
     ),
     "gelu": Activation(
-        function=lambda s, out: np.multiply(s, _gaussian_cdf(s), out=out),
+        function=_gelu,
         derivative=_gelu_derivative,
         gain=None,
     ),
     "identity": Activation(
-        function=lambda s, out: np.copyto(out, s),
-        derivative=lambda s, x, out: out.fill(1.0),
+        function=lambda s, out, elementary: np.copyto(out, s),
+        derivative=lambda s, x, out, elementary: out.fill(1.0),
         gain=1.0,
         odd=True,
     ),

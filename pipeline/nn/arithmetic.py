@@ -8,8 +8,8 @@ The exact product first rounds both operands to a grid of ``2**-OPERAND_BITS`` o
 grid per run). Every product of two elements is then an integer multiple of one unit, and a sum of up to
 ``BLOCK`` of them stays at or below ``2**53`` units, where float64 represents every integer. So no addition
 rounds, and the result depends neither on the order of the additions, nor on the BLAS kernel, the number of
-threads, the position of a row, or the number of runs in the stack. (This holds as long as the products neither
-underflow nor overflow, that is for operands between about 1e-150 and 1e150.)
+threads, the position of a row, or the number of runs in the stack. Products must neither underflow nor overflow for
+that: no grid is finer than 2**-530, and where one operand lies beyond 2**500 all of that run become NaN.
 
 Sources: Rump, Ogita and Oishi (2008), "Accurate floating-point summation"; Ozaki, Ogita, Oishi and Rump
 (2012), "Error-free transformations of matrix multiplication"; Demmel and Nguyen (2015), "Parallel
@@ -17,29 +17,34 @@ reproducible summation".
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from pipeline.numerics.functions import NUMPY, PORTABLE, Functions
+from pipeline.numerics.workspace import Array
+
+__all__ = ["ARITHMETICS", "Arithmetic", "Array", "exact_product", "plain_product", "rounded_to_grid"]
 
 SIGNIFICAND_BITS = 53
 OPERAND_BITS = 21
 BLOCK = 2 ** (SIGNIFICAND_BITS - 2 * OPERAND_BITS)
+LARGEST_OPERAND, SMALLEST_UNIT = 2.0**500, 2.0**-530
 
 
 class Arithmetic(NamedTuple):
-    """How matrix products are computed: ``product(operand(a), operand(b))``.
+    """How matrix products are computed, ``product(operand(a), operand(b))``, and elementary functions.
 
     Attributes:
         operand: ``operand(values, out=None, exponent=None)`` prepares an array once, so that it can take part in
             several products; arguments as in ``rounded_to_grid``. The result may be ``values`` or ``out``.
         product: ``product(left, right, out=None)``; arguments as in ``exact_product``.
+        functions: exp, tanh and their kin.
     """
 
     operand: Callable[..., Array]
     product: Callable[..., Array]
+    functions: Functions
 
 
 def rounded_to_grid(values: Array, out: Array | None = None, exponent: int | None = None) -> Array:
@@ -59,7 +64,8 @@ def rounded_to_grid(values: Array, out: Array | None = None, exponent: int | Non
     if exponent is None:
         axes = (-2, -1)
         largest = np.maximum(values.max(axis=axes, keepdims=True), -values.min(axis=axes, keepdims=True))
-        unit = np.spacing(largest) * 2.0 ** (SIGNIFICAND_BITS - OPERAND_BITS)
+        unit = np.maximum(np.spacing(largest) * 2.0 ** (SIGNIFICAND_BITS - OPERAND_BITS), SMALLEST_UNIT)
+        unit[~(largest <= LARGEST_OPERAND)] = np.nan
     else:
         unit = 2.0 ** (exponent - OPERAND_BITS)
     # Near 1.5 * 2**52 units neighbouring floats lie one unit apart, so the addition itself rounds to the grid.
@@ -118,6 +124,6 @@ def _unchanged(values: Array, out: Array | None = None, exponent: int | None = N
 
 
 ARITHMETICS: dict[str, Arithmetic] = {
-    "exact": Arithmetic(operand=rounded_to_grid, product=exact_product),
-    "blas": Arithmetic(operand=_unchanged, product=plain_product),
+    "exact": Arithmetic(rounded_to_grid, exact_product, PORTABLE),
+    "blas": Arithmetic(_unchanged, plain_product, NUMPY),
 }

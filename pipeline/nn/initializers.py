@@ -9,12 +9,12 @@ The keyword-only parameters of a scheme are the keys that its YAML file sets; th
 ranges.
 
 >>> layer = Layer(fan_in=2, fan_out=4, activation="tanh", number=1, depth=2)
->>> constant(np.random.default_rng(0), layer, value=0.5)
+>>> constant(Draws(np.random.SeedSequence(0)), layer, value=0.5)
 array([[0.5, 0.5, 0.5, 0.5],
        [0.5, 0.5, 0.5, 0.5]])
->>> duplicated(np.random.default_rng(0), layer, copies=2, gain=1.0).round(2)
-array([[ 0.07,  0.07, -0.08, -0.08],
-       [ 0.37,  0.37,  0.06,  0.06]])
+>>> duplicated(Draws(np.random.SeedSequence(0)), layer, copies=2, gain=1.0).round(2)
+array([[ 0.2 ,  0.2 , -0.35, -0.35],
+       [-1.  , -1.  , -1.23, -1.23]])
 """
 
 from collections.abc import Callable
@@ -25,6 +25,8 @@ from pipeline.errors import InputError, shown
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.arithmetic import Array
 from pipeline.nn.network import Layer
+from pipeline.numerics.draws import Draws
+from pipeline.numerics.orthogonal import orthonormal
 from pipeline.ranges import Count, NonNegative, Number, Positive
 
 Initializer = Callable[..., Array]
@@ -41,71 +43,71 @@ def initializer(scheme: Initializer) -> Initializer:
 
 
 @initializer
-def zeros(generator: np.random.Generator, layer: Layer) -> Array:
+def zeros(generator: Draws, layer: Layer) -> Array:
     """Every weight 0: a stationary point wherever g(0) = 0."""
     return np.zeros((layer.fan_in, layer.fan_out))
 
 
 @initializer
-def constant(generator: np.random.Generator, layer: Layer, *, value: Number) -> Array:
+def constant(generator: Draws, layer: Layer, *, value: Number) -> Array:
     """Every weight equals ``value`` (the a of the source text): perfectly symmetric hidden units."""
     return np.full((layer.fan_in, layer.fan_out), value)
 
 
 @initializer
-def uniform(generator: np.random.Generator, layer: Layer, *, scale: Positive) -> Array:
+def uniform(generator: Draws, layer: Layer, *, scale: Positive) -> Array:
     """Uniform on (-scale, scale), whatever the fans."""
     return scale * _standard_uniform(generator, layer)
 
 
 @initializer
-def normal(generator: np.random.Generator, layer: Layer, *, scale: Positive) -> Array:
+def normal(generator: Draws, layer: Layer, *, scale: Positive) -> Array:
     """Normal with mean 0 and standard deviation ``scale``, whatever the fans."""
     return scale * _standard_normal(generator, layer)
 
 
 @initializer
-def xavier_uniform(generator: np.random.Generator, layer: Layer, *, gain: Positive) -> Array:
+def xavier_uniform(generator: Draws, layer: Layer, *, gain: Positive) -> Array:
     """Uniform with standard deviation gain * sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 16)."""
     return _uniform_with(_standard_deviation(2.0, layer.fan_in + layer.fan_out, gain), generator, layer)
 
 
 @initializer
-def xavier_normal(generator: np.random.Generator, layer: Layer, *, gain: Positive) -> Array:
+def xavier_normal(generator: Draws, layer: Layer, *, gain: Positive) -> Array:
     """Normal with standard deviation gain * sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010, eq. 12)."""
     return _standard_deviation(2.0, layer.fan_in + layer.fan_out, gain) * _standard_normal(generator, layer)
 
 
 @initializer
-def he_uniform(generator: np.random.Generator, layer: Layer, *, gain: Positive) -> Array:
+def he_uniform(generator: Draws, layer: Layer, *, gain: Positive) -> Array:
     """Uniform with standard deviation gain * sqrt(2 / fan_in) (He et al. 2015, eq. 10)."""
     return _uniform_with(_standard_deviation(2.0, layer.fan_in, gain), generator, layer)
 
 
 @initializer
-def he_normal(generator: np.random.Generator, layer: Layer, *, gain: Positive) -> Array:
+def he_normal(generator: Draws, layer: Layer, *, gain: Positive) -> Array:
     """Normal with standard deviation gain * sqrt(2 / fan_in) (He et al. 2015, eq. 10)."""
     return _standard_deviation(2.0, layer.fan_in, gain) * _standard_normal(generator, layer)
 
 
 @initializer
-def lecun_uniform(generator: np.random.Generator, layer: Layer, *, gain: Positive) -> Array:
+def lecun_uniform(generator: Draws, layer: Layer, *, gain: Positive) -> Array:
     """Uniform with standard deviation gain * sqrt(1 / fan_in) (LeCun et al. 1998, section 4.6)."""
     return _uniform_with(_standard_deviation(1.0, layer.fan_in, gain), generator, layer)
 
 
 @initializer
-def lecun_normal(generator: np.random.Generator, layer: Layer, *, gain: Positive) -> Array:
+def lecun_normal(generator: Draws, layer: Layer, *, gain: Positive) -> Array:
     """Normal with standard deviation gain * sqrt(1 / fan_in) (LeCun et al. 1998, section 4.6)."""
     return _standard_deviation(1.0, layer.fan_in, gain) * _standard_normal(generator, layer)
 
 
 @initializer
-def orthogonal(generator: np.random.Generator, layer: Layer, *, gain: Positive | None) -> Array:
+def orthogonal(generator: Draws, layer: Layer, *, gain: Positive | None) -> Array:
     """A random matrix with orthonormal rows or columns, whichever are fewer, times ``gain`` (Saxe et al. 2014).
 
-    The factor Q of the QR decomposition of a normal matrix, with the signs of R's diagonal moved into Q: that
-    makes the distribution uniform (Mezzadri 2007, section 5). A ``gain`` of None takes the recommended gain of the
+    The factor Q of the QR decomposition of a normal matrix whose R has a positive diagonal: that makes the
+    distribution uniform (Mezzadri 2007, section 5). A ``gain`` of None takes the recommended gain of the
     activation that follows the layer, and 1 for the output layer.
 
     Raises:
@@ -119,22 +121,20 @@ def orthogonal(generator: np.random.Generator, layer: Layer, *, gain: Positive |
             f"init.gain: expected a number, because no gain is published for model.activation={layer.activation}"
             f" (null works for {known}), got null"
         )
-    tall = _standard_normal(generator, layer)
-    q, r = np.linalg.qr(tall if layer.fan_in >= layer.fan_out else tall.T)
-    q = q * np.where(np.diagonal(r) < 0.0, -1.0, 1.0)
-    return gain * np.ascontiguousarray(q if layer.fan_in >= layer.fan_out else q.T)
+    normal = _standard_normal(generator, layer)
+    if layer.fan_in >= layer.fan_out:
+        return gain * orthonormal(normal)
+    return gain * np.ascontiguousarray(orthonormal(normal.T).T)
 
 
 @initializer
-def perturbed(generator: np.random.Generator, layer: Layer, *, value: Number, epsilon: NonNegative) -> Array:
+def perturbed(generator: Draws, layer: Layer, *, value: Number, epsilon: NonNegative) -> Array:
     """A constant plus ``epsilon`` times a standard normal draw: how much asymmetry is enough?"""
     return value + epsilon * _standard_normal(generator, layer)
 
 
 @initializer
-def constant_layers(
-    generator: np.random.Generator, layer: Layer, *, values: tuple[Number | None, ...], gain: Positive
-) -> Array:
+def constant_layers(generator: Draws, layer: Layer, *, values: tuple[Number | None, ...], gain: Positive) -> Array:
     """A constant for each layer, or Xavier-normal weights where the value is None: which layer needs to be random?
 
     The random layers hold what ``xavier_normal`` gives them for the same seed, whichever layers are constant.
@@ -151,9 +151,7 @@ def constant_layers(
 
 
 @initializer
-def small_layers(
-    generator: np.random.Generator, layer: Layer, *, small: Count, epsilon: Positive, gain: Positive
-) -> Array:
+def small_layers(generator: Draws, layer: Layer, *, small: Count, epsilon: Positive, gain: Positive) -> Array:
     """He-normal weights, those of the first ``small`` layers times ``epsilon``: how long is the plateau near a saddle?
 
     Raises:
@@ -166,13 +164,13 @@ def small_layers(
 
 
 @initializer
-def diagonal(generator: np.random.Generator, layer: Layer, *, scale: Positive) -> Array:
+def diagonal(generator: Draws, layer: Layer, *, scale: Positive) -> Array:
     """``scale`` times the identity matrix, cut to shape: unit i hears unit i of the layer below, and no other."""
     return scale * np.eye(layer.fan_in, layer.fan_out)
 
 
 @initializer
-def duplicated(generator: np.random.Generator, layer: Layer, *, copies: Count, gain: Positive) -> Array:
+def duplicated(generator: Draws, layer: Layer, *, copies: Count, gain: Positive) -> Array:
     """Xavier-normal units that each appear ``copies`` times, with the same incoming and outgoing weights.
 
     Raises:
@@ -190,7 +188,7 @@ def duplicated(generator: np.random.Generator, layer: Layer, *, copies: Count, g
 
 
 @initializer
-def merged(generator: np.random.Generator, layer: Layer, *, copies: Count, gain: Positive) -> Array:
+def merged(generator: Draws, layer: Layer, *, copies: Count, gain: Positive) -> Array:
     """The distinct units of ``duplicated`` with the summed outgoing weights of their copies: the same function."""
     rows, columns = _copies_of_ends(layer, copies)
     scale = _standard_deviation(2.0, layer.fan_in * rows + layer.fan_out * columns, gain)
@@ -198,7 +196,7 @@ def merged(generator: np.random.Generator, layer: Layer, *, copies: Count, gain:
 
 
 @initializer
-def mirrored(generator: np.random.Generator, layer: Layer, *, gain: Positive) -> Array:
+def mirrored(generator: Draws, layer: Layer, *, gain: Positive) -> Array:
     """Xavier-normal units in pairs (w, v) and (-w, -v): with an odd g and biases that start at 0 they stay mirrored.
 
     Raises:
@@ -223,18 +221,18 @@ def _copies_of_ends(layer: Layer, copies: int) -> tuple[int, int]:
     return copies if layer.below_is_hidden else 1, copies if layer.is_hidden else 1
 
 
-def _standard_normal(generator: np.random.Generator, layer: Layer) -> Array:
-    return generator.standard_normal((layer.fan_in, layer.fan_out))
+def _standard_normal(generator: Draws, layer: Layer) -> Array:
+    return generator.normal((layer.fan_in, layer.fan_out))
 
 
-def _standard_uniform(generator: np.random.Generator, layer: Layer) -> Array:
-    return generator.uniform(-1.0, 1.0, (layer.fan_in, layer.fan_out))
+def _standard_uniform(generator: Draws, layer: Layer) -> Array:
+    return 2.0 * generator.uniform((layer.fan_in, layer.fan_out)) - 1.0
 
 
 def _standard_deviation(scale: float, fan: int, gain: float) -> float:
     return gain * float(np.sqrt(scale / fan))
 
 
-def _uniform_with(standard_deviation: float, generator: np.random.Generator, layer: Layer) -> Array:
+def _uniform_with(standard_deviation: float, generator: Draws, layer: Layer) -> Array:
     # A uniform variable on (-bound, bound) has the standard deviation bound / sqrt(3).
     return float(np.sqrt(3.0)) * standard_deviation * _standard_uniform(generator, layer)

@@ -7,12 +7,14 @@ the gradient.
 """
 
 from collections.abc import Callable
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.nn.activations import sigmoid
-from pipeline.nn.arithmetic import Array
+from pipeline.numerics.functions import Functions
+from pipeline.numerics.sums import total
+from pipeline.numerics.workspace import Array
 
 
 class Loss(NamedTuple):
@@ -49,24 +51,34 @@ def targets_of(labels: Array, classes: int) -> Array:
     return (labels[None, :] == np.arange(classes)[:, None]).astype(np.float64)
 
 
-def _shifted_exponentials(logits: Array, out: Array | None = None) -> tuple[Array, Array]:
+def _shifted_exponentials(elementary: Functions, logits: Array, out: Array | None = None) -> tuple[Array, Array]:
     # Subtracting the largest logit of each example keeps exp from overflowing and changes no probability.
     largest = logits.max(axis=-2, keepdims=True)
     shifted = np.subtract(logits, largest, out=out)
-    return np.exp(shifted, out=shifted), largest
+    return elementary.exp(shifted, out=shifted), largest
 
 
-def softmax(logits: Array, out: Array | None = None) -> Array:
+def softmax(elementary: Functions, logits: Array, out: Array | None = None) -> Array:
     """exp(z_j) / sum_c exp(z_c) over the class axis; (R, k, n) -> (R, k, n)."""
-    exponentials, _ = _shifted_exponentials(logits, out)
-    exponentials /= exponentials.sum(axis=-2, keepdims=True)
+    exponentials, _ = _shifted_exponentials(elementary, logits, out)
+    exponentials /= total(exponentials, -2, keepdims=True)
     return exponentials
 
 
-def _softmax_cross_entropy(logits: Array, targets: Array) -> Array:
-    exponentials, largest = _shifted_exponentials(logits)
-    log_normaliser = np.log(exponentials.sum(axis=-2)) + largest[..., 0, :]
-    value: Array = log_normaliser - (targets * logits).sum(axis=-2)
+def _sigmoid(elementary: Functions, logits: Array, out: Array | None = None) -> Array:
+    return elementary.sigmoid(logits, out=out)
+
+
+def _softmax_cross_entropy(elementary: Functions, logits: Array, targets: Array) -> Array:
+    exponentials, largest = _shifted_exponentials(elementary, logits)
+    log_normaliser = elementary.log(total(exponentials, -2)) + largest[..., 0, :]
+    value: Array = log_normaliser - total(targets * logits, -2)
+    return value
+
+
+def _sigmoid_cross_entropy(elementary: Functions, logits: Array, targets: Array) -> Array:
+    # -y log s(z) - (1 - y) log(1 - s(z)) = log(1 + exp(z)) - y z
+    value: Array = (elementary.softplus(logits) - targets * logits)[..., 0, :]
     return value
 
 
@@ -79,14 +91,8 @@ def _probability_minus_target(probability: Callable[..., Array]) -> Callable[...
     return delta
 
 
-def _sigmoid_cross_entropy(logits: Array, targets: Array) -> Array:
-    # -y log s(z) - (1 - y) log(1 - s(z)) = log(1 + exp(z)) - y z, and logaddexp never overflows.
-    value: Array = (np.logaddexp(0.0, logits) - targets * logits)[..., 0, :]
-    return value
-
-
 def _squared_error(outputs: Array, targets: Array) -> Array:
-    value: Array = 0.5 * ((outputs - targets) ** 2).sum(axis=-2)
+    value: Array = 0.5 * total((outputs - targets) ** 2, -2)
     return value
 
 
@@ -96,25 +102,24 @@ def _predicted(outputs: Array, threshold: float) -> Array:
     return outputs.argmax(axis=-2)
 
 
-# With softmax or sigmoid outputs and the cross-entropy the derivative of the activation cancels: what is left is
-# probability - target (Bishop 2006, section 5.3.2; theory: X^T (s - y)).
-SOFTMAX_CROSS_ENTROPY = Loss(
-    value=_softmax_cross_entropy,
-    delta=_probability_minus_target(softmax),
-    predicted=lambda logits: _predicted(logits, threshold=0.0),
-)
-SIGMOID_CROSS_ENTROPY = Loss(
-    value=_sigmoid_cross_entropy,
-    delta=_probability_minus_target(sigmoid),
-    predicted=lambda logits: _predicted(logits, threshold=0.0),
-)
-SQUARED_ERROR = Loss(
-    value=_squared_error,
-    delta=np.subtract,
-    predicted=lambda outputs: _predicted(outputs, threshold=0.5),
-)
+@cache
+def _cross_entropy(outputs: int, elementary: Functions) -> Loss:
+    # With softmax or sigmoid outputs and the cross-entropy the derivative of the activation cancels: what is left is
+    # probability - target (Bishop 2006, section 5.3.2; theory: X^T (s - y)).
+    value, probability = (_sigmoid_cross_entropy, _sigmoid) if outputs == 1 else (_softmax_cross_entropy, softmax)
+    return Loss(
+        value=partial(value, elementary),
+        delta=_probability_minus_target(partial(probability, elementary)),
+        predicted=partial(_predicted, threshold=0.0),
+    )
 
-LOSSES: dict[str, Callable[[int], Loss]] = {
-    "cross_entropy": lambda outputs: SIGMOID_CROSS_ENTROPY if outputs == 1 else SOFTMAX_CROSS_ENTROPY,
-    "squared_error": lambda outputs: SQUARED_ERROR,
+
+@cache
+def _half_squared_error(outputs: int, elementary: Functions) -> Loss:
+    return Loss(value=_squared_error, delta=np.subtract, predicted=partial(_predicted, threshold=0.5))
+
+
+LOSSES: dict[str, Callable[[int, Functions], Loss]] = {
+    "cross_entropy": _cross_entropy,
+    "squared_error": _half_squared_error,
 }

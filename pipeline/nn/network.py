@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.arithmetic import Arithmetic, Array
-from pipeline.nn.workspace import Workspace
+from pipeline.numerics.workspace import Workspace
 
 
 class Layer(NamedTuple):
@@ -171,11 +171,11 @@ def forward(
         with_ones = memory.array(("activations", index), (runs, units + architecture.bias, examples))
         activation = with_ones[:, :units]
         arithmetic.product(weights[index], state.inputs[index], pre_activation)
-        g.function(pre_activation, activation)
+        g.function(pre_activation, activation, arithmetic.functions)
         # Anew in every pass: where an activation was beyond 2**OPERAND_BITS, rounding has taken the ones away.
         with_ones[:, units:] = 1.0
         # The activation and its slope are all that is needed of S(l), so the slope takes its place.
-        g.derivative(pre_activation, activation, slope := pre_activation)
+        g.derivative(pre_activation, activation, slope := pre_activation, arithmetic.functions)
         if masks is not None:
             activation *= masks[index]
             slope *= masks[index]

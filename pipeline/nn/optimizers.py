@@ -70,8 +70,12 @@ def adam(
 
 
 def _power(base: Any, exponent: int) -> Array:
-    # np.power may take another code path for one element than for many; Python's power treats all runs alike.
-    return np.reshape([float(number) ** exponent for number in base[:, 0]], base.shape).astype(base.dtype)
+    # By squaring: the power functions of NumPy and of the C library have other last bits on other processors.
+    result, square = np.ones_like(base), base
+    while exponent:
+        result = result * square if exponent % 2 else result
+        square, exponent = square * square, exponent // 2
+    return result
 
 
 class Optimizer:

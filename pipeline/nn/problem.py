@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.nn.arithmetic import Arithmetic, Array
 from pipeline.nn.losses import Loss
 from pipeline.nn.network import Architecture, input_operand
-from pipeline.nn.workspace import Workspace
+from pipeline.numerics.workspace import Workspace
 
 LARGEST_CHUNK = 1024
 """Examples that go through the network together. With 32 units their arrays take 0.4 MB a run."""

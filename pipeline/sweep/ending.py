@@ -10,8 +10,10 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import OmegaConf
 
 from pipeline.addresses import WEB, ui_command
+from pipeline.digest import sweep_digest
 from pipeline.errors import DataChangedError, ExecutorLostError, FailedJobsError, StoreLostError, TrainingError
 from pipeline.system.signals import Interrupted
+from pipeline.tracking.sweeps import FinishedRun
 
 
 @contextmanager
@@ -33,13 +35,17 @@ def say_how_to_go_on(command: str, folder: Path) -> Iterator[None]:
         raise StoreLostError(f"{error}. What it has not taken waits in {folder} or is trained again; {again}") from None
 
 
-def require_success(returns: Sequence[Sequence[JobReturn]]) -> None:
-    """Raises with a line for each failed job: its overrides, its cause, its log."""
+def require_success(returns: Sequence[Sequence[JobReturn]], finished: Sequence[FinishedRun]) -> None:
+    """Raises with a line for each failed job: its overrides, its cause, its log.
+
+    Args:
+        finished: the runs of the others.
+    """
     jobs = [job for launch in returns for job in launch]
     failed = [job for job in jobs if job.status == JobStatus.FAILED]
     if failed:
         lines = [f"  {' '.join(job.overrides or [])}: {_cause(job)} ({_log_file(job)})" for job in failed]
-        raise FailedJobsError("\n".join([f"{len(failed)} of {len(jobs)} jobs failed:", *lines]))
+        raise FailedJobsError("\n".join([f"{len(failed)} of {len(jobs)} jobs failed:", *lines]), finished)
 
 
 def _cause(job: JobReturn) -> str:
@@ -52,6 +58,17 @@ def _log_file(job: JobReturn) -> str:
     assert job.hydra_cfg is not None
     configured = OmegaConf.select(job.hydra_cfg, "hydra.job_logging.handlers.file.filename")
     return f"log: {configured}" if configured else "no log file"
+
+
+def digest_line(runs: Sequence[FinishedRun], fingerprints: Sequence[str]) -> str:
+    """The digest of a sweep's jobs, for people who compare theirs with somebody's.
+
+    Args:
+        runs: their finished runs.
+        fingerprints: of all jobs.
+    """
+    digests = {run.fingerprint: run.digest for run in runs}
+    return f"Digest of all their numbers: {sweep_digest(digests, fingerprints)}\n"
 
 
 def next_steps(experiment_name: str, tracking_uri: str, links: Mapping[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import heapreplace
 from typing import NamedTuple
@@ -15,6 +15,8 @@ from pipeline.sweep.job import varying_keys
 from pipeline.sweep.resume import fingerprints_of, launches, resumption
 from pipeline.system.memory import in_units
 from pipeline.training.batching import batches_of, cores, room_for, worker_bytes
+from pipeline.training.datasets import dataset_of
+from pipeline.training.footprint import recorded_bytes, shape_of
 from pipeline.training.loop import measured_count
 from pipeline.training.stack import stack_key, train_stack
 
@@ -71,6 +73,8 @@ class Estimate:
         launches: what is launched together, one after the other; all at once without ``hydra.sweeper.max_batch_size``.
         memory: bytes of a worker.
         slots: how many batches the chosen executor trains at once.
+        recorded: how many jobs keep their weights at the measured steps (``record_weights``).
+        recorded_bytes: what these recordings take on disk.
     """
 
     jobs: int
@@ -78,10 +82,17 @@ class Estimate:
     launches: tuple[LaunchCost, ...]
     memory: int
     slots: int
+    recorded: int = 0
+    recorded_bytes: int = 0
 
     def seconds(self, workers: int) -> float:
         """How long so many workers take."""
         return sum(launch.seconds(workers) for launch in self.launches)
+
+    def _of_recordings(self) -> Iterator[str]:
+        if self.recorded:
+            size = in_units(self.recorded_bytes)
+            yield f"  Weights at all measured steps of {self.recorded} of them: {size} (record_weights)"
 
     def __str__(self) -> str:
         batches = sum(len(launch.batches) for launch in self.launches)
@@ -95,6 +106,7 @@ class Estimate:
                 f"  {workers:>3} at once: {in_time(self.seconds(workers)):<8} {names.get(workers, '')}".rstrip()
                 for workers in sorted({*names, *MORE_WORKERS})
             ),
+            *self._of_recordings(),
             "  Training only: where runs train faster than this process tracks them, tracking sets the pace",
             "Nothing was trained or tracked (plan=true)",
         ]
@@ -132,12 +144,15 @@ def estimate_sweep(launches: Sequence[Sequence[Config]]) -> Estimate:
     for batch in (batch for launch in batches for batch in launch):
         if (key := stack_key(batch[0])) not in costs:
             costs[key] = time_stack(batch)
+    recorded = [config for configs in launches for config in configs if config.is_recorded]
     return Estimate(
         jobs=sum(len(configs) for configs in launches),
         stacks=len(costs),
         launches=tuple(_launch_cost(launch, costs) for launch in batches),
         memory=max(map(worker_bytes, batches)),
         slots=slots,
+        recorded=len(recorded),
+        recorded_bytes=sum(recorded_bytes(config, shape_of(dataset_of(config.data))) for config in recorded),
     )
 
 

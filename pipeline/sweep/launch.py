@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from hydra.core.utils import JobReturn, configure_log, setup_globals
+from hydra.core.utils import JobReturn
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
@@ -51,8 +51,6 @@ def launch_stacked(
         configs: the checked configurations of the jobs, if somebody has them.
     """
     hydra = master.hydra
-    setup_globals()
-    configure_log(hydra.hydra_logging, hydra.verbose)
     Path(str(hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
     composition = CachedComposition(hydra_context.config_loader, master)
     folders = JobFolders(composition, str(hydra.sweep.dir))
@@ -68,29 +66,34 @@ def launch_stacked(
     return [*jobs]
 
 
-class Launch:
-    """One call of the launcher: from jobs and their configurations to tracked runs."""
+Done = tuple[int, RunResult | Failure, Trained]
+"""Place of a job, what became of it, and the batch that it was trained in."""
+
+
+class StackedTraining:
+    """Trains jobs as stacks on all workers; who inherits says what becomes of the results."""
 
     # 1. Cut the jobs into batches: stacks that fit into memory, at least one for each worker.
-    # 2. Keep the executor's capacity full; a job's folder is made when its batch is submitted.
-    # 3. Track what comes back, at most 100 runs in one transaction, log it and call Hydra's callbacks.
-    # 4. When the process is stopped, track what is done by then, and leave.
+    # 2. Keep the executor's capacity full.
+    # 3. Keep what comes back.
+    # 4. When the process is stopped, keep what is done by then, and leave.
 
-    def __init__(self, jobs: Sequence[StackedJob], configs: Sequence[Config], hydra_context: HydraContext) -> None:
-        self._jobs = jobs
+    def __init__(self, configs: Sequence[Config]) -> None:
         self._configs = configs
-        self._callbacks = hydra_context.callbacks
         self._under_way: set[tuple[int, ...]] = set()
-        self._trackers = {name: Tracker(name) for name in sorted({config.experiment_name for config in configs})}
-        self._sweep = current_sweep()
-        overrides = [job.overrides or [] for job in jobs]
-        self._naming_keys = self._sweep.swept_keys if self._sweep else varying_keys(overrides)
+
+    def begin(self, job: int) -> None:
+        """Takes in that a job is about to be submitted."""
+
+    def keep(self, done: Sequence[Done]) -> None:
+        """Takes in what was trained."""
+        raise NotImplementedError
 
     def run(self) -> None:
-        """Trains and tracks all jobs; workers compute while this process tracks."""
+        """Trains all jobs; workers compute while this process keeps what is done."""
         with open_executor(self._configs[0].executor, room_for(self._configs)) as executor:
             batches = batches_of(self._configs, executor.slots)
-            log.info(f"Training {len(self._jobs)} jobs in {len(batches)} batches, {executor.slots} at once")
+            log.info(f"Training {len(self._configs)} jobs in {len(batches)} batches, {executor.slots} at once")
             trained = [[self._configs[job] for job in batch] for batch in batches]
             with show_progress(trained, executor.slots) as progress:
                 self._train(executor, batches, progress)
@@ -113,12 +116,13 @@ class Launch:
                 raise interruption
 
     def _finish(self, done: Iterable[tuple[Batch, Trained]], progress: Progress) -> None:
-        """Tracks what is trained, and tells everybody.
+        """Keeps what is trained.
 
         Raises:
-            DataChangedError: some of it was not trained on this process's data; the rest is tracked.
+            DataChangedError: some of it was not trained on this process's data; the rest is kept.
         """
-        outcomes, changed = [], None
+        outcomes: list[Done] = []
+        changed = None
         for batch, trained in done:
             # An executor that has lost sight of a batch may have it trained twice; both have the same bits.
             if batch.jobs in self._under_way:
@@ -130,23 +134,48 @@ class Launch:
                     changed = error
                     continue
                 outcomes += [(job, outcome, trained) for job, outcome in zip(batch.jobs, trained.outcomes, strict=True)]
-        for first in range(0, len(outcomes), RUNS_PER_TRANSACTION):
-            self._track(outcomes[first : first + RUNS_PER_TRANSACTION])
-        for job, outcome, _ in outcomes:
-            self._end(self._jobs[job], outcome)
+        self.keep(outcomes)
+        for _, outcome, _ in outcomes:
             progress.count(outcome)
         if changed is not None:
             raise changed
 
     def _submit(self, executor: Executor, batch: Sequence[int]) -> None:
         for job in batch:
-            retry_while_disk_full(self._jobs[job].create_folder)
-            if self._callbacks.callbacks:
-                self._callbacks.on_job_start(config=self._jobs[job].compose(), task_function=run.__wrapped__)
+            self.begin(job)
         self._under_way.add(tuple(batch))
         executor.submit(Batch(tuple(batch), tuple(self._configs[job] for job in batch)))
 
-    def _track(self, done: Sequence[tuple[int, RunResult | Failure, Trained]]) -> None:
+
+class Launch(StackedTraining):
+    """One call of the launcher: from jobs and their configurations to tracked runs.
+
+    A job's folder is made when its batch is submitted. At most 100 runs are tracked in one transaction.
+    """
+
+    def __init__(self, jobs: Sequence[StackedJob], configs: Sequence[Config], hydra_context: HydraContext) -> None:
+        super().__init__(configs)
+        self._jobs = jobs
+        self._callbacks = hydra_context.callbacks
+        self._trackers = {name: Tracker(name) for name in sorted({config.experiment_name for config in configs})}
+        self._sweep = current_sweep()
+        overrides = [job.overrides or [] for job in jobs]
+        self._naming_keys = self._sweep.swept_keys if self._sweep else varying_keys(overrides)
+
+    def begin(self, job: int) -> None:
+        """Makes the folder of a job, and calls Hydra's callbacks."""
+        retry_while_disk_full(self._jobs[job].create_folder)
+        if self._callbacks.callbacks:
+            self._callbacks.on_job_start(config=self._jobs[job].compose(), task_function=run.__wrapped__)
+
+    def keep(self, done: Sequence[Done]) -> None:
+        """Tracks what was trained, logs it and calls Hydra's callbacks."""
+        for first in range(0, len(done), RUNS_PER_TRANSACTION):
+            self._track(done[first : first + RUNS_PER_TRANSACTION])
+        for job, outcome, _ in done:
+            self._end(self._jobs[job], outcome)
+
+    def _track(self, done: Sequence[Done]) -> None:
         parent = self._sweep.parent if self._sweep else None
         for experiment_name, tracker in self._trackers.items():
             members = [each for each in done if self._configs[each[0]].experiment_name == experiment_name]

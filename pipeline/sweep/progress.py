@@ -1,15 +1,16 @@
 """Progress of a sweep: a tqdm bar with the time left on a terminal, a log line now and then elsewhere."""
 
+import builtins
 import logging
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import inf
 from threading import Event, Thread
 
 from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from pipeline.config.schema import Config
 from pipeline.executors.batch import Failure
@@ -17,6 +18,10 @@ from pipeline.sweep.estimate import in_time
 from pipeline.sweep.job import objective
 from pipeline.training.datasets import dataset_of
 from pipeline.training.stack import RunResult, architecture_of
+
+with warnings.catch_warnings():  # In a notebook it misses widgets, which this bar needs not.
+    warnings.simplefilter("ignore")
+    from tqdm.contrib.logging import logging_redirect_tqdm
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +79,7 @@ class Progress:
     def __init__(self, batches: Sequence[Sequence[Config]], slots: int) -> None:
         self._jobs, self._slots = sum(map(len, batches)), slots
         self._pace = Pace(sum(map(work_of, batches)), slots)
-        is_hidden = not sys.stderr.isatty()
+        is_hidden = not (sys.stderr.isatty() or hasattr(builtins, "__IPYTHON__"))  # In a notebook there is no terminal.
         self._bar = tqdm(total=self._jobs, disable=is_hidden, dynamic_ncols=True, bar_format=BAR)
         self._done = self._failed = self._diverged = self._under_way = 0
         self._best = inf

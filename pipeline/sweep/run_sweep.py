@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.utils import JobReturn
@@ -29,7 +29,7 @@ from pipeline.sweep.job import varying_keys
 from pipeline.sweep.resume import consecutive_parts, create_sweep_folder, fingerprints_of, launches, resumption
 from pipeline.system.atomic_file import write_atomically
 from pipeline.system.signals import stoppable
-from pipeline.tracking.sweeps import Sweep
+from pipeline.tracking.sweeps import FinishedRun, Sweep
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,20 @@ class TakesJobs(Protocol):
         ...
 
 
+class Swept(NamedTuple):
+    """What has become of a sweep.
+
+    Attributes:
+        returns: what each launch returned.
+        fingerprints: of its jobs, in their order.
+        runs: the finished runs of its jobs, in their order, whichever sweep has trained them.
+    """
+
+    returns: list[Sequence[JobReturn]]
+    fingerprints: tuple[str, ...] = ()
+    runs: Sequence[FinishedRun] = ()
+
+
 def run_sweep(
     hydra_context: HydraContext,
     master: DictConfig,
@@ -52,7 +66,7 @@ def run_sweep(
     jobs: Sequence[Sequence[str]],
     max_batch_size: int | None,
     arguments: Sequence[str],
-) -> list[Sequence[JobReturn]]:
+) -> Swept:
     """Checks, launches and tracks the jobs of a sweep that are not tracked yet.
 
     Args:
@@ -60,27 +74,24 @@ def run_sweep(
         jobs: the overrides of each job.
         max_batch_size: how many jobs are launched together at the most.
         arguments: the overrides on the command line.
-
-    Returns:
-        What each launch returned.
     """
     # 1. Check the configuration of every job; a wrong one ends the sweep here, and plan=true with an estimate.
     # 2. Resume: find the sweep that this one continues and which of its jobs are tracked, and clean up the store.
     # 3. Train: open the parent run, launch the remaining jobs, close the parent run whatever happens.
     # 4. Tell what the runs of all jobs say, whichever sweep has trained them.
-    configs = _checked(hydra_context, master, jobs, max_batch_size)
+    configs = checked_sweep(hydra_context, master, jobs, max_batch_size)
     experiment_name, rerun, swept_keys = configs[0].experiment_name, configs[0].rerun, varying_keys(jobs)
     if configs[0].plan:
         from pipeline.sweep.estimate import log_estimate
 
         log_estimate(jobs, configs, max_batch_size)
-        return []
+        return Swept([])
 
     # Importing MLflow takes seconds, and a wrong key should not have to wait for it.
     from mlflow import get_tracking_uri
 
     from pipeline.addresses import masked
-    from pipeline.sweep.ending import next_steps, require_success, say_how_to_go_on
+    from pipeline.sweep.ending import digest_line, next_steps, require_success, say_how_to_go_on
     from pipeline.sweep.summary import COLUMNS, Findings, best_first
     from pipeline.tracking.tracker import Tracker
 
@@ -97,18 +108,18 @@ def run_sweep(
     log.info(f"{resumed} (over {', '.join(swept_keys) or 'nothing'})")
     parent = begun.run_id if begun else None
 
-    def tell() -> Findings:
-        """Prints what the runs of all jobs say, and prepares the views."""
+    def tell() -> tuple[Sequence[FinishedRun], Findings]:
+        """The runs of all jobs in their order, and what they say, which is printed; prepares the views."""
         runs = tracker.runs_with(fingerprints, {*names.NAMING_KEYS, *swept_keys}, COLUMNS)
         links = tracker.share_views(parent, swept_keys, best_first(runs)) if parent is not None else {}
         findings = Findings(runs, swept_keys, len(resumed.jobs) - len(runs))
-        steps = next_steps(experiment_name, get_tracking_uri(), links)
-        log.info(f"{findings.summary(get_terminal_size().columns)}\n{steps}")
-        return findings
+        ending = [digest_line(runs, fingerprints), next_steps(experiment_name, get_tracking_uri(), links)]
+        log.info("\n".join([findings.summary(get_terminal_size().columns), *ending]))
+        places = {fingerprint: place for place, fingerprint in enumerate(fingerprints)}
+        return sorted(runs, key=lambda run: places[run.fingerprint]), findings
 
     if not resumed.remaining and (begun is None or begun.finished):
-        tell()
-        return []
+        return Swept([], fingerprints, tell()[0])
     is_chosen = any(override.startswith(f"{FOLDER_KEY}=") for override in plain(master.hydra.overrides.hydra))
     folder = create_sweep_folder(Path(master.hydra.sweep.dir), begun, is_chosen=is_chosen)
     use_folder(master, folder)
@@ -121,13 +132,13 @@ def run_sweep(
             with sweep.announce():
                 returns = list(_launch_all(launcher, remaining, max_batch_size))
             tracker.finish_sweep(sweep)
-            found = tell()
+            runs, found = tell()
             tracker.describe_sweep(parent, found.conclusion(), found.table(), found.metrics())
-            require_success(returns)
-    return returns
+            require_success(returns, runs)
+    return Swept(returns, fingerprints, runs)
 
 
-def _checked(
+def checked_sweep(
     hydra_context: HydraContext, master: DictConfig, jobs: Sequence[Sequence[str]], max_batch_size: int | None
 ) -> list[Config]:
     """The configurations of all jobs.

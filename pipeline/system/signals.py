@@ -7,7 +7,7 @@ wherever they come.
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.resource_tracker import ensure_running
 from types import FrameType
@@ -48,11 +48,14 @@ class _State:
 
 
 @contextmanager
-def handle_signals(end: Callable[[Interrupted], NoReturn]) -> Iterator[None]:
+def handle_signals(end: Callable[[Interrupted], NoReturn], signals: Sequence[int] = SIGNALS) -> Iterator[None]:
     """A context, in the main thread, in which Ctrl-C and SIGTERM call ``end`` at once, or as ``stoppable`` says.
 
     ``end`` must not raise in a command: OmegaConf stumbles over exceptions thrown into it, and Python drops those
     thrown into destructors and callbacks of weak references.
+
+    Args:
+        signals: which of the two.
     """
 
     def handle(signum: int, frame: FrameType | None) -> None:
@@ -65,12 +68,15 @@ def handle_signals(end: Callable[[Interrupted], NoReturn]) -> Iterator[None]:
             raise interruption
 
     _State.requested = None
-    heard = [*heard_signals(), *([signal.SIGALRM] if hasattr(signal, "setitimer") else [])]
+    heard = [
+        *(each for each in heard_signals() if each in signals),
+        *([signal.SIGALRM] if hasattr(signal, "setitimer") else []),
+    ]
     before = {signum: signal.signal(signum, handle) for signum in heard}
     try:
         yield
     finally:
-        _set_alarm(0.0)
+        _stop_alarm()
         _State.requested = None
         for signum, handler in before.items():
             signal.signal(signum, handler)
@@ -85,7 +91,7 @@ def stoppable() -> Iterator[None]:
     finally:
         _State.sections -= 1
         if not _State.sections:
-            _set_alarm(0.0)
+            _stop_alarm()
     raise_if_stopped()
 
 
@@ -148,3 +154,9 @@ def _set_alarm(seconds: float) -> None:
     """Lets the time run after which the handler is called again, and then again and again; 0 stops it."""
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, seconds, LAST_PATIENCE if seconds else 0.0)
+
+
+def _stop_alarm() -> None:
+    """Stops the time that a signal has set running; any other alarm is the caller's."""
+    if _State.requested is not None:
+        _set_alarm(0.0)

@@ -1,9 +1,13 @@
 """Initialise a worker process: it ends with its driver. Imports nothing slow, for that could not be stopped."""
 
 import os
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from multiprocessing import parent_process
+from types import ModuleType
 
 from pipeline.system.signals import ignore_signals
 
@@ -16,6 +20,21 @@ def prepare_worker(module: str) -> None:
 
     import_module(module)
     threadpool_limits(limits=1, user_api="blas")
+
+
+@contextmanager
+def without_main() -> Iterator[None]:
+    """A context in which spawned processes start that do not run the main module of this process again.
+
+    They need nothing of it, and a script that calls for a sweep outside of ``if __name__ == "__main__"`` would call
+    for it again in each of them.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _end_with_driver() -> None:

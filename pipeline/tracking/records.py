@@ -90,8 +90,11 @@ def record_of(config: Config, outcome: RunResult | Failure, name: str, parent: s
     else:
         metrics = [(key, float(value), int(step)) for key, curve in outcome.curves.items() for step, value in curve]
         weights = named_weights(outcome)
-        tags = tags | _result_tags(outcome) | {names.DIGEST_TAG: result_digest(metrics, weights)}
+        recorded = outcome.recording.arrays(outcome.architecture) if outcome.recording else {}
+        tags = tags | _result_tags(outcome) | {names.DIGEST_TAG: result_digest(metrics, weights | recorded)}
         artifacts[names.WEIGHTS_FILE] = _npz_of(weights)
+        if recorded:
+            artifacts[names.RECORDED_FILE] = _npz_of(recorded)
     return Record(
         name=name,
         status="FAILED" if isinstance(outcome, Failure) else "FINISHED",

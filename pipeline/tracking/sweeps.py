@@ -32,6 +32,9 @@ class FinishedRun(NamedTuple):
     """What the end of a sweep tells of a finished run; a sweep may have 100,000, so it holds no more than that.
 
     Attributes:
+        run_id: its id.
+        fingerprint: of what was trained.
+        digest: of its numbers.
         name: shown in the UI.
         parent: run id of the sweep that trained it, or None.
         has_diverged: whether it did.
@@ -39,6 +42,9 @@ class FinishedRun(NamedTuple):
         metrics: key -> last value, of those that were asked for.
     """
 
+    run_id: str
+    fingerprint: str
+    digest: str
     name: str
     parent: str | None
     has_diverged: bool

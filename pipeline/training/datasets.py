@@ -37,6 +37,10 @@ class SizedCache(Generic[Value]):
         self._kept.move_to_end(key)
         return self._kept[key]
 
+    def clear(self) -> None:
+        """Forgets all values."""
+        self._kept.clear()
+
 
 _digests: dict[str, str] = {}
 """Data configuration -> digest at the first time; kept for ever, unlike the data sets themselves."""
@@ -54,6 +58,12 @@ def dataset_of(config: DataConfig, digest: str | None = None) -> Dataset:
     """
     key = json.dumps(asdict(config))
     return _dataset(json.dumps([key, None if digest == _digests.get(key) else digest]))
+
+
+def forget_datasets() -> None:
+    """Lets files be read anew: to a new sweep of the same process, they are what they are by then."""
+    _digests.clear()
+    _dataset.clear()
 
 
 def digest_of(config: DataConfig) -> str:

@@ -6,14 +6,20 @@ import json
 from pipeline.config.schema import Config
 from pipeline.training.datasets import digest_of
 
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 """Raised by every change of the code that changes a result's bits."""
 
 
 def fingerprint(config: Config) -> str:
-    """Hash of everything that determines a run's bits on one kind of machine.
+    """Hash of everything that determines a run's bits: the scientific configuration, the data, ``RESULT_VERSION``.
 
-    That is the scientific configuration, the data itself and ``RESULT_VERSION``.
+    The data's digest stands for a file of the user, wherever that lies. Which other seeds are recorded says nothing
+    about this run.
     """
-    determined_by = [config.scientific(), digest_of(config.data), RESULT_VERSION]
+    scientific = config.scientific()
+    scientific["data"].pop("path", None)
+    del scientific["record_weights"]
+    if config.is_recorded:
+        scientific["recorded"] = True
+    determined_by = [scientific, digest_of(config.data), RESULT_VERSION]
     return hashlib.sha256(json.dumps(determined_by, sort_keys=True).encode()).hexdigest()[:32]

@@ -19,10 +19,12 @@ from pipeline.errors import InputError, shown
 from pipeline.measures import metric_count
 from pipeline.measures.reference_optimum import LARGEST_LINEAR_PROGRAM
 from pipeline.nn.losses import output_count
+from pipeline.nn.network import Architecture
 from pipeline.nn.optimizers import slot_count
 from pipeline.nn.problem import chunk_size
 from pipeline.system.memory import in_units, machine_memory, require_memory
 from pipeline.training.loop import measured_count
+from pipeline.training.recording import recorded_values
 
 PROCESS = 350_000_000
 """A process with its libraries: 200 MB where it trains, 330 MB with MLflow."""
@@ -131,7 +133,18 @@ def training(config: Config, shape: DataShape, *, tracked: bool = True) -> Count
         needed["training.batch_size"] += itemsize * batch_size * (shape.features + 1 + shape.outputs)
     points = metric_count(config.measures, widths) * measured_count(config.training.steps, config.training.measure_at)
     needed["training.measure_at"] += points * (CURVE_POINT + tracked * TRACKED_POINT)
+    if config.is_recorded:
+        # In lists of arrays, then joined; tracked as an archive.
+        needed["record_weights"] += (2 + 2 * tracked) * recorded_bytes(config, shape)
     return needed
+
+
+def recorded_bytes(config: Config, shape: DataShape) -> int:
+    """Bytes of the recording of one run, on disk too."""
+    architecture = Architecture((shape.features, *config.model.hidden_units, shape.outputs), None, config.model.bias)
+    measured = measured_count(config.training.steps, config.training.measure_at)
+    values = measured * recorded_values(architecture) + shape.features + shape.outputs
+    return values * np.dtype(config.dtype).itemsize
 
 
 def check_jobs(values: Mapping[str, int]) -> None:

@@ -13,20 +13,22 @@ from pipeline.nn.arithmetic import Array
 from pipeline.nn.network import Architecture, backward, forward
 from pipeline.nn.optimizers import Optimizer
 from pipeline.nn.problem import Problem, chunks
-from pipeline.nn.workspace import Workspace, numpy_set_for_training
+from pipeline.numerics import elementary
+from pipeline.numerics.draws import Draws
+from pipeline.numerics.workspace import Workspace, numpy_set_for_training
 
 
 class RunGenerators(NamedTuple):
     """Independent random streams of one run, so that one kind of draw never shifts another."""
 
-    initial: np.random.Generator
-    batches: np.random.Generator
-    dropout: np.random.Generator
-    biases: np.random.Generator
+    initial: Draws
+    batches: Draws
+    dropout: Draws
+    biases: Draws
 
     @classmethod
     def from_seed(cls, seed: int) -> "RunGenerators":
-        return cls(*(np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(4)))
+        return cls(*Draws.spawned(seed, 4))
 
 
 class Measured(NamedTuple):
@@ -52,7 +54,7 @@ def log_spaced_steps(steps: int, count: int) -> tuple[int, ...]:
     """About ``count`` steps, evenly spaced on a log axis from 1 to ``steps``; 0, 1 and the last are always in."""
     if _dense(steps, count) >= steps:
         return tuple(range(steps + 1))
-    spaced = np.geomspace(1, steps, count).round().tolist()
+    spaced = elementary.exp(np.linspace(0.0, 1.0, count) * elementary.log(steps)).round().tolist()
     return tuple(sorted({0, *(int(step) for step in spaced), 1, steps}))
 
 
@@ -178,6 +180,6 @@ def _dropout_masks(architecture: Architecture, generators: Sequence[RunGenerator
     """Inverted dropout (Srivastava et al. 2014): 0 with the given probability, else 1 / (1 - probability)."""
     kept = 1.0 - architecture.dropout
     return [
-        np.stack([run.dropout.random((units, examples)) < kept for run in generators]) / kept
+        np.stack([run.dropout.uniform((units, examples)) < kept for run in generators]) / kept
         for units in architecture.widths[1:-1]
     ]

@@ -17,6 +17,7 @@ from pipeline.nn.optimizers import Optimizer
 from pipeline.nn.problem import Part, Problem, prepared_part
 from pipeline.training.datasets import SizedCache, dataset_of
 from pipeline.training.loop import RunGenerators, log_spaced_steps, train
+from pipeline.training.recording import Recording
 
 Curve = list[tuple[int, float]]
 
@@ -33,6 +34,7 @@ class RunResult:
         curves: metric key -> measured (step, value) pairs, steps ascending.
         diverged_at: the step at which weights or training loss stopped being finite, or None.
         optimum: for logistic regression, whether a reference optimum exists; else None.
+        recording: its weights at all measured steps, where the configuration asks for them; else None.
     """
 
     architecture: Architecture
@@ -42,6 +44,7 @@ class RunResult:
     curves: dict[str, Curve] = field(default_factory=dict)
     diverged_at: int | None = None
     optimum: str | None = None
+    recording: Recording | None = None
 
     @property
     def last(self) -> dict[str, float]:
@@ -58,10 +61,10 @@ def architecture_of(config: Config, dataset: Dataset) -> Architecture:
 def stack_key(config: Config) -> str:
     """A key that is equal for runs which can train as one stack.
 
-    They may differ in seed, initialisation, and the numbers of the optimiser.
+    They may differ in seed, initialisation, the numbers of the optimiser, and in whether they are recorded.
     """
     shared = config.scientific()
-    del shared["seed"], shared["init"]
+    del shared["seed"], shared["init"], shared["record_weights"]
     optimizer = config.optimizer
     shared["optimizer"] = [optimizer.name, optimizer.weight_decay > 0.0, optimizer.rate_factors is not None]
     return json.dumps(shared, sort_keys=True)
@@ -90,14 +93,19 @@ def train_stack(configs: Sequence[Config], digest: str | None = None) -> list[Ru
         ]
     ).astype(shared.dtype)
     results = [
-        RunResult(architecture, dataset.digest, start, start, optimum=None if optimum is None else optimum.status)
-        for start in initial
-    ]
+        RunResult(
+            architecture, dataset.digest, start, start, optimum=None if optimum is None else optimum.status,
+            recording=Recording.of(problem) if config.is_recorded else None,
+        )
+        for config, start in zip(configs, initial, strict=True)
+    ]  # fmt: skip
     optimizer = stack_optimizer(configs, architecture, initial)
     for measured in train(problem, initial, optimizer, generators, shared.measures, optimum):
         for run in np.flatnonzero(measured.recorded):
             results[run].final = measured.parameters[run].copy()
             results[run].diverged_at = measured.step if measured.diverged[run] else None
+            if (recording := results[run].recording) is not None:
+                recording.add(measured.step, problem, measured.parameters[run])
             for key, values in measured.metrics.items():
                 results[run].curves.setdefault(key, []).append((measured.step, float(values[run])))
     return results
@@ -116,7 +124,7 @@ def shared_problem(config: Config, dataset: Dataset, architecture: Architecture)
     return Problem(
         architecture=architecture,
         arithmetic=arithmetic,
-        loss=LOSSES[training.loss or "cross_entropy"](architecture.widths[-1]),
+        loss=LOSSES[training.loss or "cross_entropy"](architecture.widths[-1], arithmetic.functions),
         l2=training.l2,
         steps=training.steps,
         batch_size=training.batch_size,
@@ -133,7 +141,7 @@ def initial_parameters(architecture: Architecture, init: InitConfig, generators:
         weights[0] = INITIALIZERS[init.name](generators.initial, layer, **init.options)
     if init.bias_scale:
         for biases in architecture.biases(parameters):
-            biases[0] = init.bias_scale * generators.biases.standard_normal(biases.shape[1])
+            biases[0] = init.bias_scale * generators.biases.normal(biases.shape[1:])
     return parameters[0]
 
 

@@ -215,7 +215,6 @@ def test_the_launcher_asks_too_under_any_sweeper(
     loader: ConfigLoader, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(launch, "configure_log", lambda *arguments: None)
     monkeypatch.setattr(launch, "Launch", lambda *arguments: pytest.fail("trains"))
     master = composed(loader, RunMode.MULTIRUN, "hydra/sweeper=basic", "data=iris", "hydra.job.name=run")
     context: Any = SimpleNamespace(config_loader=loader, callbacks=None)

@@ -18,9 +18,9 @@ QUESTIONS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 def test_without_a_question_the_jobs_are_the_product_of_the_default_grid() -> None:
     expected = product(
         ("logistic", "mlp"), ("zeros", "constant", "normal", "xavier_uniform", "he_normal", "orthogonal"),
-        ("0.01", "0.1", "1.0"), range(5),
+        ("0.01", "0.1", "1.0"), range(5), ("[0]",),
     )  # fmt: skip
-    keys = ("model", "init", "optimizer.learning_rate", "seed")
+    keys = ("model", "init", "optimizer.learning_rate", "seed", "record_weights")
     assert jobs() == [[f"{key}={value}" for key, value in zip(keys, values, strict=True)] for values in expected]
 
 

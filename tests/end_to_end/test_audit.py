@@ -1,5 +1,6 @@
 """The auditor finds what is missing, double, open or damaged; every doctored store is told."""
 
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -8,9 +9,11 @@ import pytest
 from mlflow import MlflowClient
 
 from analysis.audit import Audit, audit_of, differences
+from analysis.retrain import retrained
 from pipeline import names
+from pipeline.digest import sweep_digest
 from tests.support.in_process import call
-from tests.support.sweeps import copied_store
+from tests.support.sweeps import completed, copied_store
 
 
 @pytest.fixture
@@ -107,3 +110,77 @@ def test_the_command_prints_the_problems_and_fails(store: Path) -> None:
     assert "1 of its 8 jobs are not finished" in broken.stdout
     absent = call("analysis.audit", "--experiment", "absent", folder=store)
     assert (absent.returncode, absent.stderr.count("\n")) == (1, 1)
+
+
+def test_the_digest_of_a_sweep_changes_with_any_number_and_with_nothing_else(store: Path) -> None:
+    (before,) = audited(store).sweep_digests.values()
+    changed(store, "UPDATE runs SET name = 'another name', start_time = start_time + 1")
+    changed(store, "UPDATE tags SET value = 'another' WHERE key LIKE 'machine.%'")
+    assert set(audited(store).sweep_digests.values()) == {before}
+    changed(store, f"UPDATE metrics SET value = value + 1e-12 WHERE run_uuid = {ONE} AND step = 1")
+    assert set(audited(store).sweep_digests.values()) != {before}
+
+
+def test_the_digest_of_a_sweep_does_not_depend_on_the_order_of_its_runs() -> None:
+    digests = {"a": "1", "b": "2", "c": "3"}
+    assert sweep_digest(digests, ["c", "a"]) == sweep_digest(dict(reversed(digests.items())), {"a", "c"})
+    assert len({sweep_digest(digests, jobs) for jobs in (["a"], ["a", "b"], ["a", "b", "d"], ["a", "b", "e"])}) == 4
+
+
+def test_tracked_runs_trained_anew_give_the_same_bits(store: Path) -> None:
+    uri = f"sqlite:///{store}/mlflow.db"
+    assert retrained("symmetry", 8, tracking_uri=uri) == (8, [])
+    assert retrained("symmetry", 3, tracking_uri=uri) == (3, [])
+    assert retrained("symmetry", 99, tracking_uri=uri) == (8, [])
+
+
+def test_a_changed_number_is_shown_beside_the_one_trained_anew(store: Path) -> None:
+    changed(store, f"UPDATE metrics SET value = value + 0.5 WHERE run_uuid = {ONE} AND step = 1 AND key = 'loss/train'")
+    _, (line,) = retrained("symmetry", 8, tracking_uri=f"sqlite:///{store}/mlflow.db")
+    assert re.search(r"\): loss/train at step 1: tracked [\d.e-]+, trained anew [\d.e-]+$", line)
+
+
+def test_the_command_verifies_and_prints_the_digest_that_the_sweep_printed(swept: tuple[Path, str]) -> None:
+    done = call("analysis.audit", "--digest", "--retrain", "1", folder=swept[0])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("1 runs trained anew, 0 differences\n")
+    (digest,) = re.findall(r"^digest of 'sweep of 8' \(run \w{32}\): ([0-9a-f]{16})$", done.stdout, re.MULTILINE)
+    assert f"\nDigest of all their numbers: {digest}\n" in swept[1]
+
+
+def test_somebody_s_runs_are_trained_anew_from_data_that_lies_elsewhere_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs, mine = tmp_path / "theirs", tmp_path / "mine"
+    theirs.mkdir()
+    (theirs / "table.csv").write_text("x,kind\n" + "".join(f"{row},{'ab'[row % 2]}\n" for row in range(40)))
+    completed(theirs, "data=csv", f"data.path={theirs}/table.csv", "data.target=kind", "training.batch_size=null",
+              "training.steps=3", "data.test_fraction=0.25")  # fmt: skip
+    theirs.rename(mine)
+    assert call("pipeline.relocate", folder=mine).returncode == 0
+    done = call("analysis.audit", "--retrain", "all", folder=mine)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "1 runs trained anew, 0 differences")
+    (mine / "table.csv").unlink()
+    done = call("analysis.audit", "--retrain", "all", folder=mine)
+    assert done.returncode == 1
+    assert f"cannot be trained anew: data.path: {theirs}/table.csv: expected a file, got no such file" in done.stdout
+
+
+def test_runs_that_cannot_be_trained_anew_are_told(store: Path) -> None:
+    for file in (store / "mlruns").rglob(names.CONFIG_FILE):
+        file.write_text("model: {name: mlp}\n")
+    _, lines = retrained("symmetry", 2, tracking_uri=f"sqlite:///{store}/mlflow.db")
+    assert len(lines) == 2
+    assert all("cannot be trained anew: " in line for line in lines)
+
+
+@pytest.mark.parametrize("damage", [flipped, truncated, Path.unlink], ids=["flipped", "truncated", "missing"])
+def test_a_recording_is_audited_and_read_back(
+    tmp_path: Path, with_database: None, damage: Callable[[Path], None]
+) -> None:
+    few = ["data=iris", "training.steps=4", "model.hidden_units=[3]", "record_weights=[0]"]
+    assert call("pipeline.run", *few, folder=tmp_path).returncode == 0
+    assert audited(tmp_path).problems == []
+    (recorded,) = tmp_path.glob(f"mlruns/**/{names.RECORDED_FILE}")
+    damage(recorded)
+    assert len(audited(tmp_path).problems) > 0

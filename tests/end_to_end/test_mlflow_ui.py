@@ -30,12 +30,12 @@ from pipeline.addresses import ui_command
 from pipeline.sweep.summary import COLUMNS, best_first
 from pipeline.tracking.store.queries import finished_run
 from pipeline.tracking.tracker import Tracker
+from tests.support.browser import open_browser
 from tests.support.command_line import command
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs: pip install -e '.[browser]'")
 
 pytestmark = pytest.mark.slow
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 START_SECONDS = 120
 WAIT_MS = 60_000
 
@@ -48,17 +48,11 @@ HEADERS = """headers => headers.map(header => [header.getAttribute("aria-colinde
 @pytest.fixture(scope="module")
 def window() -> Iterator[Any]:
     """A browser window; its pages share one cache."""
-    with playwright.sync_playwright() as started:
-        own = started.chromium.executable_path
-        found = next(filter(None, map(shutil.which, BROWSERS)), own if Path(own).exists() else None)
-        if found is None:
-            pytest.skip(f"needs a browser: one of {', '.join(BROWSERS)}, or playwright install chromium")
-        opened = started.chromium.launch(executable_path=found)
+    with open_browser() as opened:
         # Large enough for all columns and charts, because the UI draws only what is in sight.
         context = opened.new_context(viewport={"width": 2600, "height": 1150})
         context.set_default_timeout(WAIT_MS)
         yield context
-        opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ def snapshot_of(
     arithmetic = ARITHMETICS["blas"]
     targets = TARGETS.repeat(architecture.widths[-1], axis=1)
     part = prepared_part(INPUTS, targets, None, architecture, arithmetic)
-    loss = LOSSES["squared_error"](1)
+    loss = LOSSES["squared_error"](1, arithmetic.functions)
     return StackSnapshot(Problem(architecture, arithmetic, loss, 0.0, 0, None, (0,), part, part), parameters, initial)
 
 
@@ -124,7 +124,8 @@ def test_the_frequency_gap_is_the_largest_difference_between_a_probability_and_a
     targets = labels[:, None].astype(float)
     part = prepared_part(INPUTS, targets, labels, architecture, arithmetic)
     parameters = np.array([[0.5, -0.25, 0.125], [0.0, 0.0, np.log(2.0)]])
-    problem = Problem(architecture, arithmetic, LOSSES["cross_entropy"](1), 0.0, 0, None, (0,), part, part)
+    loss = LOSSES["cross_entropy"](1, arithmetic.functions)
+    problem = Problem(architecture, arithmetic, loss, 0.0, 0, None, (0,), part, part)
     measured = MEASURES["frequency_gap"](StackSnapshot(problem, parameters, parameters))
     probabilities = 1.0 / (1.0 + np.exp(-logits))
     expected = [np.abs(probabilities - 2.0 / 3.0).max(), 0.0]

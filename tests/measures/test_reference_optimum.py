@@ -185,7 +185,7 @@ def descents() -> list[RunResult]:
         "model": "logistic", "data": "moons", "arithmetic": "exact", "training.batch_size": None, "training.l2": 0.0,
         "training.steps": 400, "training.measure_at": 4000, "optimizer.learning_rate": float(1.9 / largest_curvature),
     }  # fmt: skip
-    starts = [{"init": "zeros"}, *({"init": "normal", "init.scale": 3.0, "seed": seed} for seed in range(4))]
+    starts = [{"init": "zeros"}, *({"init": "normal", "init.scale": 3.0, "seed": seed} for seed in range(2, 6))]
     results = [train_stack([configuration(overrides | start)])[0] for start in starts]
     assert all(len(result.curves[names.LOSS_TRAIN]) == 401 for result in results)
     return results

@@ -165,7 +165,7 @@ TRAINING = """
 import hashlib, json
 import numpy as np, threadpoolctl
 from pipeline.nn.arithmetic import ARITHMETICS
-from pipeline.nn.losses import SOFTMAX_CROSS_ENTROPY, targets_of
+from pipeline.nn.losses import LOSSES, targets_of
 from pipeline.nn.problem import Problem, prepared_part
 from pipeline.nn.network import Architecture
 from pipeline.nn.optimizers import Optimizer
@@ -175,7 +175,8 @@ generator, architecture = np.random.default_rng(0), Architecture((65, 37, 10), "
 inputs, labels = generator.standard_normal((500, 65)), generator.integers(10, size=500)
 arithmetic = ARITHMETICS["exact"]
 part = prepared_part(inputs, targets_of(labels, 10).T, labels, architecture, arithmetic)
-problem = Problem(architecture, arithmetic, SOFTMAX_CROSS_ENTROPY, 0.0, 50, None, (50,), part, part)
+loss = LOSSES["cross_entropy"](10, arithmetic.functions)
+problem = Problem(architecture, arithmetic, loss, 0.0, 50, None, (50,), part, part)
 parameters = 0.1 * generator.standard_normal((2, architecture.parameter_count))
 column = np.ones((2, 1))
 gd = Optimizer("gd", parameters, {"learning_rate": column}, 0 * column, architecture.weight_mask)

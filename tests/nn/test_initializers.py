@@ -13,6 +13,7 @@ from pipeline.errors import InputError
 from pipeline.nn.arithmetic import ARITHMETICS, Array
 from pipeline.nn.initializers import INITIALIZERS
 from pipeline.nn.network import Architecture, ForwardPass, Layer, forward, input_operand
+from pipeline.numerics.draws import Draws
 from pipeline.training.checks import check_against_data
 from pipeline.training.loop import RunGenerators
 from pipeline.training.stack import architecture_of, dataset_of, initial_parameters, train_stack
@@ -47,7 +48,7 @@ PYTORCH: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def drawn(name: str, seed: int = 0, layer: Layer = HIDDEN, **options: Any) -> Array:
-    return INITIALIZERS[name](np.random.default_rng(seed), layer, **options)
+    return INITIALIZERS[name](Draws(np.random.SeedSequence(seed)), layer, **options)
 
 
 def pytorch_sample(name: str, fan_in: int, fan_out: int, tensors: int = 1) -> Array:
@@ -189,11 +190,11 @@ def test_orthogonal_takes_the_gain_of_the_activation_and_1_for_the_output_layer(
 def started(name: str, hidden: tuple[int, ...], activation: str, **options: Any) -> tuple[list[Array], ForwardPass]:
     """The weights W(l), (fan_in, fan_out), of a new network without biases, and its forward pass over 20 examples."""
     architecture, arithmetic = Architecture((5, *hidden, 3), activation, bias=False), ARITHMETICS["exact"]
-    parameters, generator = np.zeros((1, architecture.parameter_count)), np.random.default_rng(6)
+    parameters, generator = np.zeros((1, architecture.parameter_count)), Draws(np.random.SeedSequence(6))
     weights = architecture.weights(parameters)
     for matrix, layer in zip(weights, architecture.layers, strict=True):
         matrix[0] = INITIALIZERS[name](generator, layer, **options)
-    operand = input_operand(generator.standard_normal((20, 5)), architecture, arithmetic)
+    operand = input_operand(generator.normal((20, 5)), architecture, arithmetic)
     return [matrix[0] for matrix in weights], forward(architecture, arithmetic, parameters, operand.T)
 
 

@@ -77,8 +77,7 @@ def forget() -> None:
     # A store keeps the folder of artifacts of the working folder in which it was opened.
     tracking_service._tracking_store_registry._get_store_with_resolved_uri.cache_clear()
     tracking_service._artifact_repos_cache.clear()
-    datasets._digests.clear()
-    datasets._dataset._kept.clear()
+    datasets.forget_datasets()
 
 
 def warn_as_python_does() -> None:

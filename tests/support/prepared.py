@@ -22,7 +22,7 @@ def jobs(*arguments: str, **replaced: Any) -> list[list[str]]:
         (plugin,) = [each for each in Plugins.instance().discover(Sweeper) if each.__name__ == "SymmetrySweeper"]
         sweeper: Any = plugin(**keys | replaced)
         sweeper.hydra_context = SimpleNamespace(config_loader=GlobalHydra.instance().config_loader())
-        return sweeper._jobs(list(arguments))
+        return sweeper.jobs(list(arguments))
 
 
 def configs(*arguments: str) -> list[Config]:

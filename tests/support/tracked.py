@@ -26,7 +26,7 @@ DIVERGING = {
 
 def trained_tables(overrides: Iterable[dict[str, object]]) -> Tables:
     """Tables of really trained runs, in the form that ``analysis.tracked.load.load_tables`` gives."""
-    rows, curves, weights = [], [], {}
+    rows, curves, weights, recorded = [], [], {}, {}
     for number, changes in enumerate(overrides):
         base = {"data.limit": 200, "training.steps": STEPS, "training.measure_at": 6, "training.batch_size": 32}
         config = configuration(base | changes)
@@ -51,9 +51,11 @@ def trained_tables(overrides: Iterable[dict[str, object]]) -> Tables:
         )
         curves += [(run_id, metric, step, value) for metric, curve in result.curves.items() for step, value in curve]
         weights[run_id] = arrays_of(result)
+        if result.recording:
+            recorded[run_id] = result.recording.arrays(result.architecture)
     return Tables(
         "tests", pd.DataFrame(rows), pd.DataFrame(curves, columns=CURVE_COLUMNS), weights.__getitem__,
-        experiment_id="1", parent="parent",
+        experiment_id="1", parent="parent", recorded=recorded.__getitem__,
     )  # fmt: skip
 
 

@@ -1,12 +1,16 @@
 """What plan=true says is what the sweep then does, and saying it changes nothing."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.sweep import estimate
 from pipeline.sweep.estimate import Estimate, LaunchCost, estimate_sweep, time_stack
+from pipeline.system.memory import in_units
+from pipeline.training.datasets import dataset_of
+from pipeline.training.footprint import recorded_bytes, shape_of
 from pipeline.training.loop import log_spaced_steps, measured_count
 from tests.support.configurations import configuration
 from tests.support.sweeps import completed
@@ -69,3 +73,13 @@ def test_jobs_that_are_launched_apart_train_in_batches_of_their_own() -> None:
     assert (plan.jobs, plan.stacks, [len(launch.batches) for launch in plan.launches]) == (5, 1, [1, 1])
     assert plan.launches[0].batches[0] == pytest.approx(1.5 * plan.launches[1].batches[0])
     assert "5 jobs of 1 stacks in 2 batches and 2 launches (hydra.sweeper.max_batch_size), 1 at once" in str(plan)
+
+
+def test_the_plan_says_what_recorded_weights_take_on_disk() -> None:
+    changes = {"data": "iris", "training.steps": 20, "model.hidden_units": [4], "executor": "inline"}
+    configs = [configuration(changes | {"seed": seed, "record_weights": [0, 2]}) for seed in range(4)]
+    plan = estimate_sweep([configs])
+    (kept,) = {recorded_bytes(config, shape_of(dataset_of(config.data))) for config in configs}
+    assert (plan.recorded, plan.recorded_bytes) == (2, 2 * kept)
+    assert f"  Weights at all measured steps of 2 of them: {in_units(2 * kept)} (record_weights)\n" in str(plan)
+    assert "record_weights" not in str(replace(plan, recorded=0))

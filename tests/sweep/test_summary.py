@@ -25,7 +25,7 @@ def tracked(
     name: str = "",
     common: bool = True,
 ) -> FinishedRun:
-    return FinishedRun(name, None, diverged, {**(COMMON if common else {}), **params}, metrics)
+    return FinishedRun("id", "", "", name, None, diverged, {**(COMMON if common else {}), **params}, metrics)
 
 
 def seeds(losses: list[float], diverged: int = 0, **params: str) -> list[FinishedRun]:

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import names
 from pipeline.nn.arithmetic import ARITHMETICS, Array
-from pipeline.nn.losses import SQUARED_ERROR
+from pipeline.nn.losses import LOSSES
 from pipeline.nn.network import Architecture
 from pipeline.nn.optimizers import Optimizer
 from pipeline.nn.problem import Problem, prepared_part
@@ -38,7 +38,8 @@ def mode_strengths(learning_rate: float, arithmetic_name: str) -> tuple[Array, A
     arithmetic, steps = ARITHMETICS[arithmetic_name], round(DURATION / learning_rate)
     part = prepared_part(inputs, targets, None, architecture, arithmetic)
     measured = tuple(range(0, steps + 1, round(0.1 / learning_rate)))
-    problem = Problem(architecture, arithmetic, SQUARED_ERROR, 0.0, steps, None, measured, part, part)
+    loss = LOSSES["squared_error"](OUTPUTS, arithmetic.functions)
+    problem = Problem(architecture, arithmetic, loss, 0.0, steps, None, measured, part, part)
     parameters = np.zeros((1, architecture.parameter_count))
     first, second = architecture.weights(parameters)
     first[0], second[0] = np.sqrt(START) * right @ rotation.T, np.sqrt(START) * rotation @ left.T

@@ -9,11 +9,18 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import PALETTE
+from analysis.figures.kit.style import PALETTE, add_legend_above
 from analysis.questions.depth.answer import BETWEEN, ends_of, hidden_layers, measured_in
 from analysis.statistics.intervals import means_with_intervals
 from analysis.tracked.tables import Tables
 from pipeline import names
+
+SIGNS: dict[str, dict[str, Any]] = {
+    "constant weights": {"ls": "", "marker": "s", "ms": 9, "mfc": PALETTE["constant"], "mec": "0.5"},
+    "random weights": {"ls": "", "marker": "s", "ms": 9, "mfc": "white", "mec": "0.5"},
+    "hidden layer with copies": {"ls": "", "marker": "o", "ms": 11, "mfc": "black", "mec": "0.5"},
+    "all units distinct": {"ls": "", "marker": "o", "ms": 11, "mfc": "white", "mec": "0.5"},
+}
 
 
 @figure
@@ -96,6 +103,7 @@ def constant_layers_and_copies(tables: Tables) -> Drawing:
     )
     network.tick_params(axis="x", length=0)
     network.spines[["left", "bottom"]].set_visible(False)
+    add_legend_above(canvas, SIGNS)
     numbers = {
         "runs": shown["run_id"].nunique(),
         "runs_a_row": ends_of(data["runs"]),

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.style import add_legend_above, set_step_axis, set_value_axis
@@ -22,6 +23,8 @@ STYLES: dict[str, dict[str, Any]] = {
     "blas, float64": {"color": "#0173b2", "marker": "o", "ls": "", "mfc": "none"},
     "blas, float32": {"color": "#de8f05", "marker": "s", "ls": "", "mfc": "none"},
 }
+MOST_TICKS = 4
+"""On the vertical axis of a row."""
 
 
 @figure
@@ -91,6 +94,14 @@ def rounding_widths(tables: Tables) -> Drawing:
 def _set_row_axis(axes: Axes, column: str, values: "pd.Series[float]") -> None:
     if column == "distance":
         set_value_axis(axes, values)
+        ticks = axes.get_yticks()
+        axes.set_yticks(
+            [0.0, *sorted(ticks[ticks > 0.0])[:: -(-len(ticks) // MOST_TICKS)]] if (ticks == 0.0).any() else ticks
+        )
     elif column == "leaves":
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(numticks=MOST_TICKS))
+        axes.yaxis.set_minor_locator(NullLocator())
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(MOST_TICKS))
     axes.grid(axis="x", color="0.92")

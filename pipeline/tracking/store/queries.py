@@ -135,6 +135,9 @@ def runs_with(
 def finished_run(run: Run, params: Collection[str], metrics: Collection[str]) -> FinishedRun:
     """What matters of a run that MLflow has found."""
     return FinishedRun(
+        run.info.run_id,
+        run.data.tags.get(names.FINGERPRINT_TAG, ""),
+        run.data.tags.get(names.DIGEST_TAG, ""),
         run.info.run_name,
         run.data.tags.get(names.PARENT_TAG),
         run.data.tags.get(names.DIVERGED_TAG) == "true",
@@ -170,10 +173,19 @@ def _described(
         for run_id, key, number, is_nan in rows_of(SqlLatestMetric, metrics, *columns):
             of_run[run_id][1][intern(key)] = math.nan if is_nan else number
         diverged = {run_id for run_id, _, text in rows_of(SqlTag, [names.DIVERGED_TAG], SqlTag.value) if text == "true"}
+        digests = {run_id: text for run_id, _, text in rows_of(SqlTag, [names.DIGEST_TAG], SqlTag.value)}
         named = session.execute(select(SqlRun.run_uuid, SqlRun.name).where(finished))
         shown = {run_id: name for run_id, name in named if run_id in of_run}
     return [
-        FinishedRun(shown[run.run_id], run.parent, run.run_id in diverged, *of_run[run.run_id])
+        FinishedRun(
+            run.run_id,
+            run.fingerprint,
+            digests.get(run.run_id, ""),
+            shown[run.run_id],
+            run.parent,
+            run.run_id in diverged,
+            *of_run[run.run_id],
+        )
         for run in tracked
         if run.run_id in shown  # Another process may have deleted one meanwhile.
     ]

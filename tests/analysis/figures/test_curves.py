@@ -66,20 +66,36 @@ def legend_of(drawing: Drawing) -> list[str]:
 def test_each_panel_has_the_mean_losses_of_its_model_and_learning_rate(tables: Tables, losses: Drawing) -> None:
     places = [(model, rate) for model in ("logistic", "mlp") for rate in (0.1, 1.0)]
     runs = SEEDS * len(SCHEMES)
-    assert titles_of(losses) == [f"{model}, learning rate {rate:g}\n{runs} runs" for model, rate in places]
-    for axes, (model, rate) in zip(losses.figure.axes, places, strict=True):
-        drawn = lines_of(axes)
-        assert len(drawn) == 2 * len(SCHEMES)
-        for scheme in SCHEMES:
-            for metric, dashes in ((names.LOSS_TRAIN, "--" if scheme == "constant" else "-"), (names.LOSS_TEST, ":")):
+    assert [title.rsplit("\n", title.count("starts end"))[0] for title in titles_of(losses)] == [
+        f"{model}, learning rate {rate:g}\n{runs} runs" for model, rate in places
+    ]
+    for both, (model, rate) in zip(np.reshape(losses.figure.axes, (4, 2)), places, strict=True):
+        for axes, metric in zip(both, (names.LOSS_TRAIN, names.LOSS_TEST), strict=True):
+            drawn = lines_of(axes)
+            assert len(drawn) == len(SCHEMES)
+            for scheme in SCHEMES:
                 curves = curves_of(tables, metric, model=model, rate=rate, init=scheme)
                 assert curves.shape[1] == SEEDS
-                points = drawn[PALETTE[scheme], dashes]
+                points = drawn[PALETTE[scheme], "--" if scheme == "constant" else "-"]
                 np.testing.assert_array_equal(points[:, 0], curves.index)
                 np.testing.assert_allclose(points[:, 1], curves.mean(axis=1), rtol=1e-12)
-    assert losses.figure.axes[0].get_ylabel() == "mean loss of an example [nats]"
+    assert [axes.get_ylabel() for axes in losses.figure.axes[:2]] == ["training loss [nats]", "test loss [nats]"]
     assert losses.figure.axes[-1].get_xlabel() == "step"
-    assert legend_of(losses) == [*SCHEMES, "training", "test"]
+    assert legend_of(losses) == [*SCHEMES]
+
+
+def test_a_title_says_where_all_starts_end_together(tables: Tables) -> None:
+    def titles(loss: float) -> list[str]:
+        runs = tables.runs[(tables.runs[RATE] == 0.1) & (tables.runs["model"] == "logistic")]
+        curves, last = tables.curves.copy(), tables.curves["step"].max()
+        chosen = (curves["metric"] == names.LOSS_TRAIN) & (curves["step"] == last)
+        zeros = curves["run_id"].isin(runs.loc[runs["init"] == "zeros", "run_id"])
+        curves.loc[chosen, "value"] = 1.0
+        curves.loc[chosen & zeros, "value"] = loss
+        return titles_of(loss_over_steps(replace(tables, runs=runs, curves=curves)))
+
+    assert titles(1.01)[0].endswith("\n4 starts end within 1 %")
+    assert "end within" not in titles(1.2)[0]
 
 
 def test_the_data_frame_has_the_intervals_over_seeds(tables: Tables, losses: Drawing) -> None:
@@ -153,7 +169,7 @@ def test_what_diverges_leaves_the_panel_and_does_not_flatten_the_others() -> Non
     last = tables.runs.loc[~tables.runs["diverged"], [names.LOSS_TRAIN, names.LOSS_TEST]].to_numpy().max()
     for axes in drawing.figure.axes:
         assert axes.get_ylim()[1] == HIGHEST * max(first, last)
-        assert axes.get_ylabel() in ("mean loss of an example", "")
+        assert axes.get_ylabel() in ("training loss", "test loss", "")
     assert titles_of(drawing)[0] == "mlp, activation=relu, learning rate 1e+06\n1 run, diverged"
     assert drawing.data["value"].max() > 1e100
     assert "1 run diverged: their lines end early, or leave the panel at" in drawing.numbers["lost"]

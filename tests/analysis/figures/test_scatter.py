@@ -1,5 +1,7 @@
 """Figure 7: every network is a point where its numbers say, and the correlations are those of SciPy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +17,6 @@ from analysis.tracked.tables import Tables
 from analysis.wording import MINUS
 from pipeline import names
 from pipeline.names import RATE
-from tests.support.drawings import texts_of
 from tests.support.tracked import DIVERGING, default_grid, trained_tables, with_entries
 
 
@@ -38,12 +39,16 @@ def scipy_words(distance: np.ndarray, loss: np.ndarray) -> str:
     ).confidence_interval  # fmt: skip
     value = spearmanr(distance, loss).statistic
     np.testing.assert_allclose(rank_correlation(distance, loss), (value, *interval), rtol=1e-12)
-    return f"{value:.2f} [{interval.low:.2f}, {interval.high:.2f}]".replace("-", MINUS)
+    return in_words(value, interval.low, interval.high)
+
+
+def in_words(value: float, low: float, high: float) -> str:
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]".replace("-", MINUS)
 
 
 def points_of(drawing: Drawing) -> list[Line2D]:
     """The groups of points; the line at 0 has no marker."""
-    return [line for line in drawing.figure.axes[0].lines if line.get_marker() != "None"]
+    return [line for axes in drawing.figure.axes for line in axes.lines if line.get_marker() != "None"]
 
 
 def test_every_network_is_a_point_at_its_distance_and_loss(tables: Tables) -> None:
@@ -52,11 +57,12 @@ def test_every_network_is_a_point_at_its_distance_and_loss(tables: Tables) -> No
     columns = {"init": "init", RATE: "learning_rate", names.DISTANCE: "distance", names.LOSS_TEST: "loss"}
     wanted = runs[list(columns)].rename(columns=columns).sort_index()
     pd.testing.assert_frame_equal(drawing.data.set_index("run_id").sort_index()[list(wanted)], wanted)
-    marker, drawn = {0.1: "o", 1.0: "s"}, []
+    drawn = []
     for line in points_of(drawing):
-        drawn += [(to_hex(line.get_color()), line.get_marker(), x, y) for x, y in line.get_xydata()]
+        rate = float(line.axes.get_title().split(",")[0].removeprefix("learning rate "))
+        drawn += [(to_hex(line.get_color()), rate, x, y) for x, y in line.get_xydata()]
     points = wanted.itertuples(index=False, name=None)
-    assert sorted(drawn) == sorted((PALETTE[init], marker[rate], x, y) for init, rate, x, y in points)
+    assert sorted(drawn) == sorted((PALETTE[init], rate, x, y) for init, rate, x, y in points)
 
 
 def test_the_correlations_are_those_of_scipy_with_and_without_the_symmetric_networks(tables: Tables) -> None:
@@ -69,9 +75,13 @@ def test_the_correlations_are_those_of_scipy_with_and_without_the_symmetric_netw
     assert drawing.numbers["correlation"] == all_of
     assert drawing.numbers["correlation_without_symmetric"] == without
     assert (drawing.numbers["runs"], drawing.numbers["symmetric"]) == (24, 12)
-    (heading,) = (text for text in texts_of(drawing) if "rank correlation" in text)
-    assert f"[95 % interval over runs]: {all_of}" in heading
-    assert f"without the 12 exactly symmetric networks: {without}" in heading
+    for rate, axes in zip((0.1, 1.0), drawing.figure.axes, strict=True):
+        at_rate, apart = (part[part[RATE] == rate][[names.DISTANCE, names.LOSS_TEST]] for part in (runs, broken))
+        assert axes.get_title().splitlines() == [
+            f"learning rate {rate:g}, 12 networks",
+            f"rank correlation {in_words(*rank_correlation(*at_rate.to_numpy().T))}",
+            f"without exact symmetry {in_words(*rank_correlation(*apart.to_numpy().T))}",
+        ]
 
 
 def test_one_doctored_run_changes_the_correlation(tables: Tables) -> None:
@@ -84,18 +94,18 @@ def test_one_doctored_run_changes_the_correlation(tables: Tables) -> None:
 
 
 def test_a_diverged_network_is_no_point_but_is_counted(tables: Tables) -> None:
-    assert "24 networks, one point each\n" in "\n".join(texts_of(distance_and_loss(tables)))
     run_id = networks(tables)["run_id"].iloc[-1]
     # Also a run whose test loss alone has overflowed.
     for changes in ({"diverged": True, names.LOSS_TEST: np.nan, names.DISTANCE: np.nan}, {names.LOSS_TEST: np.inf}):
         drawing = distance_and_loss(with_entries(tables, run_id, changes))
         assert run_id not in set(drawing.data["run_id"])
         assert (drawing.numbers["runs"], drawing.numbers["diverged"]) == (23, 1)
-        assert "23 networks, one point each; 1 more diverged" in "\n".join(texts_of(drawing))
+        assert drawing.numbers["lost"] == "1 run diverged: they have no final loss and are left out."
+        assert [axes.get_title().splitlines()[0] for axes in drawing.figure.axes][-1].endswith(", 11 networks")
 
 
 def test_exact_zeros_have_a_place_on_the_axis_the_schemes_side_by_side(tables: Tables) -> None:
-    drawing = distance_and_loss(tables)
+    drawing = distance_and_loss(replace(tables, runs=tables.runs[tables.runs[RATE] == 0.1]))
     (axes,) = drawing.figure.axes
     places = {}
     for line in points_of(drawing):

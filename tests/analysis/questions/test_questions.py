@@ -1,6 +1,7 @@
 """What all prepared questions keep to, and their pages."""
 
 import json
+import re
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -13,9 +14,10 @@ import analysis.questions
 from analysis.claims.claim import WITHIN
 from analysis.figures import FIGURES
 from analysis.figures.kit.drawing import FIGURES_OF_QUESTIONS, words_of
+from analysis.page.formulas import prose
 from analysis.page.index import write_entry, write_index
-from analysis.questions import ANSWERS, register_questions
-from analysis.report import write_report
+from analysis.questions import ANSWERS, derivation_of, register_questions
+from analysis.report import SHEET, write_report
 from analysis.tracked.tables import Question, Tables
 from tests.support.configurations import CONF
 from tests.support.tracked import trained_tables
@@ -25,12 +27,12 @@ PREPARED = {path.stem for path in (CONF / "experiment").glob("*.yaml")}
 
 
 def test_every_folder_answers_the_prepared_question_of_its_name_and_draws_for_it() -> None:
-    assert set(ANSWERS) == set(FIGURES_OF_QUESTIONS) == FOLDERS < PREPARED
+    assert set(ANSWERS) == FOLDERS < FOLDERS | {SHEET} == set(FIGURES_OF_QUESTIONS) <= PREPARED
     for answering in ANSWERS.values():
         assert set(answering.figures or ()) <= set(FIGURES)
 
 
-@pytest.mark.parametrize("name", sorted(FOLDERS))
+@pytest.mark.parametrize("name", sorted(FOLDERS | {SHEET}))
 def test_every_figure_of_a_question_has_its_words_and_a_letter(name: str) -> None:
     captions = files(f"analysis.questions.{name}") / "captions.yaml"
     assert yaml.safe_load(captions.read_text(encoding="utf-8")).keys() == FIGURES_OF_QUESTIONS[name].keys()
@@ -38,6 +40,13 @@ def test_every_figure_of_a_question_has_its_words_and_a_letter(name: str) -> Non
     assert all(each.keys() == {"number", "title", "question", "caption"} for each in words)
     assert sorted(each["number"] for each in words) == list("ABCDEFG"[: len(words)])
     assert not FIGURES_OF_QUESTIONS[name].keys() & FIGURES.keys()
+
+
+@pytest.mark.parametrize("name", sorted(FOLDERS))
+def test_every_question_says_why_one_expects_its_answer_in_formulas(name: str) -> None:
+    html = prose(derivation_of(name))
+    assert html.count("<math") > 3
+    assert not re.search(r"[$\\]", re.sub(r"<[^>]*>", "", html))
 
 
 NEW_QUESTION = {

@@ -1,0 +1,79 @@
+"""Draws the figures of a report into files, on several cores where that is safe."""
+
+import io
+import multiprocessing
+import sys
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from mlflow import get_tracking_uri
+
+from analysis.errors import ReportError
+from analysis.figures.kit.drawing import Draw, Drawing, NotShownError, words_of
+from analysis.figures.kit.narrow import stack_panels
+from analysis.figures.kit.style import house_style
+from analysis.page.page import Shown
+from analysis.tracked.tables import Tables
+from pipeline.addresses import database_path
+
+_task: tuple[Mapping[str, Draw], Tables, Path]
+"""What forked workers inherit: tables hold functions, which cannot be sent."""
+
+
+def draw_all(wanted: Mapping[str, Draw], tables: Tables, folder: Path, workers: int = 1) -> dict[str, Shown]:
+    """Draws figures, and writes each as SVG, PNG and CSV into the folder.
+
+    Workers are forked, because loading the libraries again would take longer than drawing. That is safe from a
+    process of one Python thread, on Linux, and from a local database, no connection to which a worker uses.
+
+    Args:
+        wanted: the figures by name.
+        workers: how many processes draw.
+    """
+    global _task
+    _task = wanted, tables, folder
+    is_safe = (
+        sys.platform == "linux" and threading.active_count() == 1 and database_path(get_tracking_uri()) is not None
+    )
+    if workers < 2 or len(wanted) < 2 or not is_safe:
+        return {name: _draw(name) for name in wanted}
+    with ProcessPoolExecutor(min(workers, len(wanted)), multiprocessing.get_context("fork")) as pool:
+        return dict(zip(wanted, pool.map(_draw, wanted), strict=True))
+
+
+def _draw(name: str) -> Shown:
+    """Draws one figure and writes its three files."""
+    wanted, tables, folder = _task
+    shown = Shown(name, **words_of(wanted[name]))
+    try:
+        with house_style():
+            drawing = wanted[name](tables)
+            caption = shown.caption.format(**drawing.numbers).strip()
+            svg, narrow = _save(drawing, name, folder)
+    except NotShownError as error:
+        return shown._replace(caption="", reason=error.reason, command=error.command)
+    except ReportError as error:
+        return shown._replace(caption="", reason=str(error))
+    return shown._replace(caption=caption, svg=svg, narrow=narrow)
+
+
+def _save(drawing: Drawing, name: str, folder: Path) -> tuple[bytes, bytes]:
+    """Writes the picture as SVG and PNG and its numbers as CSV; returns the SVG, and that for a phone."""
+    canvas, engine = drawing.figure, drawing.figure.get_layout_engine()
+    canvas.draw_without_rendering()
+    canvas.set_layout_engine("none")  # Computed once for all files.
+    svg = _svg_of(drawing)
+    (folder / f"{name}.svg").write_bytes(svg)
+    canvas.savefig(folder / f"{name}.png")
+    drawing.data.to_csv(folder / f"{name}.csv", index=False)
+    canvas.set_layout_engine(engine)
+    return svg, _svg_of(drawing) if stack_panels(canvas) else b""
+
+
+def _svg_of(drawing: Drawing) -> bytes:
+    buffer = io.BytesIO()
+    # Without a date, equal runs give equal bytes.
+    drawing.figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()

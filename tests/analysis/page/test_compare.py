@@ -1,0 +1,38 @@
+"""Two reports side by side."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from analysis.page.compare import write_comparison
+from analysis.report import write_report
+from tests.support.in_process import call
+from tests.support.tracked import trained_tables
+
+
+def test_verdicts_and_figures_of_both_experiments_stand_beside_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, inits in (("ours", ("constant", "normal")), ("a <b>", ("constant",))):
+        tables = replace(trained_tables({"init": init} for init in inits), experiment_name=name, parent=None)
+        monkeypatch.setattr("analysis.report.load_tables", lambda _, tables=tables: tables)
+        write_report(name, tmp_path)
+    path = write_comparison(tmp_path, "ours", "a <b>")
+    page = path.read_text(encoding="utf-8")
+    assert path.parent == tmp_path
+    assert "a &lt;b&gt;" in page
+    assert "<b>" not in page
+    (row,) = (row for row in page.split("<tr>") if "Random initialisation breaks the symmetry." in row)
+    assert row.index("holds exactly") < row.index("not tested by these runs")
+    for link in ("ours/loss_over_steps.svg", "ours/index.html"):
+        assert f'"{link}"' in page
+        assert (tmp_path / link).exists()
+    # Only one of the two has a pair of starts.
+    assert "paired_differences.svg" not in page
+
+
+def test_whole_reports_are_compared(tmp_path: Path) -> None:
+    ended = call("analysis.report", "--compare", "other", "--only", "loss_over_steps", folder=tmp_path)
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert ended.stderr.startswith("--compare: expected no --only beside it")
