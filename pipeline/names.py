@@ -46,6 +46,16 @@ def mode_strength(mode: int) -> str:
     return f"modes/strength{mode}"
 
 
+def stability(measure: str) -> str:
+    """Key of an eigenvalue of the Hessian in the directions that break the symmetry, or its residual."""
+    return f"stability/{measure}"
+
+
+def hessian(measure: str) -> str:
+    """Key of an eigenvalue of the whole Hessian, or its residual: ``hessian/largest_eigenvalue``."""
+    return f"hessian/{measure}"
+
+
 WEIGHT_NORM = "weights/norm"
 FREQUENCY_GAP = "predictions/frequency_gap"
 MARGIN = "separator/margin"
@@ -53,6 +63,8 @@ LARGEST_MARGIN = "separator/largest_margin"
 SEPARATOR_ANGLE = "separator/angle"
 
 DISTANCE = symmetry("distance")
+DISTANCE_MODULO_SIGN = symmetry("distance_modulo_sign")
+INPUT_DISTANCE = symmetry("input_distance")
 DISTINCT_UNITS = symmetry("distinct_units")
 
 PARENT_TAG = "mlflow.parentRunId"

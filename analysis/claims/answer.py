@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, NamedTuple
 
-from analysis.claims.claim import NOT_TESTED, Claim
+from analysis.claims.claim import NOT_TESTED, UNDECIDED, Claim
 from analysis.claims.verdicts import failures
 from analysis.tracked.tables import Tables
 from analysis.wording import sweep_of
@@ -49,8 +49,8 @@ def question(
 ) -> Callable[[Callable[[Tables], Answer]], Callable[[Tables], Answer]]:
     """Registers the function that answers the question of its folder.
 
-    What all answers share is added here: claims are numbered, untested ones get the question's command, and the
-    conclusion begins with the predictions that fail.
+    What all answers share is added here: claims are numbered, untested and undecided ones get the question's command,
+    and the conclusion begins with the predictions that fail.
 
     Args:
         figures: the general figures that its page shows after its own; None for all that its runs can make.
@@ -62,7 +62,7 @@ def question(
         @wraps(function)
         def answer(tables: Tables) -> Answer:
             claims, conclusion = function(tables)
-            commands = {NOT_TESTED: sweep_of(name)}
+            commands = {NOT_TESTED: sweep_of(name), UNDECIDED: f"{sweep_of(name)} size=large"}
             claims = [
                 claim._replace(identity=claim.identity or str(place), command=commands.get(claim.verdict, ""))
                 for place, claim in enumerate(claims, start=1)

@@ -1,8 +1,7 @@
 """Verdicts on laws: is the exponent, slope or factor that was fitted the predicted one?"""
 
-import math
-
-from analysis.claims.claim import FAILS, WITHIN, Claim
+from analysis.claims.claim import Claim
+from analysis.claims.verdicts import around
 from analysis.statistics.fits import Fit
 from analysis.wording import MINUS, amount, number
 
@@ -12,7 +11,7 @@ def judged(
 ) -> Claim:
     """The claim with the verdict on a fitted slope: its whole interval has to lie within the tolerance.
 
-    A single group has no interval; then the slope itself decides.
+    A single group has no interval and decides nothing.
 
     Args:
         fit: of points of which each is a run, as in ``power_law_fit``.
@@ -20,10 +19,8 @@ def judged(
         over: its range in words: "learning rates 0.01 to 0.1".
         unit: that of the residual.
     """
-    ends = (fit.slope,) if math.isnan(fit.low) else (fit.low, fit.high)
-    holds = all(abs(end - predicted) <= tolerance for end in ends)
     return claim.with_verdict(
-        WITHIN if holds else FAILS,
+        around(predicted, tolerance).verdict(fit.low, fit.high),
         f"{what} {rounded(fit.slope)} over {over}, {amount(fit.points, 'point')} up to {number(fit.largest_residual)}"
         f" {unit} from the line",
         fit.slope,

@@ -95,7 +95,7 @@ def final_heatmaps(tables: Tables) -> Drawing:
             set_plain_log_ticks(bar.ax.xaxis, *bar.ax.get_xlim())
     losses = cells[cells["quantity"] == "loss"]
     diverged = int(losses["diverged"].sum())
-    each = "one run a cell" if max(counts) == 1 else f"mean of {counted(counts)} runs a cell [95 % bootstrap interval]"
+    each = "one run a cell" if max(counts) == 1 else f"mean of {counted(counts)} runs a cell [95 % t interval]"
     fate = f"{diverged} diverged, in no mean" if diverged else "no run diverged"
     canvas.suptitle(f"{amount(len(runs), 'run')}, {each}; {fate}", fontsize="medium")
     numbers = {

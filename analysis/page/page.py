@@ -11,15 +11,14 @@ from markupsafe import Markup
 
 from analysis.arguments import experiment_option
 from analysis.claims.answer import Answer
-from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, WITHIN, Claim
+from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, UNDECIDED, WITHIN, Claim
 from analysis.page.formulas import prose
 from analysis.page.player import Player
-from analysis.statistics.intervals import RESAMPLES
 from analysis.tracked.tables import FACTS, Tables
 from analysis.wording import natural_order
 from pipeline import addresses
 
-VERDICT_CLASS = {EXACTLY: "exact", WITHIN: "within", FAILS: "fails", NOT_TESTED: "untested"}
+VERDICT_CLASS = {EXACTLY: "exact", WITHIN: "within", FAILS: "fails", UNDECIDED: "undecided", NOT_TESTED: "untested"}
 NOT_PARAMS = {*FACTS} - {"optimum"}
 MOST_VALUES = 12
 
@@ -129,7 +128,6 @@ def rendered_page(
         figures=[figure for figure in figures if figure.name not in in_parts],
         methods=methods_of(tables.runs),
         report_command=report_command(tables),
-        resamples=RESAMPLES,
         commands=commands_of(tables),
         digests=tables.digests,
         tracking_link=f"{tables.ui_address}/#/experiments/{tables.experiment_id}",
@@ -145,14 +143,14 @@ def lead(tables: Tables, claims: Sequence[Claim], answer: Answer | None = None) 
     if answer is not None:
         return f"{answer.conclusion} {runs}"
     counts = {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in VERDICT_CLASS}
-    of_many = {EXACTLY: "hold exactly", WITHIN: "hold within tolerance", FAILS: "fail", NOT_TESTED: NOT_TESTED}
+    of_many = {EXACTLY: "hold exactly", WITHIN: "hold within tolerance", FAILS: "fail"}
     failed = [
         f"{claim.identity}{' with blas' if claim.arithmetic == 'blas' else ''}"
         for claim in claims
         if claim.verdict == FAILS
     ]
     verdicts = [
-        f"{count} {verdict if count == 1 else of_many[verdict]}"
+        f"{count} {verdict if count == 1 else of_many.get(verdict, verdict)}"
         + (f" ({', '.join(failed)})" if verdict == FAILS else "")
         for verdict, count in counts.items()
         if count

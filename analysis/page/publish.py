@@ -5,14 +5,14 @@ from pathlib import Path
 
 from mlflow import MlflowClient, get_tracking_uri
 
-from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, WITHIN
+from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, UNDECIDED, WITHIN
 from analysis.tracked.store import first_line
 from analysis.tracked.tables import Tables
 from pipeline import addresses, names
 from pipeline.addresses import store_address
 
 ARTIFACT_FOLDER = "report"
-VERDICTS = (EXACTLY, WITHIN, FAILS, NOT_TESTED)
+VERDICTS = (EXACTLY, WITHIN, FAILS, UNDECIDED, NOT_TESTED)
 
 
 def publish(tables: Tables, page: Path, conclusion: str, verdicts: Mapping[str, int]) -> None:

@@ -1,1 +1,1 @@
-"""Statistics over seeds. intervals: bootstrap of means. fits: lines and power laws. breaking: when units come apart."""
+"""Statistics over seeds. intervals: Student's, of means. fits: lines, power laws. breaking: when units come apart."""

@@ -1,4 +1,7 @@
-"""Breaking time: the step at which the mean distance between hidden units reaches a threshold."""
+"""Breaking time: the step at which the mean distance between hidden units reaches a threshold.
+
+Where it is measured, the distance modulo sign counts: units that mirror each other are worth one, if g is odd.
+"""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +19,10 @@ def breaking_steps(tables: Tables) -> pd.Series:
     Between measured steps the logarithm of the distance is taken as a line, as it is where the distance grows
     exponentially. After a distance of exactly 0 that is no line, and the measured step counts.
     """
-    curves = tables.curves[tables.curves["metric"] == names.DISTANCE].sort_values(["run_id", "step"])
+    curves = tables.curves[tables.curves["metric"].isin([names.DISTANCE, names.DISTANCE_MODULO_SIGN])]
+    modulo_sign = curves[curves["metric"] == names.DISTANCE_MODULO_SIGN]
+    others = curves[~curves["run_id"].isin(modulo_sign["run_id"])]
+    curves = pd.concat([others, modulo_sign]).sort_values(["run_id", "step"])
     found = {
         str(run_id): _breaking_step(curve["step"].to_numpy(float), curve["value"].to_numpy(float))
         for run_id, curve in curves.groupby("run_id")

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from analysis.statistics.intervals import CONFIDENCE, RESAMPLES
+from analysis.statistics.intervals import quantile_of_t
 
 
 class Fit(NamedTuple):
@@ -12,14 +12,15 @@ class Fit(NamedTuple):
 
     Attributes:
         slope: its slope; the exponent of a power law, the rate of an exponential.
-        low: lower end of the slope's 95 % interval; NaN with fewer than two groups.
+        low: lower end of the slope's 95 % interval; NaN with fewer than two groups, infinite where one group alone
+            makes the slope.
         high: upper end.
         intercept: its value at x = 0.
         first: smallest x.
         last: largest x.
         largest_residual: largest distance of a point from the line, in the units of y.
         points: how many.
-        groups: how many groups were resampled.
+        groups: how many groups there are.
     """
 
     slope: float
@@ -38,10 +39,11 @@ class Fit(NamedTuple):
 
 
 def line_fit(x: np.ndarray, y: np.ndarray, groups: np.ndarray) -> Fit:
-    """The line through all points, with a percentile bootstrap interval over groups (Efron and Tibshirani 1993).
+    """The line through all points, with a t interval from the jackknife over groups (Miller 1974).
 
-    Points of one seed share their randomness, so whole groups are resampled, not points. The resamples are the same in
-    every call. With as few as five groups percentile intervals are somewhat short.
+    Points of one seed share their randomness, so whole groups are left out, not points. Where all groups have the same
+    x, this is Student's interval for the mean of the groups' own slopes; where points are missing it covers the true
+    slope in 91 to 95 of 100 cases (in the tests).
 
     Args:
         x: (points,), finite, not all equal.
@@ -116,10 +118,12 @@ def _slopes(sums: np.ndarray) -> np.ndarray:
 
 def _interval(sums: np.ndarray) -> tuple[float, float]:
     """Ends of the interval of the slope, from the sums (groups, 5) of every group."""
-    groups = len(sums)
+    groups, total = len(sums), sums.sum(axis=0)
     if groups < 2:
         return np.nan, np.nan
-    drawn = np.random.default_rng(0).multinomial(groups, np.full(groups, 1.0 / groups), size=RESAMPLES)
-    tail = 0.5 * (1.0 - CONFIDENCE)
-    low, high = np.nanquantile(_slopes(drawn @ sums), [tail, 1.0 - tail])
-    return float(low), float(high)
+    without = _slopes(total - sums)
+    if np.isnan(without).any():
+        return -np.inf, np.inf
+    slope, deviations = _slopes(total), without - without.mean()
+    half = quantile_of_t(groups - 1) * np.sqrt((groups - 1) / groups * (deviations**2).sum())
+    return float(slope - half), float(slope + half)

@@ -1,44 +1,57 @@
-"""Means over seeds with bootstrap confidence intervals."""
+"""Means over runs with Student's t intervals; rank correlations.
 
-from collections.abc import Callable, Sequence
+A percentile bootstrap of five runs, often seen, covers the mean of normal data in 84 of 100 cases where it says 95.
+Student's interval covers it in 95, whatever the number of runs; the tests repeat both. It assumes that the runs are
+independent and that their mean is nearly normal: with five runs of a skewed quantity it covers less (0.88 for the
+exponential distribution), so what is a product of many factors is compared by its logarithm or its median.
+"""
+
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import bootstrap, rankdata
+from scipy.special import ndtri, stdtrit
+from scipy.stats import binom, rankdata
 
 CONFIDENCE = 0.95
-RESAMPLES = 2000
-MOST_RESAMPLED = 4_000_000
-"""How many resampled numbers are held at once; 32 MB."""
 
 
-def mean_with_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean, and the ends of its 95 % percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
+def quantile_of_t(degrees: int, intervals: int = 1) -> float:
+    """By how many standard errors each end of an interval lies from the mean.
 
-    The resamples are the same in every call, so figures are reproducible. A single run has no interval: both ends
-    are then the mean.
+    Args:
+        degrees: of freedom.
+        intervals: how many are to cover their means together (Bonferroni: each errs so many times more rarely).
+
+    >>> round(quantile_of_t(4), 3), round(quantile_of_t(4, intervals=8), 3)
+    (2.776, 5.261)
+    """
+    return float(stdtrit(degrees, 1.0 - 0.5 * (1.0 - CONFIDENCE) / intervals))
+
+
+def mean_with_interval(values: np.ndarray, intervals: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, and the ends of its 95 % t interval (Student 1908).
+
+    A single run has no interval: both ends are then the mean.
 
     Args:
         values: (runs, points).
+        intervals: as in ``quantile_of_t``.
 
     Returns:
         Three arrays (points,).
     """
-    mean = values.mean(axis=0)
-    if len(values) == 1:
-        return mean, mean, mean
-    # SciPy also computes the standard error, whose squares overflow for the last values of runs that diverge.
+    # The last values of runs that diverge may be of any size.
     with np.errstate(over="ignore", invalid="ignore"):
-        return mean, *_bootstrapped((values,), np.mean, axis=0)
-
-
-def _bootstrapped(samples: Sequence[np.ndarray], statistic: Callable[..., Any], **options: Any) -> tuple[Any, Any]:
-    """The ends of the percentile interval of a statistic; the resamples are the same in every call."""
-    fixed = {"n_resamples": RESAMPLES, "confidence_level": CONFIDENCE, "method": "percentile"}
-    interval = bootstrap(samples, statistic, rng=np.random.default_rng(0), **fixed, **options).confidence_interval
-    return interval.low, interval.high
+        mean = values.mean(axis=0)
+        if len(values) == 1:
+            return mean, mean, mean
+        half = quantile_of_t(len(values) - 1, intervals) * values.std(axis=0, ddof=1) / np.sqrt(len(values))
+        # Equal values have no spread; their deviations from a rounded mean are no noise.
+        half = np.where(values.min(axis=0) == values.max(axis=0), 0.0, half)
+        return mean, mean - half, mean + half
 
 
 def sample_mean(values: ArrayLike) -> tuple[float, float, float]:
@@ -54,7 +67,8 @@ def sample_mean(values: ArrayLike) -> tuple[float, float, float]:
 def aggregated(data: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:
     """Mean and interval of ``value`` over the runs of each group, at each step.
 
-    A diverged run has no finite value after its divergence; the mean is then over the runs that are left.
+    A diverged run has no finite value after its divergence; the mean is then over the runs that are left. Where no run
+    has a value below 0, neither has the interval: losses and distances are drawn on logarithmic axes.
 
     Args:
         data: columns ``run_id``, ``step``, ``value`` and those in ``by``.
@@ -75,38 +89,52 @@ def aggregated(data: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFram
             parts.append(part)
     # A constant column has lost its type, and with it the order of its categories.
     table = pd.concat(parts, ignore_index=True).astype({column: data[column].dtype for column in by})
+    if not (data[value] < 0.0).any():
+        table["low"] = table["low"].clip(lower=0.0)
     return table.sort_values([*by, "step"], ignore_index=True)
 
 
-def means_with_intervals(samples: Sequence[np.ndarray]) -> np.ndarray:
+def means_with_intervals(samples: Sequence[np.ndarray], together: bool = False) -> np.ndarray:
     """Mean and interval of each of many samples, as in ``mean_with_interval``; NaN for an empty sample.
 
-    Samples of one size share a call, because a call costs a millisecond however small its sample. Each is sorted
-    first, so the order in which runs were read changes nothing.
+    Each sample is sorted first, so the order in which runs were read changes nothing.
 
     Args:
         samples: one-dimensional, of any sizes.
+        together: whether all intervals are to cover their means at once; else each of them in 95 of 100 cases.
 
     Returns:
         (samples, 3): mean, low, high.
     """
+    count = len(samples) if together else 1
+    means = [mean_with_interval(np.sort(sample)[:, None], count) for sample in samples if len(sample)]
     result = np.full((len(samples), 3), np.nan)
-    sizes = np.array([len(sample) for sample in samples], dtype=int)
-    for size in np.unique(sizes[sizes > 0]):
-        of_size = np.flatnonzero(sizes == size)
-        together = max(1, MOST_RESAMPLED // (RESAMPLES * int(size)))
-        for start in range(0, len(of_size), together):
-            chosen = of_size[start : start + together]
-            matrix = np.stack([np.sort(samples[index]) for index in chosen], axis=1)
-            result[chosen] = np.stack(mean_with_interval(matrix), axis=1)
+    result[[len(sample) > 0 for sample in samples]] = np.array(means).reshape(-1, 3)
     return result
 
 
-def rank_correlation(one: np.ndarray, other: np.ndarray) -> tuple[float, float, float]:
-    """Spearman's rank correlation, and the ends of its 95 % percentile bootstrap interval over the pairs.
+def median_with_interval(values: np.ndarray) -> tuple[float, float, float]:
+    """Median, and the ends of an interval that covers it in 95 of 100 cases or more, whatever the distribution.
 
-    Tied values share their mean rank. A resample in which one side does not vary shows no association and counts
-    as 0.
+    Its ends are order statistics, chosen by the binomial distribution (Thompson 1936). Fewer than six values have no
+    such interval: it is then unbounded.
+
+    >>> median_with_interval(np.arange(10.0))
+    (4.5, 1.0, 8.0)
+    """
+    ordered, count = np.sort(np.asarray(values, float)), len(values)
+    outside = int(binom.ppf(0.5 * (1.0 - CONFIDENCE), count, 0.5))
+    if binom.cdf(outside, count, 0.5) > 0.5 * (1.0 - CONFIDENCE):
+        outside -= 1
+    ends = (ordered[outside], ordered[-1 - outside]) if outside >= 0 else (-np.inf, np.inf)
+    return float(np.median(ordered)), float(ends[0]), float(ends[1])
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> tuple[float, float, float]:
+    """Spearman's rank correlation, and the ends of its 95 % interval over the pairs.
+
+    Fisher's z with the standard error of Bonett and Wright (2000), sqrt((1 + r^2 / 2) / (pairs - 3)). Tied values share
+    their mean rank.
 
     Args:
         one: (pairs,).
@@ -117,17 +145,11 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> tuple[float, float, 
     """
     if len(one) < 3 or np.ptp(one) == 0.0 or np.ptp(other) == 0.0:
         return np.nan, np.nan, np.nan
-    order = np.lexsort((other, one))
-    sample = one[order], other[order]
-    batch = max(1, MOST_RESAMPLED // (4 * len(one)))
-    low, high = _bootstrapped(sample, _spearman, paired=True, vectorized=True, batch=batch)
-    return float(_spearman(*sample)), float(low), float(high)
-
-
-def _spearman(one: np.ndarray, other: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Pearson's correlation of the ranks along an axis."""
-    first, second = (rankdata(values, axis=axis) for values in (one, other))
-    first, second = (ranks - ranks.mean(axis=axis, keepdims=True) for ranks in (first, second))
-    norm = np.sqrt((first**2).sum(axis=axis) * (second**2).sum(axis=axis))
-    product = (first * second).sum(axis=axis)
-    return np.divide(product, norm, out=np.zeros_like(product), where=norm > 0.0)
+    first, second = (ranks - ranks.mean() for ranks in (rankdata(one), rankdata(other)))
+    correlation = float((first * second).sum() / np.sqrt((first**2).sum() * (second**2).sum()))
+    # A perfect correlation of a sample does not make the true one perfect: it counts as the next one below.
+    inner = 1.0 - 12.0 / (len(one) ** 3 - len(one))
+    z = np.arctanh(np.clip(correlation, -inner, inner))
+    with np.errstate(divide="ignore"):
+        half = ndtri(0.5 + 0.5 * CONFIDENCE) * np.sqrt((1.0 + 0.5 * correlation**2) / np.float64(len(one) - 3))
+    return correlation, min(correlation, float(np.tanh(z - half))), max(correlation, float(np.tanh(z + half)))

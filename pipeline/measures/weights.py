@@ -1,4 +1,4 @@
-"""Optional measurements of the weights: norm, movement, balance of layers, mirror symmetry, singular values."""
+"""Optional measurements of the weights: norm, movement, balance, mirror symmetry, sign, inputs, singular values."""
 
 from itertools import pairwise
 
@@ -6,11 +6,12 @@ import numpy as np
 
 from pipeline import names
 from pipeline.measures.registry import StackSnapshot, measure
-from pipeline.measures.symmetry import distances
+from pipeline.measures.symmetry import distances, pairwise_distances
+from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.arithmetic import Array
 from pipeline.nn.network import Architecture
 from pipeline.numerics.orthogonal import singular_values
-from pipeline.numerics.sums import total
+from pipeline.numerics.sums import mean, total
 
 
 @measure(metrics=lambda widths: 1)
@@ -78,6 +79,47 @@ def mirror_distance(snapshot: StackSnapshot) -> dict[str, Array]:
         )
         for layer, units in enumerate(units_of_layers, start=1)
     }
+
+
+@measure(metrics=lambda widths: len(widths) - 2)
+def distance_modulo_sign(snapshot: StackSnapshot) -> dict[str, Array]:
+    """``symmetry/distance_modulo_sign``, ...: the mean distance between the units of a hidden layer, up to their signs.
+
+    Under an odd g a unit with the weights w, bias b and outgoing weights v computes what -w, -b and -v compute. So of
+    two units, with incoming weights and bias as one vector each, the smaller of |one - other| and |one + other| counts:
+    0 means that the layer is worth one unit. Nothing where g is not odd, or for a single unit.
+    """
+    architecture = snapshot.problem.architecture
+    if architecture.activation is None or not ACTIVATIONS[architecture.activation].odd:
+        return {}
+    hidden = architecture.blocks(snapshot.parameters)[:-1]
+    return {
+        names.symmetry("distance_modulo_sign", layer): mean(_distances_modulo_sign(units))
+        for layer, units in enumerate(hidden, start=1)
+        if units.shape[1] > 1
+    }
+
+
+def _distances_modulo_sign(units: Array) -> Array:
+    """(R, pairs), from vectors (R, units, d)."""
+    count = units.shape[1]
+    one, other = np.triu_indices(2 * count, 1)
+    both = pairwise_distances(np.concatenate([units, -units], axis=1))
+    plain, mirrored = (
+        np.compress(chosen, both, axis=1) for chosen in (other < count, (other - count > one) & (one < count))
+    )
+    return np.minimum(plain, mirrored)
+
+
+@measure(metrics=lambda widths: 1)
+def input_distance(snapshot: StackSnapshot) -> dict[str, Array]:
+    """``symmetry/input_distance``: the mean distance between the outgoing weights of all pairs of inputs.
+
+    Inputs with equal outgoing weights cannot be told apart: the network sees their sum alone, however different its
+    hidden units are. Nothing for a single input.
+    """
+    rows = snapshot.problem.architecture.weights(snapshot.parameters)[0]
+    return {names.INPUT_DISTANCE: mean(pairwise_distances(rows))} if rows.shape[1] > 1 else {}
 
 
 @measure(metrics=lambda widths: min(widths))

@@ -100,3 +100,25 @@ ACTIVATIONS: dict[str, Activation] = {
         odd=True,
     ),
 }
+
+
+def second_derivative(
+    activation: str, pre_activation: Array, values: Array, slopes: Array, elementary: Functions
+) -> Array:
+    """g''(S), given S, g(S) and g'(S): what curvature is made of. It is 0 where g is made of straight pieces."""
+    return np.asarray(_SECOND_DERIVATIVES[activation](pre_activation, values, slopes, elementary))
+
+
+def _straight(pre_activation: Array, values: Array, slopes: Array, elementary: Functions) -> Array:
+    return np.zeros_like(pre_activation)
+
+
+_SECOND_DERIVATIVES: dict[str, Callable[[Array, Array, Array, Functions], Array]] = {
+    "tanh": lambda s, x, slope, elementary: -2.0 * x * slope,
+    "sigmoid": lambda s, x, slope, elementary: (1.0 - 2.0 * x) * slope,
+    "relu": _straight,
+    "leaky_relu": _straight,
+    "softplus": lambda s, x, slope, elementary: slope * (1.0 - slope),
+    "gelu": lambda s, x, slope, elementary: (2.0 - s * s) * elementary.exp(-0.5 * s * s) / sqrt(2.0 * pi),
+    "identity": _straight,
+}

@@ -25,11 +25,13 @@ class Loss(NamedTuple):
         delta: (outputs, targets, out=None) -> (R, k, n), the derivative of that loss with respect to the outputs,
             written into ``out`` if that is given.
         predicted: outputs -> (R, n) integers, the class that the outputs name.
+        curvature: (predictions, change) -> (R, k, n), how delta changes with the outputs; predictions: delta + targets.
     """
 
     value: Callable[[Array, Array], Array]
     delta: Callable[..., Array]
     predicted: Callable[[Array], Array]
+    curvature: Callable[[Array, Array], Array]
 
 
 def output_count(classes: int) -> int:
@@ -102,6 +104,18 @@ def _predicted(outputs: Array, threshold: float) -> Array:
     return outputs.argmax(axis=-2)
 
 
+def _softmax_curvature(probabilities: Array, change: Array) -> Array:
+    return probabilities * (change - total(probabilities * change, axis=-2, keepdims=True))
+
+
+def _sigmoid_curvature(probabilities: Array, change: Array) -> Array:
+    return probabilities * (1.0 - probabilities) * change
+
+
+def _squared_error_curvature(outputs: Array, change: Array) -> Array:
+    return change
+
+
 @cache
 def _cross_entropy(outputs: int, elementary: Functions) -> Loss:
     # With softmax or sigmoid outputs and the cross-entropy the derivative of the activation cancels: what is left is
@@ -111,12 +125,18 @@ def _cross_entropy(outputs: int, elementary: Functions) -> Loss:
         value=partial(value, elementary),
         delta=_probability_minus_target(partial(probability, elementary)),
         predicted=partial(_predicted, threshold=0.0),
+        curvature=_sigmoid_curvature if outputs == 1 else _softmax_curvature,
     )
 
 
 @cache
 def _half_squared_error(outputs: int, elementary: Functions) -> Loss:
-    return Loss(value=_squared_error, delta=np.subtract, predicted=partial(_predicted, threshold=0.5))
+    return Loss(
+        value=_squared_error,
+        delta=np.subtract,
+        predicted=partial(_predicted, threshold=0.5),
+        curvature=_squared_error_curvature,
+    )
 
 
 def loss_name(chosen: str | None, classes: int) -> str:

@@ -17,6 +17,8 @@ from pipeline.data.dataset import Dataset
 from pipeline.data.sources import drawn_shape
 from pipeline.errors import InputError, shown
 from pipeline.measures import metric_count
+from pipeline.measures.curvature.lanczos import MOST_STEPS
+from pipeline.measures.curvature.stability import MOST_NUMBERS
 from pipeline.measures.reference_optimum import LARGEST_LINEAR_PROGRAM
 from pipeline.nn.losses import output_count
 from pipeline.nn.network import Architecture
@@ -132,6 +134,9 @@ def training(config: Config, shape: DataShape, *, tracked: bool = True) -> Count
     if config.training.batch_size is not None:
         needed[_size_key(config)] += 2 * FLOAT * shape.train
         needed["training.batch_size"] += itemsize * batch_size * (shape.features + 1 + shape.outputs)
+    if {"stability", "hessian"} & set(config.measures):
+        # The Lanczos vectors of one run; of a stack no more runs at once than that has room for.
+        needed["measures"] += max(0, 3 * FLOAT * parameters * MOST_STEPS - FLOAT * MOST_NUMBERS)
     points = metric_count(config.measures, widths) * measured_count(config.training.steps, config.training.measure_at)
     needed["training.measure_at"] += points * (CURVE_POINT + tracked * TRACKED_POINT)
     if config.is_recorded:

@@ -14,7 +14,7 @@ from pipeline.nn.problem import Problem, prepared_part
 from pipeline.training.stack import stack_key, train_stack
 from tests.support.configurations import configuration
 
-OF_NETWORKS = [name for name in MEASURES if name != "separator"]
+OF_NETWORKS = [name for name in MEASURES if name not in ("separator", "stability", "hessian")]
 # Sums of a dozen squares: each rounding moves them by 2**-53 of themselves.
 ROUNDING = {"rtol": 1e-14}
 INPUTS = np.array([[1.0, 2.0], [-1.0, 0.5], [3.0, -2.0]])
@@ -98,6 +98,30 @@ def test_the_mirror_distance_is_that_of_the_loneliest_unit() -> None:
     assert MEASURES["mirror_distance"](pairs)[key].tolist() == [0.0]
 
 
+def test_units_that_differ_by_their_sign_alone_have_no_distance_under_an_odd_activation() -> None:
+    units = np.array([[1.0, 2.0, 1.0], [-1.0, -2.0, -1.0], [1.0, 2.0, -1.0]])
+    second = np.array([[3.0, -3.0, 0.0, 9.0]])
+    architecture = Architecture((2, 3, 1), "tanh", bias=True)
+    measured = MEASURES["distance_modulo_sign"](snapshot_of(architecture, [units, second]))
+    # Of the third unit the bias has the other sign: 2 from the first; with all signs turned 2 from the second.
+    assert {key: values.tolist() for key, values in measured.items()} == {
+        "symmetry/distance_modulo_sign": [pytest.approx((0.0 + 2.0 + 2.0) / 3.0)]
+    }
+    pair = snapshot_of(Architecture((2, 2, 1), "tanh", bias=True), [units[:2], second[:, 1:]])
+    assert MEASURES["distance_modulo_sign"](pair)["symmetry/distance_modulo_sign"].tolist() == [0.0]
+    for other in (Architecture((2, 3, 1), "relu", bias=True), Architecture((2, 1, 1), "tanh", bias=True)):
+        blocks = [units[: other.widths[1]], second[:, -other.widths[1] - 1 :]]
+        assert MEASURES["distance_modulo_sign"](snapshot_of(other, blocks)) == {}
+
+
+def test_inputs_with_equal_outgoing_weights_have_no_distance() -> None:
+    measured = MEASURES["input_distance"](snapshot_of(RELU, [FIRST, SECOND]))
+    # Of the inputs the outgoing weights are (1, 0) and (-2, 3).
+    np.testing.assert_allclose(measured["symmetry/input_distance"], np.sqrt(9.0 + 9.0), **ROUNDING)
+    alike = FIRST[:, [0, 0, 2]]
+    assert MEASURES["input_distance"](snapshot_of(RELU, [alike, SECOND]))["symmetry/input_distance"].tolist() == [0.0]
+
+
 def test_layer_moments_are_mean_squares_over_units_and_examples() -> None:
     measured = MEASURES["layer_moments"](snapshot_of(RELU, [FIRST, SECOND]))
     pre_activation = INPUTS @ FIRST[:, :2].T + FIRST[:, 2]
@@ -133,9 +157,10 @@ def test_the_frequency_gap_is_the_largest_difference_between_a_probability_and_a
     np.testing.assert_allclose(measured["predictions/frequency_gap"], expected, rtol=1e-14, atol=1e-15)
 
 
-def test_a_run_measures_alike_alone_and_in_a_stack() -> None:
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_a_run_measures_alike_alone_and_in_a_stack(activation: str) -> None:
     shared = {"measures": OF_NETWORKS, "training.steps": 30, "training.measure_at": 5, "data.limit": 200,
-              "model.hidden_units": [6, 5], "model.activation": "relu"}  # fmt: skip
+              "model.hidden_units": [6, 5], "model.activation": activation}  # fmt: skip
     stack = [configuration(shared | {"init": init, "seed": seed, "optimizer.learning_rate": rate})
              for seed, (init, rate) in enumerate([("he_normal", 0.1), ("constant", 0.5), ("normal", 1e6)])]  # fmt: skip
     assert len({stack_key(config) for config in stack}) == 1
@@ -156,6 +181,8 @@ def test_measuring_changes_no_bit_of_the_run() -> None:
 
 @pytest.mark.parametrize(("changes", "absent"), [
     ({"data": "iris", "model.hidden_units": [7, 5, 4], "measures": OF_NETWORKS}, 0),
+    ({"data": "iris", "model.hidden_units": [3], "measures": ["stability", "hessian"]}, 0),
+    ({"data": "iris", "model.activation": "relu", "measures": OF_NETWORKS}, 1),  # relu has no mirrored units
     ({"data": "blobs", "data.noise": 0.1, "data.classes": 3, "model": "logistic", "training.l2": 0.1,
       "measures": ["separator", "movement"]}, 0),
     ({"data": "moons"}, 2),  # a single output has no spreads

@@ -34,7 +34,7 @@ def paired_table(runs: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns ``model``, ``learning_rate``, ``init``, ``against``, ``metric``, ``mean`` (final loss of ``init`` minus
-        that of ``against``), ``low``, ``high`` (95 % bootstrap interval over pairs), ``win_rate`` (share of pairs in
+        that of ``against``), ``low``, ``high`` (95 % t interval over pairs), ``win_rate`` (share of pairs in
         which ``init`` ends lower; ties count half), ``pairs``, ``diverged`` (of them, with a diverged run),
         ``missing`` (runs of either without a partner: never trained, or failed).
     """

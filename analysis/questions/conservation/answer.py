@@ -103,7 +103,7 @@ def answer(tables: Tables) -> Answer:
 def _claim(law: Law, data: pd.DataFrame) -> Claim:
     statement = law.statement.format(time=f"{fixed_time(data):g}")
     predicted = f"exponent {law.exponent:g}, its interval within ± {TOLERANCE:g}"
-    claim = stated(statement, predicted)
+    claim = stated(statement, predicted, is_check=law.is_one_step and law.exponent == 2.0)
     points = points_of(law, data)
     fit = fit_of(points)
     if fit is None:

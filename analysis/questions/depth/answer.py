@@ -9,9 +9,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.claims.answer import Answer, question
-from analysis.claims.claim import FAILS, WITHIN, Claim, stated, widths_of
-from analysis.claims.verdicts import POSITIVE, ZERO, decided
-from analysis.statistics.intervals import means_with_intervals
+from analysis.claims.claim import Claim, stated
+from analysis.claims.verdicts import MORE, POSITIVE, ZERO, decided, decided_for_every
 from analysis.tracked.tables import Tables
 from analysis.wording import amount, number
 from pipeline import names
@@ -133,20 +132,16 @@ def _copies(row: dict[Any, Any]) -> float:
 
 
 def cost_of_copies(layers: pd.DataFrame) -> pd.DataFrame:
-    """One row per start with copies: ``pattern``, and what its final training loss is above that of the random start.
+    """One row per run from a start with copies: what its final training loss is above that of the random start.
 
-    Runs are paired by depth and seed. ``cost`` is the mean over seeds with its interval ``low``, ``high``; ``runs``
-    counts the pairs.
+    Runs are paired by depth and seed. Columns ``run_id``, ``case`` (the pattern) and ``value``.
     """
-    runs = layers.drop_duplicates("run_id")
+    runs = layers.drop_duplicates("run_id").rename(columns={"pattern": "case"})
     with_copies = set(layers.loc[layers["place"] == BETWEEN, "pattern"])
-    random = runs[runs["init"] == "xavier_normal"].set_index(["depth", "seed"])[names.LOSS_TRAIN]
-    costs = {}
-    for pattern, group in runs[runs["pattern"].isin(with_copies)].groupby("pattern"):
-        costs[str(pattern)] = (group.set_index(["depth", "seed"])[names.LOSS_TRAIN] - random).dropna().to_numpy()
-    table = pd.DataFrame(means_with_intervals(list(costs.values())), columns=["cost", "low", "high"])
-    table = table.assign(pattern=list(costs), runs=[len(sample) for sample in costs.values()])
-    return table[table["runs"] > 0]
+    random = runs[runs["init"] == "xavier_normal"][["depth", "seed", names.LOSS_TRAIN]]
+    pairs = runs[runs["case"].isin(with_copies)].merge(random, on=["depth", "seed"], suffixes=("", " at random"))
+    costs = pairs[names.LOSS_TRAIN] - pairs[f"{names.LOSS_TRAIN} at random"]
+    return pairs[["run_id", "case"]].assign(value=costs.astype(float))
 
 
 def _cost_claim(layers: pd.DataFrame) -> Claim:
@@ -155,19 +150,10 @@ def _cost_claim(layers: pd.DataFrame) -> Claim:
         "> 0 for every start with such a layer",
     )
     costs = cost_of_copies(layers)
-    if costs.empty:
-        return claim
-    least = costs.sort_values("cost").iloc[0]
-    compared = layers[layers["pattern"].isin(costs["pattern"]) | (layers["init"] == "xavier_normal")]
+    compared = layers[layers["pattern"].isin(costs["case"]) | (layers["init"] == "xavier_normal")]
     runs = compared.drop_duplicates("run_id")
-    return claim.with_verdict(
-        WITHIN if costs["low"].min() > 0.0 else FAILS,
-        f"smallest mean difference {least['cost']:.2g} of {amount(len(costs), 'start')}, with"
-        f" {_constant_weights(str(least['pattern']))} constant",
-        float(least["cost"]),
-        runs=len(runs),
-        widths=widths_of(runs),
-        interval=(float(least["low"]), float(least["high"])),
+    return decided_for_every(
+        claim, MORE, costs, runs, "higher by", lambda case: f"with {_constant_weights(case)} constant"
     )
 
 

@@ -8,8 +8,7 @@ import pandas as pd
 
 from analysis.claims.answer import Answer, question
 from analysis.claims.claim import FAILS, NOT_TESTED, WITHIN, Claim, stated
-from analysis.claims.laws import judged, with_interval
-from analysis.claims.verdicts import Prediction, decided
+from analysis.claims.verdicts import Prediction, around, decided, decided_for_every
 from analysis.statistics.fits import Fit, exponential_fit, line_fit, power_law_fit
 from analysis.tracked.tables import Tables
 from analysis.wording import counted, number
@@ -129,14 +128,12 @@ class Limit(NamedTuple):
         statement: in words.
         limit: of the slope.
         what: the slope in words.
-        unit: of the residual.
         fit: from the rows of ``separable`` to the fit.
     """
 
     statement: str
     limit: float
     what: str
-    unit: str
     fit: Callable[[pd.DataFrame], Fit]
 
 
@@ -144,31 +141,35 @@ LOSS = Limit(
     "On separable classes the loss falls like 1 / t, to its infimum 0.",
     -1.0,
     "exponent",
-    "decades",
     lambda rows: power_law_fit(rows["step"].to_numpy(), rows["loss"].to_numpy(), rows["seed"].to_numpy()),
 )
 NORM = Limit(
     "The norm of the weights grows like ln t over the largest margin.",
     1.0,
     "slope of the norm times the largest margin against ln t",
-    "units",
     lambda rows: line_fit(np.log(rows["step"].to_numpy()), rows["norm"].to_numpy(), rows["seed"].to_numpy()),
 )
 
 
 def _limit_claim(limit: Limit, limits: pd.DataFrame) -> Claim:
-    """The fit whose slope is furthest from the limit, over the data sets."""
-    near = f"{limit.limit:g} within {TOLERANCE:g} over the last decade of steps"
-    claim = stated(limit.statement, near)
+    """The slope of every seed, over all its starts, on every data set."""
+    near = around(limit.limit, TOLERANCE)
+    claim = stated(limit.statement, f"{limit.what} {near.text} over the last decade of steps, on all data")
     late = limits[limits["step"] >= LAST_DECADE * limits.groupby("run_id")["step"].transform("max")]
-    fits = {str(data): limit.fit(rows) for data, rows in late.groupby("data") if rows["step"].nunique() > 1}
-    if not fits:
+    fits = [
+        (data, rows["run_id"].iloc[0], limit.fit(rows).slope)
+        for (data, _), rows in late.groupby(["data", "seed"])
+        if rows["step"].nunique() > 1
+    ]
+    slopes = pd.DataFrame(fits, columns=["case", "run_id", "value"])
+    claim = decided_for_every(claim, near, slopes, late.drop_duplicates("run_id"), limit.what, "on {}".format)
+    if not claim.runs:
         return claim
-    worst = max(fits, key=lambda data: abs(fits[data].slope - limit.limit))
-    others = "".join(f"{data}: {with_interval(fit)}; " for data, fit in fits.items() if data != worst)
-    over = f"steps {late['step'].min()} to {late['step'].max()}"
-    claim = judged(claim, fits[worst], limit.limit, TOLERANCE, f"{worst}: {limit.what}", over, limit.unit)
-    return claim._replace(measured=others + claim.measured, runs=late["run_id"].nunique(), steps=len(late))
+    each = ", ".join(
+        f"{number(float(slope), 3)} on {data}" for data, slope in slopes.groupby("case")["value"].mean().items()
+    )
+    over = f"{each}, over steps {late['step'].min()} to {late['step'].max()}"
+    return claim._replace(measured=f"{over}; {claim.measured}", steps=len(late))
 
 
 def _direction_claim(limits: pd.DataFrame) -> Claim:

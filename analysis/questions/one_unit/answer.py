@@ -13,9 +13,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims.answer import Answer, question
-from analysis.claims.claim import EXACTLY, FAILS, Claim, stated, widths_of
-from analysis.claims.verdicts import ZERO, decided
-from analysis.statistics.intervals import sample_mean
+from analysis.claims.claim import EXACTLY, Claim, stated, widths_of
+from analysis.claims.verdicts import MORE, ZERO, decided, decided_for_every
 from analysis.tracked.tables import Tables
 from analysis.wording import number
 from pipeline import names
@@ -119,7 +118,7 @@ def _path_claim(table: pd.DataFrame, networks: pd.DataFrame) -> Claim:
         "At every step, all symmetric networks that are worth the same single unit have one loss, and H times their"
         " outgoing weights one spread."
     )
-    claim = stated(statement, ZERO.text)
+    claim = stated(statement, ZERO.text, is_check=True)
     values = deviations(table)
     on_shared = networks[networks["path"].isin(values["path"])]
     found = decided(claim, ZERO, values, on_shared, "difference")
@@ -139,7 +138,7 @@ def _weights_claim(tables: Tables, networks: pd.DataFrame) -> Claim:
     statement = (
         "After training, every unit has the incoming weights of the single unit, and 1/H of its outgoing weights."
     )
-    claim = stated(statement, ZERO.text)
+    claim = stated(statement, ZERO.text, is_check=True)
     rows = []
     for _, on_path in networks.groupby("path"):
         single = on_path[on_path["width"] == 1]
@@ -155,7 +154,7 @@ def _weights_claim(tables: Tables, networks: pd.DataFrame) -> Claim:
 def _best_claim(networks: pd.DataFrame) -> Claim:
     """The lowest losses of all widths on the paths that a plain network of width 1 takes."""
     statement = "On the path of the plain network of width 1, the best training loss is the same at every width."
-    claim = stated(statement, ZERO.text)
+    claim = stated(statement, ZERO.text, is_check=True)
     one = networks.loc[(networks["width"] == 1) & (networks["init"] == "constant"), "path"]
     compared = networks[networks["path"].isin(one)]
     compared = compared[compared.groupby("path")["width"].transform("nunique") > 1]
@@ -181,24 +180,12 @@ def _random_claim(networks: pd.DataFrame, broken: pd.DataFrame) -> Claim:
         "best training loss lower at every width",
     )
     wide = compared[compared["width"] > 1]
-    if wide.empty:
-        return claim
-    rows = {}
-    for width, runs in wide.groupby("width"):
-        rows[width] = sample_mean(runs["gain"])
-    least: Any = min(rows, key=lambda width: rows[width][0])
-    mean, low, high = rows[least]
-    several = int((wide["width"] == least).sum()) > 1
-    gains = ", ".join(f"{number(values[0], 3)} at {width}" for width, values in rows.items())
-    worst = wide[wide["width"] == least].sort_values("gain")["run_id"]
-    return claim.with_verdict(
-        EXACTLY if low > 0.0 else FAILS,
-        f"lower by {gains}; least at width {least}",
-        mean,
-        runs=len(wide) + len(networks),
-        widths=widths_of(wide),
-        interval=(low, high) if several else (np.nan, np.nan),
-        worst_run=str(worst.iloc[0]),
+    values = wide.assign(case=wide["width"], value=wide["gain"])
+    runs = pd.concat([wide, networks])
+    found = decided_for_every(claim, MORE, values, runs, "lower by", "at width {}".format, EXACTLY)
+    gains = ", ".join(f"{number(gain, 3)} at {width}" for width, gain in wide.groupby("width")["gain"].mean().items())
+    return (
+        found._replace(measured=f"lower by {gains}; {found.measured}", widths=widths_of(wide)) if found.runs else found
     )
 
 

@@ -126,7 +126,7 @@ def one_unit_best_loss(tables: Tables) -> Drawing:
     axes.set_xscale("log", base=2)
     axes.set_xticks(sorted(set(data["width"])), [str(width) for width in sorted(set(data["width"]))])
     axes.set_yscale("log")
-    set_plain_log_ticks(axes.yaxis, data["low"].min(), data["high"].max())
+    set_plain_log_ticks(axes.yaxis, data["value"].min(), data["high"].max())
     axes.set(xlabel="hidden units H", ylabel=f"best {loss_label(tables.runs, names.LOSS_TRAIN)}")
     add_legend_above(canvas, styles)
     constant = data.loc[data["start"] == "plain constant start", "value"]

@@ -14,14 +14,16 @@ from typing import Any
 import pandas as pd
 
 from analysis.claims.answer import Answer, question
-from analysis.claims.claim import EXACTLY, FAILS, WITHIN, Claim, stated, widths_of
-from analysis.claims.verdicts import ZERO, decided
+from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, UNDECIDED, WITHIN, Claim, stated
+from analysis.claims.verdicts import LESS, MORE, NOT_LESS, ZERO, decided, decided_for_every
 from analysis.statistics.intervals import means_with_intervals
 from analysis.tracked.tables import Tables
-from analysis.wording import amount, number
+from analysis.wording import amount
 from pipeline import names
 
 COPIES, MERGED, PLAIN, MIRRORED = "copies", "the distinct units alone", "plain random start", "mirrored pairs"
+SIZES, RATES = "their sizes at the plain rate", "their rates from a plain start"
+"""The two in which a network of the distinct units differs from a plain one, each alone."""
 KINDS = {"duplicated": COPIES, "merged": MERGED, "xavier_normal": PLAIN, "mirrored": MIRRORED}
 MIRROR_DISTANCE = names.symmetry("mirror_distance")
 SETTING = [
@@ -43,10 +45,12 @@ def partial_networks(tables: Tables) -> pd.DataFrame:
     off = ["model.dropout", "init.bias_scale", "training.l2", "optimizer.weight_decay"]
     runs = runs[~runs[off].any(axis=1)]
     width = pd.Series([units[0] for units in runs["model.hidden_units"]], index=runs.index, dtype=int)
+    has_rates = runs["optimizer.rate_factors"].map(lambda factors: isinstance(factors, (tuple, list))).astype(bool)
     kinds = runs["init"].map(KINDS)
+    kinds = kinds.mask((kinds == MERGED) & ~has_rates, SIZES).mask((kinds == PLAIN) & has_rates, RATES)
     given = runs["init.copies"] if "init.copies" in runs else pd.Series(1, index=runs.index)
-    copies = given.where(kinds.isin((COPIES, MERGED)), 1).mask(kinds == MIRRORED, 2).astype(int)
-    distinct = (width // copies).mask(kinds == MERGED, width)
+    copies = given.where(kinds.isin((COPIES, MERGED, SIZES)), 1).mask(kinds == MIRRORED, 2).astype(int)
+    distinct = (width // copies).mask(kinds.isin((MERGED, SIZES)), width)
     return runs.assign(kind=kinds, width=width, copies=copies, distinct=distinct)
 
 
@@ -61,6 +65,10 @@ def answer(tables: Tables) -> Answer:
         _pair_claim(tables, networks),
         _cost_claim(networks),
         _worth_claim(networks),
+        _alone_claim(
+            networks, SIZES, "The sizes of the weights with which they start do that alone, at the plain rate."
+        ),
+        _alone_claim(networks, RATES, "The rates at which they learn do that alone, from a plain start."),
     ]
     return Answer(claims, _conclusion(networks, claims))
 
@@ -83,7 +91,9 @@ def _path_claim(tables: Tables, networks: pd.DataFrame) -> Claim:
     )
     copies, merged = without_biases(networks, COPIES), _scaled(without_biases(networks, MERGED))
     both = [*SETTING, "distinct", "copies"]
-    return _same_losses(tables, stated(statement, f"difference of the losses {ZERO.text}"), copies, merged, both)
+    return _same_losses(
+        tables, stated(statement, f"difference of the losses {ZERO.text}", is_check=True), copies, merged, both
+    )
 
 
 def _scaled(merged: pd.DataFrame) -> pd.DataFrame:
@@ -107,7 +117,7 @@ def _mirror_claim(tables: Tables, networks: pd.DataFrame) -> Claim:
 def _pair_claim(tables: Tables, networks: pd.DataFrame) -> Claim:
     statement = "A mirrored pair is worth one unit: its network follows that of pairs of copies with the same draw."
     pairs, copies = networks[networks["kind"] == MIRRORED], networks[networks["kind"] == COPIES]
-    claim = stated(statement, f"difference of the losses {ZERO.text}")
+    claim = stated(statement, f"difference of the losses {ZERO.text}", is_check=True)
     return _same_losses(tables, claim, pairs, copies, [*SETTING, "width", "copies"])
 
 
@@ -138,17 +148,15 @@ def final_losses(networks: pd.DataFrame) -> pd.DataFrame:
 
 
 def differences(one: pd.DataFrame, other: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """What the final training losses of some runs are above those of others, paired by setting and the keys.
+    """What the final training losses of some runs are above those of others, a row for each pair.
 
-    Columns ``activation``, ``distinct``, ``difference`` (mean over the pairs) with its interval ``low``, ``high``, and
-    ``runs``, a row per activation and number of distinct units.
+    Columns ``case`` (how many distinct units of which activation), ``run_id`` and ``value``. Runs are paired by setting
+    and the keys.
     """
     pairs = one.merge(other, on=[*SETTING, *keys], suffixes=("", "_other"))
     one_loss, other_loss = (pairs[f"{names.LOSS_TRAIN}{suffix}"].astype(float) for suffix in ("", "_other"))
-    groups = pairs.assign(fall=one_loss - other_loss).groupby(["model.activation", "distinct"])
-    table = groups.size().reset_index(name="runs").rename(columns={"model.activation": "activation"})
-    means = means_with_intervals([falls.to_numpy() for _, falls in groups["fall"]])
-    return table.join(pd.DataFrame(means, columns=["difference", "low", "high"]))
+    cases = pairs["distinct"].astype(str) + " " + pairs["model.activation"]
+    return pairs[["run_id"]].assign(case=cases, value=one_loss - other_loss)
 
 
 def without_biases(networks: pd.DataFrame, kind: str) -> pd.DataFrame:
@@ -161,16 +169,16 @@ def _cost_claim(networks: pd.DataFrame) -> Claim:
     statement = "Among networks of one width, each doubling of the distinct units lowers the final training loss."
     copies = without_biases(networks, COPIES)
     finer = copies[copies["distinct"] % 2 == 0]
-    table = differences(copies, finer.assign(distinct=finer["distinct"] // 2), ["distinct", "width"])
-    claim = stated(statement, "mean fall > 0 at every doubling, its interval too")
-    return _difference_decided(claim, table, "low", copies, "fall", "from {0} to {1}")
+    values = differences(copies, finer.assign(distinct=finer["distinct"] // 2), ["distinct", "width"])
+    claim = stated(statement, "mean fall > 0 at every doubling")
+    return decided_for_every(claim, MORE, values, copies, "fall", "from {} units to twice as many".format)
 
 
 def _worth_claim(networks: pd.DataFrame) -> Claim:
     statement = "A network with copies ends no lower than a plain random network of as many units as differ."
-    claim = stated(statement, "no mean difference of the final training losses whose interval lies below 0")
+    claim = stated(statement, f"mean difference of the final training losses {NOT_LESS.text} for all")
     compared = networks[networks["kind"].isin((COPIES, PLAIN)) & ~networks["model.bias"].astype(bool)]
-    return _difference_decided(claim, _worth(networks), "high", compared, "difference", "with {0}")
+    return decided_for_every(claim, NOT_LESS, _worth(networks), compared, "difference", "with {} units".format)
 
 
 def _worth(networks: pd.DataFrame) -> pd.DataFrame:
@@ -179,28 +187,24 @@ def _worth(networks: pd.DataFrame) -> pd.DataFrame:
     return differences(copies[copies["distinct"] < copies["width"]], plain, ["distinct"])
 
 
-def _difference_decided(
-    claim: Claim, table: pd.DataFrame, end: str, runs: pd.DataFrame, what: str, where: str
-) -> Claim:
-    """The claim with the verdict on the differences: no interval may end below 0, and for ``low`` not at 0 either."""
-    if table.empty:
-        return claim
-    worst: Any = table.sort_values(end).iloc[0]
-    place = where.format(worst["distinct"], 2 * worst["distinct"])
-    against = table[(table[end] < 0.0) | ((table[end] == 0.0) & (end == "low"))]
-    return claim.with_verdict(
-        FAILS if len(against) else WITHIN,
-        f"{what} {number(worst['difference'])} {place} distinct {worst['activation']} units;"
-        f" {len(against)} of {len(table)} against the prediction",
-        float(worst["difference"]),
-        runs=len(runs),
-        widths=widths_of(runs),
-        interval=(float(worst["low"]), float(worst["high"])),
-    )
+def lower_cases(networks: pd.DataFrame) -> list[str]:
+    """The cases in which copies end lower than plain units: their intervals, that hold together, lie below 0."""
+    worth = [(str(case), of_case.to_numpy()) for case, of_case in _worth(networks).groupby("case")["value"]]
+    highs = means_with_intervals([falls for _, falls in worth], together=True)[:, 2]
+    return [case for (case, falls), high in zip(worth, highs, strict=True) if len(falls) > 1 and high < 0.0]
+
+
+def _alone_claim(networks: pd.DataFrame, kind: str, statement: str) -> Claim:
+    """Whether one of the two differences from a plain network suffices, wherever copies end lower than it."""
+    claim = stated(statement, "mean difference from plain networks < 0, wherever copies end lower than these")
+    one, plain = without_biases(networks, kind), without_biases(networks, PLAIN)
+    values = differences(one, plain, ["distinct"])
+    values = values[values["case"].isin(lower_cases(networks))]
+    return decided_for_every(claim, LESS, values, pd.concat([one, plain]), "difference", "with {} units".format)
 
 
 def _conclusion(networks: pd.DataFrame, claims: list[Claim]) -> str:
-    constant, path, mirror, pair, _, worth = claims
+    constant, path, mirror, pair, _, worth, sizes, rates = claims
     facts = {
         "The largest change of the number of distinct units is {:.3g}": constant,
         "the largest difference of a loss from that of the distinct units alone is {:.3g}": path,
@@ -210,11 +214,11 @@ def _conclusion(networks: pd.DataFrame, claims: list[Claim]) -> str:
     said = "; ".join(text.format(claim.number) for text, claim in facts.items() if claim.runs)
     sentences = [f"{said}."] if said else []
     if worth.verdict == FAILS and path.verdict == EXACTLY:
-        table = _worth(networks)
-        lower = table[table["high"] < 0.0].groupby("activation", sort=False)["distinct"]
-        places = " and ".join(f"{', '.join(map(str, counts))} {activation}" for activation, counts in lower)
+        places = ", ".join(lower_cases(networks))
+        words = {WITHIN: "suffice", FAILS: "do not suffice", UNDECIDED: "decide nothing", NOT_TESTED: "were not tried"}
         sentences.append(
-            f"With {places} units that differ, copies end lower than as many plain random units: by statement 2 only"
-            " because these start from other sizes of weights and learn at other rates."
+            f"With {places} units that differ, copies end lower than as many plain random units. By statement 2 these"
+            f" are networks of the distinct units with other sizes of weights and other rates: the sizes alone"
+            f" {words[sizes.verdict]} for that, the rates alone {words[rates.verdict]}."
         )
     return " ".join(sentences)

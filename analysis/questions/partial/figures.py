@@ -15,6 +15,8 @@ from analysis.questions.partial.answer import (
     MIRROR_DISTANCE,
     MIRRORED,
     PLAIN,
+    RATES,
+    SIZES,
     final_losses,
     partial_networks,
 )
@@ -26,6 +28,8 @@ STYLES: dict[str, dict[str, Any]] = {
     PLAIN: {"color": "#0173b2", "marker": "s", "lw": 1.4},
     COPIES: {"color": PALETTE["duplicated"], "marker": "o", "lw": 3.0, "ms": 7},
     MERGED: {"color": "black", "marker": "x", "ls": "--", "lw": 1.2, "zorder": 3},
+    SIZES: {"color": "#029e73", "marker": "^", "ls": ":", "lw": 1.2, "mfc": "none"},
+    RATES: {"color": "#de8f05", "marker": "v", "ls": ":", "lw": 1.2, "mfc": "none"},
     MIRRORED: {"color": PALETTE["mirrored"], "marker": "D", "ls": "", "ms": 11, "mfc": "none", "zorder": 3},
 }
 
@@ -100,7 +104,7 @@ def worth_of_distinct_units(tables: Tables) -> Drawing:
         for kind in kinds:
             line = data[(data["activation"] == activation) & (data["kind"] == kind)]
             axes.plot(line["distinct"], line["loss"], **STYLES[kind])
-            if kind != MERGED:
+            if kind not in (MERGED, SIZES, RATES):
                 axes.fill_between(
                     line["distinct"], line["low"], line["high"], color=STYLES[kind]["color"], alpha=0.2, lw=0
                 )
@@ -109,7 +113,7 @@ def worth_of_distinct_units(tables: Tables) -> Drawing:
         axes.set_xticks(ticks, [str(tick) for tick in ticks])
         axes.set(title=activation, xlabel="distinct units")
     grid[0].set_yscale("log")
-    set_plain_log_ticks(grid[0].yaxis, data["low"].min(), data["high"].max())
+    set_plain_log_ticks(grid[0].yaxis, data["loss"].min(), data["high"].max())
     grid[0].set_ylabel(f"final {loss_label(tables.runs, names.LOSS_TRAIN)}")
     add_legend_above(canvas, {kind: STYLES[kind] for kind in kinds})
     return Drawing(canvas, data, {"runs": int(data["runs"].sum()), "runs_a_point": counted(list(data["runs"]))})

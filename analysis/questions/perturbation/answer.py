@@ -1,87 +1,28 @@
 """How small a push is enough? A constant start plus epsilon times a standard normal draw, with both products."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.claims.answer import Answer, question
-from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, WITHIN, Claim, widths_of
-from analysis.claims.verdicts import ZERO, decided
-from analysis.statistics.breaking import APART, breaking_steps
-from analysis.statistics.fits import Fit, exponential_fit, line_fit
+from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, UNDECIDED, Claim, widths_of
+from analysis.claims.verdicts import POSITIVE, ZERO, Prediction, around, decided, decided_for_every
+from analysis.questions.perturbation.tables import EPSILON, L2, LINEAR, late_breaks, pushed_networks, time_fit
+from analysis.statistics.breaking import APART
 from analysis.statistics.intervals import sample_mean
 from analysis.tracked.tables import Tables
 from analysis.wording import amount, number
 from pipeline import names
 
-EPSILON = "init.epsilon"
-LINEAR = 1e-3
-"""Below this distance the units' difference is small beside their weights, and grows as its linear equation says."""
-SETTLED = 1e-3
-"""The unpushed network has settled once its loss stays within this part of the last one."""
-FEWEST_POINTS = 5
 TOLERANCE = 0.05
-GROWTH = ["rate", "residual"]
-
-
-def pushed_networks(tables: Tables) -> pd.DataFrame:
-    """One row per run from a constant plus a push, with what its units' distance did; only the longest runs count.
-
-    The columns of ``runs``; ``breaks_at`` (inf: never); ``settles_at``, the step from which the unpushed network of the
-    same arithmetic has settled (NaN: there is none); ``rate`` and ``residual`` of the line through the logarithm of the
-    distance, from that step on and below ``LINEAR`` (NaN: too few steps were measured then).
-    """
-    runs = tables.runs.assign(**{EPSILON: tables.runs.get(EPSILON, np.nan)})
-    runs = runs[(runs["init"] == "perturbed") & ~runs["diverged"]]
-    runs = runs[runs["training.steps"] == runs["training.steps"].max()]
-    runs = runs.assign(breaks_at=runs["run_id"].map(breaking_steps(tables)).astype(float))
-    settled = {arithmetic: _settling_step(tables, of_one) for arithmetic, of_one in runs.groupby("arithmetic")}
-    runs = runs.assign(settles_at=runs["arithmetic"].map(settled).astype(float))
-    curves = tables.values(runs, [names.DISTANCE]).sort_values("step")
-    curve_of = {str(run_id): curve for run_id, curve in curves.groupby("run_id")}
-    fits = [_growth(curve_of[run_id], start) for run_id, start in zip(runs["run_id"], runs["settles_at"], strict=True)]
-    runs = runs.join(pd.DataFrame(fits, index=runs.index, columns=GROWTH, dtype=float))
-    return runs.sort_values(["arithmetic", EPSILON, "seed"], ignore_index=True)
-
-
-def _settling_step(tables: Tables, runs: pd.DataFrame) -> float:
-    """The first measured step after which the loss of every unpushed run has come to rest."""
-    losses = tables.values(runs[runs[EPSILON] == 0.0], [names.LOSS_TRAIN]).sort_values("step")
-    if losses.empty:
-        return np.nan
-    last = losses.groupby("run_id")["value"].transform("last")
-    moving = losses.loc[(losses["value"] - last).abs() > SETTLED * last, "step"].max()
-    return float(losses.loc[losses["step"] > (-1 if np.isnan(moving) else moving), "step"].min())
-
-
-def _growth(curve: pd.DataFrame, start: float) -> tuple[float, float]:
-    """Slope and largest residual of ln(distance) while the growth is linear and the unpushed network rests."""
-    growing = curve[(curve["step"] >= start) & (curve["value"] > 0.0) & (curve["value"] < LINEAR)]
-    if len(growing) < FEWEST_POINTS:
-        return np.nan, np.nan
-    fit = exponential_fit(growing["step"].to_numpy(), growing["value"].to_numpy(), np.zeros(len(growing)))
-    return fit.slope, fit.largest_residual
-
-
-def late_breaks(networks: pd.DataFrame) -> pd.DataFrame:
-    """The runs that break after the unpushed network has settled: all their time is bought at one rate."""
-    pushed = networks[(networks[EPSILON] > 0.0) & np.isfinite(networks["breaks_at"])]
-    return pushed[pushed["breaks_at"] > pushed["settles_at"]]
-
-
-def time_fit(networks: pd.DataFrame) -> Fit | None:
-    """The line through (ln epsilon, step of breaking) of ``late_breaks``; None with fewer than two sizes of push."""
-    late = late_breaks(networks)
-    if late[EPSILON].nunique() < 2:
-        return None
-    return line_fit(np.log(late[EPSILON].to_numpy(float)), late["breaks_at"].to_numpy(), late["seed"].to_numpy())
+SMALL = 0.01
+"""Pushes up to this are small beside the weights."""
 
 
 @question(figures=())
 def answer(tables: Tables) -> Answer:
-    """For each product: no push, any push, the rate, the time and what it is worth."""
+    """For each product: no push, any push, the rate, the time and what it is worth; then beside a minimum."""
     networks = pushed_networks(tables)
     claims = [
         claim
@@ -95,12 +36,15 @@ def _claims(tables: Tables, networks: pd.DataFrame, arithmetic: str) -> Iterator
     def claim(identity: str, statement: str, prediction: str) -> Claim:
         return Claim(f"{arithmetic} {identity}", "", statement, prediction)
 
+    everywhere = networks
+    networks = networks[~(networks["smallest"] > 0.0)]
     pushed, unpushed = networks[networks[EPSILON] > 0.0], networks[networks[EPSILON] == 0.0]
     zero = claim("1", "Without a push, the distance between equal units stays 0.", ZERO.text)
     yield decided(zero, ZERO, tables.values(unpushed, [names.symmetry("distance_max")]), unpushed, "distance")
     yield _any_claim(
-        claim("2", "Every push breaks the symmetry, however small.", f"{APART:g} reached by all runs"), pushed
-    )
+        claim("2", "Where the symmetric solution is a saddle in the directions that break the symmetry, every push"
+              " breaks it, however small.", f"{APART:g} reached by all runs"), pushed
+    )  # fmt: skip
     same = f"rates of all pushes within {TOLERANCE:.0%} of their median"
     yield _rate_claim(
         claim("3", "While the difference is small, its growth rate does not depend on the push.", same), pushed
@@ -109,6 +53,14 @@ def _claims(tables: Tables, networks: pd.DataFrame, arithmetic: str) -> Iterator
     yield _time_claim(claim("4", statement, f"steps a factor e, times rate: 1 within {TOLERANCE:.0%}"), networks)
     statement = "Once broken, the network ends below the unpushed one, whatever the push was."
     yield _loss_claim(claim("5", statement, "a lower final training loss"), pushed, unpushed)
+    held = everywhere[(everywhere["smallest"] > 0.0) & everywhere[EPSILON].between(0.0, SMALL, inclusive="right")]
+    statement = f"Where it is a minimum in these directions (a strong penalty), every push up to {SMALL:g} dies."
+    yield _dying_claim(tables, claim("6", statement, "last distance over the first < 1"), held)
+    statement = (
+        "In both cases the difference grows or shrinks at the rate log(1 - eta lambda), lambda the smallest eigenvalue"
+        " of the Hessian in these directions."
+    )
+    yield _eigenvalue_claim(claim("7", statement, f"rate over it, for every penalty: 1 ± {TOLERANCE:g}"), everywhere)
 
 
 def _any_claim(claim: Claim, pushed: pd.DataFrame) -> Claim:
@@ -127,20 +79,40 @@ def _rate_claim(claim: Claim, pushed: pd.DataFrame) -> Claim:
     fitted = pushed[pushed["rate"].notna()]
     if fitted[EPSILON].nunique() < 2:
         return claim
-    rates = fitted.groupby(EPSILON)["rate"].mean()
-    deviation = (rates / rates.median() - 1.0).abs()
-    furthest: Any = deviation.idxmax()
-    mean, low, high = sample_mean(fitted.groupby("seed")["rate"].mean())
-    ends = f"{number(rates.min(), 4)} to {number(rates.max(), 4)}"
-    measured = (
-        f"furthest off by {deviation[furthest]:.2%} at {furthest:g}; rates {ends} over"
-        f" {amount(len(rates), 'size')} ({rates.index.min():g} to {rates.index.max():g}), mean {number(mean, 4)} a step"
-        f" [{number(low, 4)}, {number(high, 4)}] over seeds; distances from step {fitted['settles_at'].min():.0f} on"
-        f" below {LINEAR:g}, largest residual {number(fitted['residual'].max())} of ln distance"
+    values = fitted.assign(case=fitted[EPSILON], value=fitted["rate"] / fitted["rate"].median())
+    found = decided_for_every(
+        claim, around(1.0, TOLERANCE), values, fitted, "over the median", "after a push of {:g}".format
     )
-    holds = float(deviation[furthest]) < TOLERANCE
-    worst = fitted.loc[fitted[EPSILON] == furthest, "run_id"]
-    return _decided(claim, fitted, WITHIN if holds else FAILS, measured, float(deviation[furthest]), worst.iloc[0])
+    rates = fitted.groupby(EPSILON)["rate"].mean()
+    mean, low, high = sample_mean(fitted.groupby("seed")["rate"].mean())
+    return found._replace(measured=(
+        f"rates {number(rates.min(), 4)} to {number(rates.max(), 4)} over {amount(len(rates), 'size')}"
+        f" ({rates.index.min():g} to {rates.index.max():g}), mean {number(mean, 4)} a step [{number(low, 4)},"
+        f" {number(high, 4)}]; {found.measured}; distances from step {fitted['settles_at'].min():.0f} on below"
+        f" {LINEAR:g}, largest residual {number(fitted['residual'].max())} of ln distance"
+    ))  # fmt: skip
+
+
+def _dying_claim(tables: Tables, claim: Claim, held: pd.DataFrame) -> Claim:
+    """The distance at the end over that at the start, of every run."""
+    curves = tables.values(held, [names.DISTANCE]).sort_values("step")
+    ends = curves.groupby("run_id")["value"]
+    last = curves.drop_duplicates("run_id", keep="last")
+    values = last.assign(value=last["run_id"].map(ends.last() / ends.first()))
+    return decided(claim, Prediction("< 1", "max", lambda ratio: ratio < 1.0), values, held, "ratio")
+
+
+def _eigenvalue_claim(claim: Claim, networks: pd.DataFrame) -> Claim:
+    """Seed by seed, because the pushes of one seed have one direction."""
+    fitted = networks[networks["rate"].notna() & networks["smallest"].notna()]
+    predicted = np.log1p(-fitted[names.RATE] * fitted["smallest"])
+    ratios = fitted.assign(case=fitted[L2], value=fitted["rate"] / predicted)
+    values = ratios.groupby(["case", "seed"], as_index=False).agg({"value": "mean", "run_id": "first"})
+    found = decided_for_every(claim, around(1.0, TOLERANCE), values, fitted, "ratio", "at l2 = {:g}".format)
+    each = ratios.assign(predicted=predicted).groupby(L2)[["rate", "predicted"]].mean()
+    told = "; ".join(f"l2 = {l2:g}: {number(row['rate'], 4)} where {number(row['predicted'], 4)} was predicted"
+                     for l2, row in each.iterrows())  # fmt: skip
+    return found._replace(measured=f"{told}; {found.measured}") if found.runs else found
 
 
 def _time_claim(claim: Claim, networks: pd.DataFrame) -> Claim:
@@ -162,27 +134,24 @@ def _time_claim(claim: Claim, networks: pd.DataFrame) -> Claim:
         f"{cost:.1f} steps [{fewest:.1f}, {most:.1f}] a factor 10, fitted from {np.exp(fit.first):.0e} to"
         f" {np.exp(fit.last):.0e}, largest residual {number(fit.largest_residual)} steps; times rate: {number(mean, 4)}"
     )
-    verdict = WITHIN if abs(mean - 1.0) < TOLERANCE else FAILS
-    ends = (low, high) if len(products) > 1 else (np.nan, np.nan)
-    return _decided(claim, late, verdict, measured, mean, late["run_id"].iloc[0], ends)
+    if len(products) < 2:
+        return _decided(claim, late, UNDECIDED, measured, mean, "")
+    verdict = around(1.0, TOLERANCE).verdict(low, high)
+    return _decided(claim, late, verdict, measured, mean, late["run_id"].iloc[0], (low, high))
 
 
 def _loss_claim(claim: Claim, pushed: pd.DataFrame, unpushed: pd.DataFrame) -> Claim:
     broken = pushed[np.isfinite(pushed["breaks_at"])]
     if broken.empty or unpushed.empty:
         return claim
-    broken = broken.assign(gain=unpushed[names.LOSS_TRAIN].min() - broken[names.LOSS_TRAIN])
-    least: Any = broken.groupby(EPSILON)["gain"].mean().idxmin()
-    runs = broken[broken[EPSILON] == least].sort_values("gain")
-    mean, low, high = sample_mean(runs["gain"])
+    gains = unpushed[names.LOSS_TRAIN].min() - broken[names.LOSS_TRAIN]
+    values = broken.assign(value=gains, step=broken["training.steps"])
+    found = decided(claim, POSITIVE, values, broken, "gain")
     losses, steps = broken[names.LOSS_TRAIN], int(broken["training.steps"].max())
-    measured = (
+    return found._replace(measured=(
         f"{number(losses.min(), 4)} to {number(losses.max(), 4)} after {steps} steps, against"
-        f" {number(unpushed[names.LOSS_TRAIN].min(), 4)}; least gain {number(mean, 3)}, at {least:g}"
-    )
-    verdict = EXACTLY if low > 0.0 else FAILS
-    ends = (low, high) if len(runs) > 1 else (np.nan, np.nan)
-    return _decided(claim, broken, verdict, measured, mean, runs["run_id"].iloc[0], ends)
+        f" {number(unpushed[names.LOSS_TRAIN].min(), 4)}; {found.measured}"
+    ))  # fmt: skip
 
 
 def _decided(

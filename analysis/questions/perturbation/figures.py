@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.style import add_legend_above, set_value_axis
 from analysis.figures.kit.words import loss_label
-from analysis.questions.perturbation.answer import EPSILON, LINEAR, pushed_networks, time_fit
+from analysis.questions.perturbation.tables import EPSILON, LINEAR, pushed_networks, time_fit
 from analysis.statistics.breaking import APART
 from analysis.statistics.intervals import aggregated, means_with_intervals
 from analysis.tracked.tables import Tables
@@ -108,4 +108,6 @@ def perturbation_size(tables: Tables) -> Drawing:
 def _shown(tables: Tables) -> pd.DataFrame:
     if not (tables.runs["init"] == "perturbed").any():
         raise NotShownError("no network started from a constant plus a push")
-    return pushed_networks(tables)
+    networks = pushed_networks(tables)
+    # Where the symmetric solution is a minimum, a push has another fate; the claims tell it.
+    return networks[~(networks["smallest"] > 0.0)]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims.answer import Answer, question
-from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, WITHIN, Claim, stated, widths_of
+from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, WITHIN, Claim, machines_of, stated, widths_of
 from analysis.claims.verdicts import ZERO, Prediction, decided
 from analysis.statistics.breaking import APART
 from analysis.statistics.fits import exponential_fit
@@ -72,12 +72,17 @@ def _growth(curve: pd.DataFrame) -> dict[str, float]:
 def answer(tables: Tables) -> Answer:
     """Over all widths: exact products, both rounding ones, how fast differences grow, what they do to learning."""
     networks = symmetric_networks(tables)
-    claims = [
-        _exact_claim(tables, networks),
+    measured = [
         *(_rounding_claim(networks, product) for product in ROUNDING),
         _amplification_claim(networks),
         _exponential_claim(networks),
         _learning_claim(networks),
+    ]
+    # Which kernel adds which column in which order, the BLAS library decides by the processor.
+    machine = machines_of(networks[networks["product"] != EXACT])
+    claims = [
+        _exact_claim(tables, networks),
+        *(claim._replace(machine=machine if claim.runs else "") for claim in measured),
     ]
     return Answer(claims, _conclusion(networks, claims))
 
@@ -111,7 +116,8 @@ def _rounding_claim(networks: pd.DataFrame, product: str) -> Claim:
 
 def _amplification_claim(networks: pd.DataFrame) -> Claim:
     statement = (
-        "Training amplifies the difference: it grows by more than rounding errors that add up step by step could."
+        "Training amplifies the difference: it grows by more than as many rounding errors as there were steps. (A rule"
+        " of thumb: no theorem bounds their sum.)"
     )
     amplified = Prediction("a factor > 1 over that sum", "min", lambda factor: factor > 1.0)
     claim = stated(statement, amplified.text)
@@ -126,7 +132,11 @@ def _exponential_claim(networks: pd.DataFrame) -> Claim:
         "max",
         lambda bend: bend <= LARGEST_BEND,
     )
-    claim = stated("While it grows, the distance follows one exponential.", straight.text)
+    claim = stated(
+        "While it grows, the distance follows one exponential. (To be expected only where the symmetric solution hardly"
+        " moves meanwhile.)",
+        straight.text,
+    )
     bends = networks["residual"] / networks["rise"]
     claim = decided(claim, straight, networks.assign(value=bends), networks, "share", met=WITHIN)
     slowest, fastest = (number(float(rate)) for rate in (networks["rate"].min(), networks["rate"].max()))
@@ -135,7 +145,10 @@ def _exponential_claim(networks: pd.DataFrame) -> Claim:
 
 
 def _learning_claim(networks: pd.DataFrame) -> Claim:
-    statement = f"Where rounding drives units further apart than {APART:g}, the network learns more than one unit can."
+    statement = (
+        f"Where rounding drives units further apart than {APART:g}, the network ends with a lower training loss. (No"
+        " theorem: different units may also find a worse place.)"
+    )
     lower = Prediction("a lower training loss than with exact products", "min", lambda gain: gain > 0.0)
     exact = networks[networks["product"] == EXACT].groupby("width")["loss"].min()
     apart = networks[(networks["product"] != EXACT) & (networks["distance"] > APART)]
@@ -159,7 +172,7 @@ def _conclusion(networks: pd.DataFrame, claims: list[Claim]) -> str:
         if claim.verdict != NOT_TESTED
     ]
     if shares:
-        sentences.append(f"Products that round break the symmetry at {' and '.join(shares)}.")
+        sentences.append(f"On this machine, products that round break the symmetry at {' and '.join(shares)}.")
     if learning.verdict == EXACTLY:
         consequence = f"its training loss ends {learning.measured}"
         sentences.append(f"Where that drives units apart, the symmetric start seems to learn: {consequence}.")

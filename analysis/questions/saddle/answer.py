@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims.answer import Answer, question
-from analysis.claims.claim import FAILS, NOT_TESTED, WITHIN, Claim, stated
+from analysis.claims.claim import FAILS, NOT_TESTED, UNDECIDED, WITHIN, Claim, stated
 from analysis.claims.laws import judged, rounded, with_interval
-from analysis.questions.saddle.tables import costs_of_smallness, escapes_of, modes_of
+from analysis.questions.saddle.tables import all_escapes, costs_of_smallness, escapes_of, modes_of
 from analysis.statistics.fits import Fit, power_law_fit, with_common_factor
 from analysis.statistics.intervals import sample_mean
 from analysis.tracked.tables import Tables
-from analysis.wording import number
+from analysis.wording import amount, number
 
 EXPONENT_TOLERANCE = 0.1
 ACTIVATIONS = ("identity", "tanh")
@@ -50,9 +50,11 @@ CURVES = (
 @question(figures=())
 def answer(tables: Tables) -> Answer:
     """The exact curves from both starts; then the exponent for every number of small layers and activation."""
-    modes, escapes = modes_of(tables), escapes_of(tables)
+    modes, escapes, everything = modes_of(tables), escapes_of(tables), all_escapes(tables)
     claims = [_curve_claim(curve, modes) for curve in CURVES]
-    claims += [_escape_claim(activation, small, escapes) for small in SMALL_LAYERS for activation in ACTIVATIONS]
+    claims += [
+        _escape_claim(activation, small, escapes, everything) for small in SMALL_LAYERS for activation in ACTIVATIONS
+    ]
     return Answer(claims, _conclusion(claims, modes))
 
 
@@ -104,17 +106,23 @@ def fits_of(points: pd.DataFrame) -> tuple[Fit, Fit] | None:
     return times, added
 
 
-def _escape_claim(activation: str, small: int, escapes: pd.DataFrame) -> Claim:
+def _escape_claim(activation: str, small: int, escapes: pd.DataFrame, everything: pd.DataFrame) -> Claim:
     law = "log(1/epsilon)" if small == 2 else f"epsilon^-{small - 2}"
     statement = f"With {small} small layers ({activation} units) the escape time goes like {law}."
     of_what = "of the time added per log of epsilon" if small == 2 else "of the time"
     exponent = 0.0 if small == 2 else 2.0 - small
     predicted = f"exponent {of_what} {number(exponent)}, its interval within ± {EXPONENT_TOLERANCE:g}"
     claim = stated(statement, predicted)
-    points = escapes[(escapes["activation"] == activation) & (escapes["small"] == small)]
+    points, of_law = (
+        table[(table["activation"] == activation) & (table["small"] == small)] for table in (escapes, everything)
+    )
+    stuck = int(of_law["time"].isna().sum())
+    censored = (
+        f"{stuck} of {amount(len(of_law), 'run')} never left the plateau; {len(of_law) - len(points)} are left out"
+    )
     fits = fits_of(points)
     if fits is None:
-        return claim
+        return claim._replace(measured=censored if stuck else "")
     times, added = fits
     over = f"epsilon {10.0**times.first:.2g} to {10.0**times.last:.2g}"
     found = judged(claim, added if small == 2 else times, exponent, EXPONENT_TOLERANCE, "exponent", over)
@@ -122,6 +130,9 @@ def _escape_claim(activation: str, small: int, escapes: pd.DataFrame) -> Claim:
         found = found._replace(
             measured=f"{found.measured}; of the time added per log of epsilon {with_interval(added)}"
         )
+    if stuck:
+        # The seeds that are left are those that leave early.
+        found = found._replace(measured=f"{found.measured}; {censored}", verdict=UNDECIDED)
     return found._replace(runs=len(points), steps=len(points))
 
 

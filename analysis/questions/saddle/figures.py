@@ -12,7 +12,7 @@ from analysis.claims.laws import with_interval
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.style import add_legend_above, set_plain_log_ticks
 from analysis.questions.saddle.answer import CURVES, fits_of
-from analysis.questions.saddle.tables import ESCAPED, escapes_of, modes_of
+from analysis.questions.saddle.tables import ESCAPED, all_escapes, escapes_of, modes_of
 from analysis.statistics.fits import line_fit
 from analysis.tracked.tables import Tables
 from analysis.wording import amount, interval, number
@@ -82,7 +82,14 @@ def saddle_escape(tables: Tables) -> Drawing:
             set_plain_log_ticks(axes.yaxis, times.min(), times.max())
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=8)
     canvas.axes[0].set_ylabel("escape time\n(learning rate times steps)")
-    return Drawing(canvas, data, {"runs": amount(len(data), "run"), "share": f"{1.0 - ESCAPED:.0%}"})
+    everything = all_escapes(tables)
+    stuck, left_out = int(everything["time"].isna().sum()), len(everything) - len(data)
+    censored = (
+        f"{amount(stuck, 'run')} never left; with their seeds {left_out} are left out" if stuck else "All runs left"
+    )
+    return Drawing(canvas, data, {
+        "runs": amount(len(data), "run"), "share": f"{1.0 - ESCAPED:.0%}", "censored": censored,
+    })  # fmt: skip
 
 
 def _draw_law(axes: Axes, points: pd.DataFrame, activation: str, colour: str, marker: str) -> None:

@@ -59,11 +59,20 @@ def _modes_of_run(tables: Tables, run: dict[Any, Any]) -> pd.DataFrame:
 
 
 def escapes_of(tables: Tables) -> pd.DataFrame:
-    """One row per deep run with small layers that left its plateau while it was trained.
+    """One row per deep run with small layers that left its plateau while it was trained, and whose seed all did.
 
     Columns: ``run_id``, ``activation``, ``small`` (layers), ``epsilon``, ``group`` (depth and seed) and ``time``,
     learning rate times steps, interpolated between the measured steps. Groups that lack an epsilon are left out.
     """
+    data = all_escapes(tables).dropna()
+    law = ["activation", "small"]
+    most = data.groupby(law)["epsilon"].transform("nunique")
+    complete = data.groupby([*law, "group"])["epsilon"].transform("nunique") == most
+    return data[complete].sort_values([*law, "group", "epsilon"], ignore_index=True)
+
+
+def all_escapes(tables: Tables) -> pd.DataFrame:
+    """As ``escapes_of``, with the runs that never left their plateau (their time is NaN)."""
     runs = tables.runs[tables.runs["init"] == "small_layers"]
     losses = tables.curves[(tables.curves["metric"] == names.LOSS_TRAIN) & tables.curves["run_id"].isin(runs["run_id"])]
     steps = {str(run_id): _escape(curve.sort_values("step")) for run_id, curve in losses.groupby("run_id")}
@@ -72,11 +81,7 @@ def escapes_of(tables: Tables) -> pd.DataFrame:
          f"{len(run['model.hidden_units'])}, {run['seed']}", run[names.RATE] * steps.get(run["run_id"], np.nan))
         for run in runs.to_dict("records")
     ]  # fmt: skip
-    data = pd.DataFrame(rows, columns=["run_id", "activation", "small", "epsilon", "group", "time"]).dropna()
-    law = ["activation", "small"]
-    most = data.groupby(law)["epsilon"].transform("nunique")
-    complete = data.groupby([*law, "group"])["epsilon"].transform("nunique") == most
-    return data[complete].sort_values([*law, "group", "epsilon"], ignore_index=True)
+    return pd.DataFrame(rows, columns=["run_id", "activation", "small", "epsilon", "group", "time"])
 
 
 def _escape(curve: pd.DataFrame) -> float:

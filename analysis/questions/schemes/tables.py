@@ -9,6 +9,7 @@ from analysis.theory.signal_moments import RECOMMENDED_GAINS, SCHEMES, backward_
 from analysis.tracked.tables import Tables
 from pipeline import names
 
+MOMENTS = ["run_id", "activation", "init", "seed", "direction", "layer", "measured", "linear", "saturating"]
 KINDS = {"forward": "pre_activation_mean_square", "backward": "delta_mean_square"}
 
 
@@ -27,14 +28,16 @@ def networks_of(tables: Tables) -> pd.DataFrame:
 
 
 def moments_of(tables: Tables) -> pd.DataFrame:
-    """Mean squares at the start of the deepest networks, one row per activation, scheme, seed, direction and layer.
+    """Mean squares at the start, one row per activation, scheme, seed, direction and layer.
 
-    Columns: ``activation``, ``init``, ``seed``, ``direction``, ``layer``, ``measured``, ``linear`` and ``saturating``,
-    the two predictions, which start from what was measured where the direction begins. Runs that differ in their
-    learning rate start alike and count once.
+    Of the networks with the most seeds, the deepest count. Columns: ``MOMENTS``; ``linear`` and ``saturating`` are the
+    predictions, which start from what was measured where the direction begins. Runs that differ in their learning rate
+    start alike and count once.
     """
     networks = networks_of(tables)
-    deepest = networks[networks["depth"] == networks["depth"].max()]
+    seeds = networks.groupby("depth")["seed"].transform("nunique")
+    deepest = networks[seeds == seeds.max()]
+    deepest = deepest[deepest["depth"] == deepest["depth"].max()]
     deepest = deepest.drop_duplicates(["activation", "init", "seed", "model.hidden_units"])
     start = tables.curves[(tables.curves["step"] == 0) & tables.curves["run_id"].isin(deepest["run_id"])]
     values = start.set_index(["run_id", "metric"])["value"]
@@ -50,11 +53,12 @@ def moments_of(tables: Tables) -> pd.DataFrame:
         for direction, moments in measured.items():
             for index, moment in enumerate(moments):
                 rows.append({
+                    "run_id": run["run_id"],
                     "activation": run["activation"], "init": run["init"], "seed": run["seed"], "direction": direction,
                     "layer": index + 1, "measured": moment, "linear": predicted[False][direction][index],
                     "saturating": predicted[True][direction][index],
                 })  # fmt: skip
-    return pd.DataFrame(rows).dropna() if rows else pd.DataFrame(columns=["activation", "direction", "init"])
+    return pd.DataFrame(rows).dropna() if rows else pd.DataFrame(columns=MOMENTS)
 
 
 def _predicted(run: dict[str, Any], measured: dict[str, list[float]], saturating: bool) -> dict[str, np.ndarray]:
@@ -72,6 +76,7 @@ def final_losses(tables: Tables) -> pd.DataFrame:
     The best is that with the lowest mean over seeds; one at which a run diverges counts as infinitely bad.
     """
     networks = networks_of(tables)
+    networks = networks[networks["training.steps"] == networks["training.steps"].max()]
     keys = ["activation", "init", "depth"]
     losses = networks.assign(loss=networks[names.LOSS_TRAIN].where(~networks["diverged"], np.inf).astype(float))
     means: Any = losses.groupby([*keys, names.RATE], as_index=False)["loss"].mean()

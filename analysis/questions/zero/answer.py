@@ -57,10 +57,12 @@ def answer(tables: Tables) -> Answer:
     parameters = _with_first_gap(tables, parameters_of(tables))
     balanced = is_balanced(parameters)
     resting = parameters["model.activation"].isin(ZERO_AT_ZERO)
+    rest, move = (parameters[of & ~balanced].drop_duplicates("run_id") for of in (resting, ~resting))
     claims = [
         *_resting_claims(tables, parameters[resting & ~balanced]),
         *_moving_claims(tables, parameters[~resting & ~balanced], parameters[resting & ~balanced]),
         _balanced_claim(tables, parameters[balanced & parameters["training.batch_size"].isna()]),
+        _plateau_claim(gains_over_frequencies(move, rest)),
     ]
     return Answer(claims, _conclusion(claims))
 
@@ -103,10 +105,37 @@ def _moving_claims(tables: Tables, parameters: pd.DataFrame, resting: pd.DataFra
     claim = stated("The units of every hidden layer stay equal: each layer learns as one unit.", ZERO.text)
     yield decided(claim, ZERO, tables.values(runs, keys), runs, "distance")
     gains = gains_over_frequencies(runs, resting.drop_duplicates("run_id"))
+    is_shallow = gains["model.hidden_units"].map(len) == 1
     more = Prediction(f"training loss lower by more than {ROUNDED:.2g}", "min", lambda gain: gain > ROUNDED)
-    claim = stated("So they learn more than the class frequencies (full batch, gradient descent).", more.text)
-    claim = decided(claim, more, gains, runs, "gain in training loss")
-    yield claim._replace(measured=f"{claim.measured}: {_gains_in_words(gains)}") if len(gains) else claim
+    statement = "So with one hidden layer they learn more than the class frequencies (full batch, gradient descent)."
+    claim = stated(statement, more.text)
+    claim = decided(claim, more, gains[is_shallow], runs, "gain in training loss")
+    yield claim._replace(measured=f"{claim.measured}: {_gains_in_words(gains[is_shallow])}") if claim.runs else claim
+
+
+def _plateau_claim(gains: pd.DataFrame) -> Claim:
+    """Where deeper networks are still at the class frequencies, and where they have left them.
+
+    At the frequencies the output deltas have the mean 0, and from zero the inputs of all layers but the first hardly
+    vary with the example. So all that moves the lower layers goes through output weights that only got as far as the
+    classes differ in size: they are small where that is little, and the way out is as slow as they are small.
+    """
+    earlier = Prediction("gap of all that stay over that of all that leave: < 1", "max", lambda ratio: ratio < 1.0)
+    claim = stated(
+        "With two hidden layers or more the class frequencies are a plateau, and the longer, the less the sizes of the"
+        " classes differ: what has not left it had the smaller gap to the frequencies at the start (full batch,"
+        " gradient descent).",
+        earlier.text,
+    )
+    gains = gains[gains["model.hidden_units"].map(len) > 1]
+    has_left = gains["value"] > ROUNDED
+    stay, leave = gains[~has_left], gains[has_left]
+    steps = f"{_gains_in_words(gains)}, after {gains['training.steps'].max()} steps" if len(gains) else ""
+    if stay.empty or leave.empty:
+        return claim._replace(measured=steps and f"{steps}; with some on either side,")
+    values = stay.assign(value=stay["first_gap"] / leave["first_gap"].min())
+    found = decided(claim, earlier, values, gains, "ratio", met=WITHIN)
+    return found._replace(measured=f"{found.measured}: {steps}", runs=len(gains))
 
 
 def gains_over_frequencies(runs: pd.DataFrame, resting: pd.DataFrame) -> pd.DataFrame:
@@ -150,7 +179,7 @@ def _movements(tables: Tables, parameters: pd.DataFrame) -> pd.DataFrame:
 
 
 def _conclusion(claims: list[Claim]) -> str:
-    resting, _, frequencies, _, _, learning, balanced = claims
+    resting, _, frequencies, _, _, learning, balanced, _ = claims
     sentences = {
         "Where g(0) = 0, the largest movement of any weight or hidden bias is {:.3g}": resting,
         "the output biases take the network to the class frequencies within {:.2g}": frequencies,
@@ -159,5 +188,5 @@ def _conclusion(claims: list[Claim]) -> str:
     facts = [text.format(claim.number) for text, claim in sentences.items() if claim.runs]
     learned = learning.measured.partition(": ")[2]
     said = f"{'; '.join(facts)}. " if facts else ""
-    more = f"Sigmoid and softplus networks move from the output down, each layer as one unit: {learned}."
+    more = f"Sigmoid and softplus networks move from the output down, each layer as one unit; with one layer {learned}."
     return said + (more if learned else "")

@@ -110,7 +110,7 @@ def test_random_starts_that_gain_nothing_fail_the_last_claim(tables: Tables) -> 
     assert claim.verdict == FAILS
     assert claim.worst_run in set(narrow["run_id"])
     assert claim.high < 0.0
-    assert claim.measured.endswith("least at width 2")
+    assert claim.measured.endswith("at width 2, the furthest of 2 cases; against the prediction: at width 2")
 
 
 def test_a_single_other_rate_is_another_path(tables: Tables) -> None:

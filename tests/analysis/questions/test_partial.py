@@ -13,6 +13,8 @@ from analysis.questions.partial.answer import (
     MIRROR_DISTANCE,
     MIRRORED,
     PLAIN,
+    RATES,
+    SIZES,
     answer,
     final_losses,
     partial_networks,
@@ -20,7 +22,7 @@ from analysis.questions.partial.answer import (
 from analysis.questions.partial.figures import copies_and_mirrors, worth_of_distinct_units
 from analysis.tracked.tables import Tables
 from pipeline import names
-from tests.support.tracked import STEPS, trained_tables, with_value
+from tests.support.tracked import STEPS, trained_tables, with_twins, with_value
 
 SHARED = {"model.bias": False, "model.hidden_units": [8], "training.l2": 0.0, "optimizer.learning_rate": 0.5,
           "measures": ["mirror_distance"]}  # fmt: skip
@@ -73,9 +75,9 @@ def with_losses(tables: Tables, kind: str, distinct: int, change: float) -> Tabl
 def test_every_prediction_holds(tables: Tables) -> None:
     answered = answer(tables)
     verdicts = {claim.identity: claim.verdict for claim in answered.claims}
-    assert verdicts == dict.fromkeys("1234", EXACTLY) | dict.fromkeys("56", WITHIN)
+    assert verdicts == dict.fromkeys("1234", EXACTLY) | dict.fromkeys("56", WITHIN) | dict.fromkeys("78", NOT_TESTED)
     # Halves, halves with biases, quarters and eight single units; pairs of runs; seeds count.
-    assert [claim.runs for claim in answered.claims] == [8, 4, 4, 4, 6, 12]
+    assert [claim.runs for claim in answered.claims] == [8, 4, 4, 4, 6, 12, 0, 0]
     assert answered.claims[1].measured == "largest difference 0, in 4 pairs of runs"
     assert answered.conclusion == (
         "The largest change of the number of distinct units is 0;"
@@ -126,7 +128,7 @@ def test_a_doubling_that_does_not_help_fails(tables: Tables) -> None:
     answered = answer(with_losses(tables, COPIES, 8, 0.126))
     (failed,) = (claim for claim in answered.claims if claim.verdict == FAILS)
     assert failed.identity == "5"
-    assert failed.measured.endswith("from 4 to 8 distinct tanh units; 1 of 2 against the prediction")
+    assert failed.measured.endswith("of 2 cases; against the prediction: from 4 tanh units to twice as many")
 
 
 def test_copies_that_end_lower_than_plain_units_fail_and_are_named(tables: Tables) -> None:
@@ -134,6 +136,30 @@ def test_copies_that_end_lower_than_plain_units_fail_and_are_named(tables: Table
     (failed,) = (claim for claim in answered.claims if claim.verdict == FAILS)
     assert (failed.identity, round(failed.number, 9)) == ("6", -0.09)
     assert "With 4 tanh units that differ, copies end lower" in answered.conclusion
+    assert answered.conclusion.endswith("the sizes alone were not tried for that, the rates alone were not tried.")
+
+
+@pytest.mark.parametrize(("kind", "place"), [(SIZES, 6), (RATES, 7)])
+@pytest.mark.parametrize(("change", "verdict"), [(-0.2, WITHIN), (0.2, FAILS)])
+def test_sizes_and_rates_are_told_apart(tables: Tables, kind: str, place: int, change: float, verdict: str) -> None:
+    """Runs of the distinct units are made to have their sizes only, runs of plain units their rates only."""
+    lower = with_losses(tables, PLAIN, 4, 0.1)
+    twins = with_twins(lower, {})
+    is_twin = twins.runs["run_id"].str.startswith("twin of ")
+    networks = partial_networks(lower)
+    is_source = (networks["kind"] == (MERGED if kind == SIZES else PLAIN)) & (networks["distinct"] == 4)
+    chosen = set(networks.loc[is_source, "run_id"])
+    kept = twins.runs[~is_twin | twins.runs["run_id"].str.removeprefix("twin of ").isin(chosen)].copy()
+    altered = kept["run_id"].str.startswith("twin of ")
+    factors = None if kind == SIZES else (0.5, 2.0)
+    kept["optimizer.rate_factors"] = [
+        factors if changed else given for changed, given in zip(altered, kept["optimizer.rate_factors"], strict=True)
+    ]
+    plain = 0.35 + 0.001 * kept["seed"]
+    kept.loc[altered, names.LOSS_TRAIN] = (plain + change)[altered]
+    answered = answer(replace(twins, runs=kept))
+    assert set(partial_networks(replace(twins, runs=kept))["kind"]) > {kind}
+    assert answered.claims[place].verdict == verdict
 
 
 def test_rates_that_are_not_scaled_by_the_copies_are_no_path(tables: Tables) -> None:

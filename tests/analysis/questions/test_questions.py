@@ -55,12 +55,15 @@ NEW_QUESTION = {
         """,
     "answer.py": """
         from analysis.claims.answer import Answer, question
-        from analysis.claims.claim import WITHIN, Claim
+        from analysis.claims.claim import UNDECIDED, WITHIN, Claim
 
         @question(figures=())
         def answer(tables):
             decided = Claim("1", "", "They do.", "> 1 run", verdict=WITHIN, command="forgotten")
-            return Answer([decided, Claim("2", "", "They always will.", "> 1 run")], "Two runs differ.")
+            check = decided._replace(identity="3", is_check=True, machine="a machine of 1984")
+            undecided = decided._replace(identity="4", verdict=UNDECIDED, measured="hardly", runs=2)
+            claims = [decided, Claim("2", "", "They always will.", "> 1 run"), check, undecided]
+            return Answer(claims, "Two runs differ.")
         """,
     "figures.py": """
         from matplotlib.figure import Figure
@@ -94,12 +97,16 @@ def test_a_new_question_is_a_folder_of_its_own_and_nothing_else(
     register_questions()
     command = "python -m pipeline.run -m experiment=new"
     claims = ANSWERS["new"].function(tables).claims
-    assert [(claim.verdict == WITHIN, claim.command) for claim in claims] == [(True, ""), (False, command)]
+    assert [(claim.verdict == WITHIN, claim.command) for claim in claims] == [
+        (True, ""), (False, command), (True, ""), (False, f"{command} size=large"),
+    ]  # fmt: skip
     asked = replace(tables, question=Question("new", "Do two runs differ?", "They do."), parent=None)
     monkeypatch.setattr("analysis.report.load_tables", lambda _: asked)
     write_report("mine", tmp_path / "reports")
     page = (tmp_path / "reports" / "mine" / "index.html").read_text(encoding="utf-8")
-    for words in ("Two runs differ.", "They do.", "Figure A. Two.</strong> Runs: 2.", "there are two only"):
+    for words in ("Two runs differ.", "They do.", "Figure A. Two.</strong> Runs: 2.", "there are two only",
+                  "Not decided by these runs: 4.", "they test the code", "were trained on a machine of 1984",
+                  '<span class="kind">check</span>', "size=large</code>"):  # fmt: skip
         assert words in page
     assert page.count(f"<code>{command}</code>") == 2  # The untested claim's and the missing figure's.
 

@@ -1,5 +1,6 @@
 """The question ``rounding`` on made-up runs: its numbers, its verdicts, and what doctored runs do to them."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,7 @@ def test_the_smallest_distance_with_exact_products_fails(tables: Tables, metric:
     claim = claims(doctored)["1"]
     assert (claim.verdict, claim.worst_run) == (FAILS, "run001")
     assert "Products that do not round keep" not in answer(doctored).conclusion
-    assert answer(doctored).conclusion.startswith("Predictions that fail: 1. Products that round")
+    assert answer(doctored).conclusion.startswith("Predictions that fail: 1. On this machine, products that round")
 
 
 def doctored_runs(place: int, replacement: Run) -> Tables:
@@ -113,6 +114,13 @@ def test_a_doctored_run_flips_its_verdict_alone(identity: str, place: int, repla
     assert found[identity].verdict == FAILS
     others = {claim.verdict for key, claim in found.items() if key != identity}
     assert FAILS not in others
+
+
+def test_what_another_machine_may_do_otherwise_says_its_machine(tables: Tables) -> None:
+    facts = {"machine.cpu": "x86_64", "machine.simd": "AVX2", "machine.blas": "openblas Haswell", "version.numpy": "2"}
+    found = claims(replace(tables, runs=tables.runs.assign(environment=[facts] * len(tables.runs))))
+    assert {claim.machine for key, claim in found.items() if key != "1"} == {"x86_64, AVX2, openblas Haswell"}
+    assert found["1"].machine == ""
 
 
 def test_without_runs_of_its_kind_a_claim_is_not_tested() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.claims.claim import FAILS, NOT_TESTED, WITHIN
+from analysis.claims.claim import FAILS, NOT_TESTED, UNDECIDED, WITHIN
 from analysis.figures import NotShownError
 from analysis.questions.saddle.answer import answer
 from analysis.questions.saddle.figures import saddle_escape, saddle_modes
@@ -73,7 +73,7 @@ def test_trained_linear_networks_follow_the_exact_curves(linear: Tables) -> None
     assert (alone.verdict, alone.runs) == (FAILS, 2)
     assert ", behind its curve" in alone.measured
     assert (together.verdict, together.runs) == (WITHIN, 2)
-    assert together.low <= together.number < alone.low
+    assert together.number < 0.1 * alone.number
     conclusion = answer(linear).conclusion
     assert conclusion.startswith("Predictions that fail: 2. From an aligned start")
     assert "with a cosine of up to 0." in conclusion
@@ -130,7 +130,8 @@ def test_a_run_that_never_escapes_takes_its_seed_out() -> None:
     tables = made_up()
     stuck = (tables.curves["run_id"] == "tanh-4-0.005-2") & (tables.curves["value"] < 1.0)
     found = answer(replace(tables, curves=tables.curves[~stuck])).claims[8]
-    assert (found.runs, found.verdict) == (8, WITHIN)
+    assert (found.runs, found.verdict) == (8, UNDECIDED)
+    assert found.measured.endswith("; 1 of 12 runs never left the plateau; 4 are left out")
 
 
 def test_without_such_runs_nothing_is_tested_or_shown() -> None:

@@ -1,5 +1,7 @@
 """The verdicts of ``zero`` on really trained runs, and on runs doctored so that one prediction fails."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -10,7 +12,7 @@ from analysis.questions.zero.answer import answer
 from analysis.questions.zero.figures import first_moves, way_to_the_frequencies
 from analysis.tracked.tables import Tables
 from pipeline import names
-from tests.support.tracked import trained_tables, with_entries, with_value
+from tests.support.tracked import trained_tables, with_entries, with_twins, with_value
 
 STEPS = 300
 WINE: dict[str, object] = {
@@ -40,12 +42,12 @@ def tables() -> Tables:
 
 def test_every_prediction_holds_for_trained_runs(tables: Tables) -> None:
     answered = answer(tables)
-    assert [claim.identity for claim in answered.claims] == list("1234567")
+    assert [claim.identity for claim in answered.claims] == list("12345678")
     verdicts = {claim.identity: claim.verdict for claim in answered.claims}
-    assert verdicts == dict.fromkeys("124567", EXACTLY) | {"3": WITHIN}
-    assert [claim.runs for claim in answered.claims] == [3, 3, 2, 2, 2, 2, 1]
+    assert verdicts == dict.fromkeys("124567", EXACTLY) | {"3": WITHIN, "8": NOT_TESTED}
+    assert [claim.runs for claim in answered.claims] == [3, 3, 2, 2, 2, 1, 1, 0]
     assert answered.conclusion.startswith("Where g(0) = 0, the largest movement of any weight or hidden bias is 0; ")
-    assert "each layer as one unit: 2 of 2 gain" in answered.conclusion
+    assert "each layer as one unit; with one layer 1 of 1 gain" in answered.conclusion
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,20 @@ def test_a_network_that_stays_at_the_class_frequencies_fails_and_is_named(tables
     (failed,) = (claim for claim in answered.claims if claim.verdict == FAILS)
     assert (failed.identity, failed.number, failed.worst_run) == ("6", 0.0, SIGMOID)
     assert "1 stay at the class frequencies (sigmoid on wine with 1 hidden layer)" in answered.conclusion
+
+
+@pytest.mark.parametrize(("first_gap", "verdict"), [(0.01, WITHIN), (0.3, FAILS)])
+def test_what_stays_on_the_plateau_has_classes_of_nearer_sizes_or_the_statement_fails(
+    tables: Tables, first_gap: float, verdict: str
+) -> None:
+    twins = with_twins(tables, {"model.hidden_units": (4, 4)})
+    rest = tables.runs.set_index("run_id").loc[TANH, names.LOSS_TRAIN]
+    deep = twins.runs["run_id"].isin([*tables.runs["run_id"], f"twin of {TANH}", f"twin of {SIGMOID}"])
+    stuck = with_entries(replace(twins, runs=twins.runs[deep]), f"twin of {SIGMOID}", {names.LOSS_TRAIN: rest})
+    claim = answer(with_value(stuck, f"twin of {SIGMOID}", names.FREQUENCY_GAP, 0, first_gap)).claims[7]
+    assert (claim.verdict, claim.runs) == (verdict, 2)
+    assert "1 of 2 gain" in claim.measured
+    assert "1 stay at the class frequencies (sigmoid on wine with 2 hidden layers)" in claim.measured
 
 
 def test_runs_from_elsewhere_or_without_these_measurements_decide_nothing() -> None:
