@@ -106,22 +106,18 @@ def load_dataset(
         train_rows, test_rows = _stratified_split(labels, classes, test_fraction, split_generator)
     else:
         train_rows, test_rows = _split(len(labels), test_fraction, split_generator)
-    inputs, feature_names = examples.inputs, examples.feature_names
+    inputs = examples.inputs
     if examples.test is not None:
         inputs = examples.with_test()
         labels = np.concatenate([labels, examples.test.labels_among(classes)])
     if isinstance(inputs, pd.DataFrame):
         parts = prepared(inputs.iloc[train_rows], inputs.iloc[test_rows], examples.fill)
     else:
-        # The order of the bytes decides the order of a sum, and so the last bits of a mean.
-        train, test = (np.ascontiguousarray(inputs[rows]) for rows in (train_rows, test_rows))
-        parts = Parts(train, test, feature_names)
+        parts = Parts(inputs[train_rows], inputs[test_rows], examples.feature_names)
     train_inputs, test_inputs, feature_names = parts
     if standardize:
         train_inputs, test_inputs = _standardized(train_inputs, test_inputs, feature_names)
-    unit = None
-    if not classes:
-        labels, unit = _standardized_targets(examples, labels, train_rows)
+    labels, unit = (labels, None) if classes else _standardized_targets(examples, labels, train_rows)
     train_inputs, test_inputs = (np.ascontiguousarray(part, np.float64) for part in (train_inputs, test_inputs))
     train_labels, test_labels = (
         np.ascontiguousarray(labels[rows], np.int64 if classes else np.float64) for rows in (train_rows, test_rows)

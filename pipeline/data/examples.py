@@ -102,6 +102,18 @@ def source(
     return register
 
 
+def drawn_shape(name: str, options: Mapping[str, Any]) -> tuple[int, int, int] | None:
+    """Examples, features and classes of a source that draws its examples, known before it does; None for the others.
+
+    Args:
+        name: a key of ``SOURCES``.
+        options: the source's own keys.
+    """
+    if name not in FEATURES:
+        return None
+    return options["examples"], FEATURES[name](options), options.get("classes", 2)
+
+
 def numbers_in(words: Sequence[str]) -> NDArray[np.float64] | None:
     """The words as finite numbers; None if a word is anything else, such as Python's 1_000."""
     try:

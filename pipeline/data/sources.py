@@ -9,7 +9,7 @@ The examples of the synthetic sources come in mixed order, so that the first of 
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,7 +21,7 @@ from sklearn import datasets
 
 from pipeline.data.array_files import read_idx, read_npz
 from pipeline.data.dialect import Given
-from pipeline.data.examples import FEATURES, SOURCES, Examples, source
+from pipeline.data.examples import SOURCES, Examples, source
 from pipeline.data.table import Table, Use, read_table
 from pipeline.data.table_files import read_csv, read_parquet
 from pipeline.errors import InputError
@@ -214,18 +214,6 @@ def _table(read: Callable[[Path], Table], path: str, test_path: str | None, use:
         except InputError as error:
             raise InputError(re.sub(r"^data\.(path|target)", "data.test_path", str(error))) from None
     return read_table(table, use, test)
-
-
-def drawn_shape(name: str, options: Mapping[str, Any]) -> tuple[int, int, int] | None:
-    """Examples, features and classes of a source that draws its examples, known before it does; None for the others.
-
-    Args:
-        name: a key of ``SOURCES``.
-        options: the source's own keys.
-    """
-    if name not in FEATURES:
-        return None
-    return options["examples"], FEATURES[name](options), options.get("classes", 2)
 
 
 def _bundled(bunch: Any) -> Examples:

@@ -172,8 +172,7 @@ def reference_optimum(inputs: Array, targets: Array, *, l2: float, bias: bool, l
         # Centred features leave the objective alone, because the bias is free, and the solver's steps stay balanced.
         scaling = np.eye(len(means)) if l2 > 0.0 else _whitening(centred)
         coordinates = Objective(accurate_product(centred, scaling), targets, l2, bias and l2 > 0.0, loss)
-        start = np.zeros((len(targets), scaling.shape[1]))
-        minimiser, largest_gradient = minimised(coordinates, start)
+        minimiser, largest_gradient = minimised(coordinates, np.zeros((len(targets), scaling.shape[1])))
         if largest_gradient <= LARGEST_GRADIENT:
             weights = accurate_product(minimiser, scaling.T)
             weights[:, len(means) - bias :] -= total(weights * means, keepdims=True)

@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.config.schema import Config
 from pipeline.data.dataset import Dataset
-from pipeline.data.sources import drawn_shape
+from pipeline.data.examples import drawn_shape
 from pipeline.errors import InputError, shown
 from pipeline.measures import metric_count
 from pipeline.measures.curvature.lanczos import MOST_STEPS
