@@ -92,7 +92,8 @@ def data_address(svg: bytes) -> str:
     >>> data_address(b'<svg width="1"/>'), data_address(b"")
     ('data:image/svg+xml,%3Csvg width=%221%22/%3E', '')
     """
-    return f"data:image/svg+xml,{quote(svg.decode(), safe=PLAIN)}" if svg else ""
+    lines = re.sub(r"\n\s*", " ", svg.decode())
+    return f"data:image/svg+xml,{quote(lines, safe=PLAIN)}" if svg else ""
 
 
 def rendered_page(
