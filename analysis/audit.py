@@ -151,10 +151,10 @@ def _miscounted(sweeps: Sequence[Run], jobs: Mapping[str, set[str]], finished: S
 
 def _read_curves(client: MlflowClient, sweeps: Sequence[Run], problems: list[str]) -> dict[str, Points]:
     """Run id -> (metric, step, value) from the sweeps' artifacts; adds a problem for each that cannot be read."""
-    parts = []
+    parts: list[pd.DataFrame] = []
     for sweep in sweeps:
         try:
-            parts.append(curves_artifact(client, sweep.info.run_id))
+            parts += curves_artifact(client, sweep.info.run_id)
         except Exception as error:  # As above.
             if sweep.info.status == "FINISHED":
                 problems.append(f"{_called(sweep)}: its curves cannot be read ({first_line(error)})")

@@ -56,6 +56,8 @@ def _differences(client: MlflowClient, run: Run) -> Iterator[str]:
         with artifacts_of(client, run) as folder:
             composed = yaml.safe_load((folder / names.CONFIG_FILE).read_text(encoding="utf-8"))
             weights = weights_in(folder / names.WEIGHTS_FILE, run.info.run_id)
+            if (folder / names.RECORDED_FILE).exists():
+                weights |= weights_in(folder / names.RECORDED_FILE, run.info.run_id)
         config = parse_config(_with_data_here(composed) | HERE)
         check_against_data(config)
         with threadpool_limits(limits=1, user_api="blas"):  # As every executor does; plain products depend on it.
@@ -73,7 +75,8 @@ def _differences(client: MlflowClient, run: Run) -> Iterator[str]:
     anew = {(metric, step): value for metric, curve in result.curves.items() for step, value in curve}
     for metric, step, one, other in _unequal(tracked, anew):
         yield f"{called}: {metric} at step {step}: tracked {one}, trained anew {other}"
-    for name, array in named_weights(result).items():
+    recorded = result.recording.arrays(result.architecture) if result.recording else {}
+    for name, array in (named_weights(result) | recorded).items():
         held = weights.get(name)
         if held is None or held.shape != array.shape:
             yield f"{called}: {name}: tracked {None if held is None else held.shape}, trained anew {array.shape}"

@@ -3,6 +3,7 @@
 python -m benchmarks.driver OVERRIDE...
 """
 
+import gc
 import importlib
 import json
 import resource
@@ -47,7 +48,9 @@ def main(overrides: Sequence[str]) -> None:
     sys.argv = ["pipeline.run", "-m", *overrides, "executor=inline"]
     # Only now: whoever imports a function that is watched gets the watched one.
     from pipeline.run import main as sweep
+    from pipeline.system.command import NEW_OBJECTS_BEFORE_COLLECTION
 
+    gc.set_threshold(NEW_OBJECTS_BEFORE_COLLECTION)
     start = time.perf_counter()
     sweep()
     whole = time.perf_counter() - start

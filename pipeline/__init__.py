@@ -7,7 +7,7 @@ A suite imports only from those below it (contracts in ``pyproject.toml``); the 
 - sweep       all jobs of a multirun: check, resume, launch, summarise
 - compose     configurations from YAML and command line; knows Hydra's inside
 - tracking    runs and sweeps in MLflow
-- executors   where batches of jobs are trained: this process, a pool, Dask, Slurm
+- executors   where batches of jobs are trained: this process, a pool, Dask, batch systems
 - training    gradient descent on a stack of networks at once
 - config      the schema of a configuration, and its errors
 - measures    what is measured of a network while it trains
@@ -42,6 +42,8 @@ for _variable, _value in (
     ("MLFLOW_HTTP_REQUEST_TIMEOUT", "30"),
     # So would the system's tries to reach a PostgreSQL that does not answer.
     ("PGCONNECT_TIMEOUT", "10"),
+    # So many runs travel to a server at once at the most, each by a connection that is kept.
+    ("MLFLOW_HTTP_POOL_MAXSIZE", "32"),
     # For a line about each run MLflow would ask the server about the run once more.
     ("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true"),
 ):

@@ -1,6 +1,8 @@
 """Exceptions that the command line turns into a message without a traceback, and values as such messages show them."""
 
+from collections.abc import Sequence
 from reprlib import Repr
+from reprlib import repr as shortened
 from typing import Any
 
 _LONG = Repr()
@@ -17,6 +19,15 @@ def shown(value: object) -> str:
     """
     # Users write tuples as lists.
     return _LONG.repr(list(value) if isinstance(value, tuple) else value)
+
+
+SHOWN_NAMES = 8
+
+
+def quoted_names(names: Sequence[str]) -> str:
+    """The names in quotes; of many only the first, and how many there are."""
+    quoted = ", ".join(map(shortened, names[:SHOWN_NAMES])) or "none"
+    return quoted if len(names) <= SHOWN_NAMES else f"{quoted}, ... ({len(names)} in all)"
 
 
 class InputError(ValueError):

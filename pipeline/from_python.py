@@ -13,11 +13,12 @@ from pipeline.compose.session import open_hydra, open_multirun
 from pipeline.errors import ExecutorLostError, FailedJobsError, InputError, StoreLostError
 from pipeline.executors.batch import Failure
 from pipeline.nn.arithmetic import Array
-from pipeline.run import NEW_OBJECTS_BEFORE_COLLECTION, settle_experiment_of
+from pipeline.run import settle_experiment_of
 from pipeline.sweep.job import run, run_name, varying_keys
 from pipeline.sweep.launch import Done, StackedTraining
 from pipeline.sweep.resume import fingerprints_of
 from pipeline.sweep.run_sweep import TakesJobs, checked_sweep, run_sweep
+from pipeline.system.command import NEW_OBJECTS_BEFORE_COLLECTION
 from pipeline.system.signals import Interrupted, handle_signals, stoppable
 from pipeline.tracking.records import Record, Times, named_weights, record_of
 from pipeline.training.datasets import forget_datasets
@@ -46,7 +47,7 @@ def sweep_runs(overrides: Sequence[str], *, track: bool) -> Sequence[Any]:
         track: whether the runs are tracked; else nothing is written, and all are trained.
 
     Returns:
-        Runs as MLflow has them, or an ``UntrackedRun`` each.
+        A ``FinishedRun`` of the store each, or an ``UntrackedRun``.
 
     Raises:
         InputError: a mistake of the user's, in one line; nothing has been trained.

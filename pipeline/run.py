@@ -6,7 +6,6 @@ python -m pipeline.run model=logistic init=zeros training.steps=500
 python -m pipeline.run --help               # groups, options and examples
 """
 
-import gc
 import os
 import shlex
 import sys
@@ -18,18 +17,10 @@ if __name__ == "__main__" and not __package__:  # By its path, it would not find
     )
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
-NEW_OBJECTS_BEFORE_COLLECTION = 100_000
-"""When Python looks for garbage in cycles. Its usual 700 make it search the objects of MLflow and Hydra again and
-again: a quarter of the time of a sweep."""
 
 
 def main() -> None:
     """Runs the command line; a user's mistake ends in one line and exit code 1."""
-    gc.set_threshold(NEW_OBJECTS_BEFORE_COLLECTION)
-    _run()
-
-
-def _run() -> None:
     # Imported here, because worker processes import this module as their main one, and shall not load Hydra.
     from pipeline.compose.complaints import overrides_among, told
     from pipeline.compose.config_loader import use_config_loader

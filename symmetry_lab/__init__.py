@@ -62,10 +62,10 @@ def load(experiment_name: str = "symmetry") -> "Runs":
 
 
 def _frame_of(found: Sequence[Any]) -> "Runs":
-    """Runs of MLflow's, or untracked ones, as a frame."""
+    """Tracked runs, or untracked ones, as a frame."""
     from analysis.tracked.runs import runs_held, runs_of
     from pipeline.from_python import UntrackedRun
 
     if all(isinstance(run, UntrackedRun) for run in found):
         return runs_held([run.record for run in found], [run.weights for run in found])
-    return runs_of(found)
+    return runs_of([run.run_id for run in found])

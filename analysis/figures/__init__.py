@@ -1,9 +1,9 @@
 """General figures, one module a family, for every experiment; importing this package registers all of them.
 
 curves: loss and symmetry over the steps. heatmaps: final loss and accuracy by learning rate. units: the hidden units of
-two runs (``starts``: which two). recordings: the same over the steps. scatter: distance against loss. logistic: the gap
-to the optimum from every start (``arrivals``: its tables). paired: starts compared run against run. diagram: the
-network (``architecture``: which one).
+two runs (``starts``: which two; ``features``: beside names). recordings: the same over the steps. scatter: distance
+against loss. logistic: the gap to the optimum from every start (``arrivals``: its tables). paired: starts compared run
+against run. diagram: the network (``architecture``: which one).
 captions.yaml: their words. kit: what figures share, those of questions too (drawing, style, words, pairs).
 
 From outside: FIGURES, Drawing, NotShownError and ``kit``.

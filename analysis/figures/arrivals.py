@@ -95,7 +95,7 @@ def _problem(tables: Tables, runs: pd.DataFrame) -> Problem:
     metric = names.OPTIMUM_GAP if outcome == OUTCOMES["attained"] else names.LOSS_TRAIN
     ended = runs.loc[~runs["diverged"], ["run_id", "init", "start", names.RATE, "seed"]]
     ended = ended.rename(columns={names.RATE: "learning_rate"})
-    curves = tables.curves[["run_id", "metric", "step", "value"]].merge(ended, on="run_id")
+    curves = tables.values(ended, {metric, names.LOSS_TRAIN}).merge(ended, on="run_id")
     left = curves.loc[curves["metric"] == metric, ["run_id", "start", "init", "learning_rate", "step", "value"]]
     return Problem(label, outcome, metric, runs, left, _spreads(curves[curves["metric"] == names.LOSS_TRAIN]))
 

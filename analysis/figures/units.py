@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from scipy.spatial.distance import pdist, squareform
 
+from analysis.figures.features import draw_named_weights, named_features
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.style import colours_of
 from analysis.figures.kit.words import literal
@@ -33,16 +34,18 @@ ZERO_IS_WHITE = colormaps["viridis"].with_extremes(bad="white")
 def incoming_weights(tables: Tables) -> Drawing:
     """Incoming weights of the first hidden units as tiles, before and after training, of two starts.
 
-    Images where the inputs are pixels, bars otherwise. The data frame has one row per start, moment, unit and input;
-    units and inputs are counted from 1.
+    Images where the inputs are pixels, else rows with the names of the features where they are known, else bars. The
+    data frame has one row per start, moment, unit and input; units and inputs are counted from 1.
 
     Raises:
         NotShownError: there is no pair to compare (see ``chosen_pair``).
     """
     pair = chosen_pair(tables)
     shown = min(pair.units, MOST_TILES)
-    canvas = Figure(figsize=(10.5, 2.1 + 1.3 * math.ceil(shown / TILES_A_ROW)), layout="constrained")
     side = image_side(str(pair.random.run["data"]), pair.inputs)
+    features = [] if side else named_features(tables, pair.random.run, pair.inputs)
+    height = 2 * (0.5 + 0.15 * pair.inputs) if features else 1.3 * math.ceil(shown / TILES_A_ROW)
+    canvas = Figure(figsize=(10.5, 2.1 + height), layout="constrained")
     for start, half in zip(pair.starts, canvas.subfigures(1, 2, squeeze=False)[0], strict=True):
         text, style = _head(pair, start)
         half.suptitle(text, **style)
@@ -51,29 +54,32 @@ def incoming_weights(tables: Tables) -> Drawing:
         scale = Normalize(-largest, largest)
         for (moment, weights), axes in zip(start.incoming.items(), column, strict=True):
             units = weights[:, :shown].T
-            if side:
+            if features:
+                draw_named_weights(axes, units, features, BETWEEN_TILES, scale)
+            elif side:
                 axes.imshow(mosaic(units, side), cmap=BETWEEN_TILES, norm=scale, interpolation="none")
             else:
                 _draw_bar_tiles(axes, units, scale)
-            axes.set_axis_off()
+            if not features:
+                axes.set_axis_off()
             zero = "" if weights.any() else ", all weights exactly 0"
             distinct = f"{start.distinct[moment]} of {amount(pair.units, 'unit')} distinct"
             axes.set_title(f"{_when(moment, pair)}: {distinct}{zero}")
         colours = ScalarMappable(scale, BETWEEN_TILES)
         bar = half.colorbar(colours, ax=list(column), location="bottom", aspect=35, shrink=0.7)
         bar.ax.xaxis.set_major_locator(MaxNLocator(5, symmetric=True))
-        bar.set_label("weight" if side else "weight (height and colour of a bar)")
+        bar.set_label("weight" if side or features else "weight (height and colour of a bar)")
     canvas.suptitle(_shared_settings(pair, shown), size=10)
     frames = []
     for start in pair.starts:
         for moment, weights in start.incoming.items():
             inputs, units = (index.ravel() + 1 for index in np.indices((pair.inputs, shown)))
             frames.append(_rows(start, moment, unit=units, input=inputs, weight=weights[:, :shown].ravel()))
-    tiles = (
-        "A pixel of a tile is the weight of that pixel of the input."
-        if side
-        else "A bar of a tile is the weight of an input."
-    )
+    tiles = "A bar of a tile is the weight of an input."
+    if side:
+        tiles = "A pixel of a tile is the weight of that pixel of the input."
+    elif features:
+        tiles = "A column is a unit, a row the weights of the feature that is named beside it."
     numbers = pair.numbers | {"shown": shown, "tiles": tiles}
     return Drawing(canvas, pd.concat(frames, ignore_index=True), numbers)
 
@@ -98,7 +104,7 @@ def distance_matrices(tables: Tables) -> Drawing:
     scale = Normalize(0.0, max(each.max() for each in distances.values()) or 1.0)
     apart = [kind for kind in dict.fromkeys(kind for kind, _ in distances) if _has_distance(distances, kind)]
     apart = apart or [pair.random.kind]
-    canvas = Figure(figsize=(5.6 * len(apart), 4.0), layout="constrained")
+    canvas = Figure(figsize=(2.6 + 4.6 * len(apart), 4.0), layout="constrained")
     frames = []
     halves = iter(canvas.subfigures(1, len(apart), squeeze=False)[0])
     title = [_shared_settings(pair, shown)]

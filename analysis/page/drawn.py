@@ -2,6 +2,7 @@
 
 import io
 import multiprocessing
+import re
 import sys
 import threading
 from collections.abc import Mapping
@@ -18,6 +19,9 @@ from analysis.page.page import Shown
 from analysis.tracked.tables import Tables
 from pipeline.addresses import database_path
 
+PLACES = re.compile(rb' (?:d|x|y|width|height)="[^"]*"|translate\([^)]*\)')
+DECIMALS = re.compile(rb"(\.\d\d)\d+")
+"""A hundredth of a point is less than anybody sees, and the other decimals of places would be a fifth of a picture."""
 _task: tuple[Mapping[str, Draw], Tables, Path]
 """What forked workers inherit: tables hold functions, which cannot be sent."""
 
@@ -76,4 +80,4 @@ def _svg_of(drawing: Drawing) -> bytes:
     buffer = io.BytesIO()
     # Without a date, equal runs give equal bytes.
     drawing.figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
+    return PLACES.sub(lambda places: DECIMALS.sub(rb"\1", places[0]), buffer.getvalue())

@@ -1,22 +1,23 @@
 """Loads the finished runs of an experiment: params, metrics and curves as tidy tables."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from mlflow import MlflowClient, get_tracking_uri
-from mlflow.entities import Experiment, Run
+from mlflow.entities import Experiment, Run, RunData
 
 from analysis.errors import ReportError
+from analysis.tracked.curves import load_curves
 from analysis.tracked.rows import row_of
 from analysis.tracked.store import (
-    CURVE_COLUMNS,
     NEXT_STEP,
     all_runs,
-    curves_artifact,
     experiment_named,
+    features_of,
     first_line,
-    history_of,
     jobs_of,
     next_step,
     open_store,
@@ -43,41 +44,41 @@ def load_tables(experiment_name: str) -> Tables:
     """
     with open_store(experiment_name=experiment_name) as client:
         experiment = experiment_named(client, experiment_name)
-        tracked = list(all_runs(client, experiment.experiment_id))
-    parents = [run for run in tracked if names.SWEEP_TAG in run.data.tags]
-    trained = [run for run in tracked if names.FINGERPRINT_TAG in run.data.tags]
+        found = sort_runs(all_runs(client, experiment.experiment_id))
+    parents = found.parents
     by_age = sorted(parents, key=lambda run: (run.info.start_time, run.info.run_id))
     commands = [run.data.tags[names.COMMAND_TAG] for run in by_age if names.COMMAND_TAG in run.data.tags]
-    finished = [run for run in trained if run.info.status == "FINISHED"]
-    if not finished:
+    if not found.finished:
         under_way = f"its sweep may be running, or goes on with: {commands[-1]}" if commands else ""
         raise ReportError(
             f"--experiment: {experiment_name!r} has no finished run yet; {under_way or next_step(experiment_name)}"
         )
     notes: list[str] = []
     jobs = _jobs_of_sweeps(client, parents, notes)
-    notes = [*_unfinished_notes(jobs, parents, trained), *notes, *_foreign_notes(tracked)]
-    rows = _whole_rows(finished, notes)
-    params = {key for run in finished for key in run.data.params} & {*rows} - {*FACTS, "measures", "record_weights"}
+    notes = [*_unfinished_notes(jobs, found), *notes, *_foreign_notes(found.foreign)]
+    rows = _whole_rows(found, notes)
+    params = found.params & {*rows} - {*FACTS, "measures", "record_weights"}
     runs = _leave_out_repeated(rows, sorted(params), notes)
     curves = load_curves(client, parents, runs, notes)
-    by_id = {run.info.run_id: run for run in finished}
     newest = str(by_age[-1].info.run_id) if by_age else None
     return Tables(
         experiment_name=experiment_name,
         experiment_id=str(experiment.experiment_id),
         runs=runs,
         curves=curves,
-        weights=lambda run_id: weights_of(by_id[run_id], client.tracking_uri),
-        recorded=lambda run_id: weights_of(by_id[run_id], client.tracking_uri, names.RECORDED_FILE),
+        weights=lambda run_id: weights_of(found.described[run_id], client.tracking_uri),
+        recorded=lambda run_id: weights_of(found.described[run_id], client.tracking_uri, names.RECORDED_FILE),
         parent=newest,
         question=_question(by_age),
         commands=commands,
-        digests=_digests(jobs, parents, finished),
+        digests=_digests(jobs, found),
         ui_address=addresses.ui_address(get_tracking_uri()),
         ui_command=_ui_command(get_tracking_uri()),
         views=_views(experiment, newest),
         notes=notes,
+        features={
+            digest: found for parent in by_age for digest, found in features_of(client, parent.info.run_id).items()
+        },
     )
 
 
@@ -87,24 +88,65 @@ def _ui_command(address: str) -> str:
     return "mlflow ui" if is_found else ui_command(address)
 
 
-def _whole_rows(finished: list[Run], notes: list[str]) -> pd.DataFrame:
-    """The table of those runs that are as this project tracks them.
+@dataclass
+class Found:
+    """The runs of an experiment by what they are, each reduced to what is asked of its kind.
+
+    Attributes:
+        parents: the sweeps.
+        unfinished: trained runs that failed, were killed, or run still.
+        foreign: names of runs that this project has not tracked.
+        finished: the fingerprint of each finished one, and the digest of its numbers.
+        described: run id -> where it stands.
+        params: the keys of their params.
+        rows: they themselves, those that are as this project tracks them.
+        faults: what is wrong with the others.
+    """
+
+    parents: list[Run] = field(default_factory=list)
+    unfinished: list[Run] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    finished: dict[str, str] = field(default_factory=dict)
+    described: dict[str, Run] = field(default_factory=dict)
+    params: set[str] = field(default_factory=set)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def sort_runs(runs: Iterable[Run]) -> Found:
+    """Sorts runs by what they are. As MLflow's objects they would take ten times the memory."""
+    found = Found()
+    for run in runs:
+        tags = run.data.tags
+        if names.SWEEP_TAG in tags:
+            found.parents.append(run)
+        if names.FINGERPRINT_TAG not in tags:
+            found.foreign += [] if names.SWEEP_TAG in tags else [run.info.run_name]
+        elif run.info.status != "FINISHED":
+            found.unfinished.append(run)
+        else:
+            found.finished[tags[names.FINGERPRINT_TAG]] = tags.get(names.DIGEST_TAG, "")
+            found.described[run.info.run_id] = Run(run.info, RunData())
+            found.params |= run.data.params.keys()
+            try:
+                found.rows.append(row_of(run))
+            except ReportError as fault:
+                found.faults.append(f"{run.info.run_name} has {fault}")
+    return found
+
+
+def _whole_rows(found: Found, notes: list[str]) -> pd.DataFrame:
+    """The table of those finished runs that are as this project tracks them.
 
     Raises:
         ReportError: there is none.
     """
-    rows, faults = [], []
-    for run in finished:
-        try:
-            rows.append(row_of(run))
-        except ReportError as fault:
-            faults.append(f"{run.info.run_name} has {fault}")
-    if faults:
+    if faults := found.faults:
         are = "is" if len(faults) == 1 else "are"
         notes.append(f"{amount(len(faults), 'run')} left out that {are} not as this project tracks them ({faults[0]})")
-    if not rows:
+    if not found.rows:
         raise ReportError(f"--experiment: no run can be reported on; {notes[-1]}; {NEXT_STEP}")
-    return pd.DataFrame(rows)
+    return pd.DataFrame(found.rows)
 
 
 def _leave_out_repeated(rows: pd.DataFrame, params: list[str], notes: list[str]) -> pd.DataFrame:
@@ -137,10 +179,9 @@ def _views(experiment: Experiment, parent: str | None) -> dict[str, str]:
     }
 
 
-def _foreign_notes(tracked: list[Run]) -> Iterator[str]:
-    foreign = [run for run in tracked if not {names.SWEEP_TAG, names.FINGERPRINT_TAG} & run.data.tags.keys()]
+def _foreign_notes(foreign: list[str]) -> Iterator[str]:
     if foreign:
-        yield f"{amount(len(foreign), 'run')} left out that this project has not tracked ({foreign[0].info.run_name})"
+        yield f"{amount(len(foreign), 'run')} left out that this project has not tracked ({foreign[0]})"
 
 
 def _jobs_of_sweeps(client: MlflowClient, parents: list[Run], notes: list[str]) -> dict[str, set[str]]:
@@ -154,22 +195,23 @@ def _jobs_of_sweeps(client: MlflowClient, parents: list[Run], notes: list[str]) 
     return jobs
 
 
-def _digests(jobs: dict[str, set[str]], parents: list[Run], finished: list[Run]) -> dict[str, str]:
+def _digests(jobs: dict[str, set[str]], found: Found) -> dict[str, str]:
     """Command of a sweep -> digest of all its numbers."""
-    digests = {run.data.tags[names.FINGERPRINT_TAG]: run.data.tags.get(names.DIGEST_TAG, "") for run in finished}
     return {
-        parent.data.tags[names.COMMAND_TAG]: sweep_digest(digests, jobs[parent.info.run_id])
-        for parent in parents
+        parent.data.tags[names.COMMAND_TAG]: sweep_digest(found.finished, jobs[parent.info.run_id])
+        for parent in found.parents
         if names.COMMAND_TAG in parent.data.tags and parent.info.run_id in jobs
     }
 
 
-def _unfinished_notes(jobs: dict[str, set[str]], parents: list[Run], trained: list[Run]) -> Iterator[str]:
-    finished = {run.data.tags[names.FINGERPRINT_TAG] for run in trained if run.info.status == "FINISHED"}
+def _unfinished_notes(jobs: dict[str, set[str]], found: Found) -> Iterator[str]:
+    finished = found.finished.keys()
     for status, ended in (("FAILED", "failed"), ("KILLED", "killed"), ("RUNNING", "not ended")):
         # What was trained again later, and then finished, is not missing.
         runs = [
-            run for run in trained if run.info.status == status and run.data.tags[names.FINGERPRINT_TAG] not in finished
+            run
+            for run in found.unfinished
+            if run.info.status == status and run.data.tags[names.FINGERPRINT_TAG] not in finished
         ]
         if runs:
             examples = ", ".join(sorted(run.info.run_name for run in runs)[:3])
@@ -177,31 +219,10 @@ def _unfinished_notes(jobs: dict[str, set[str]], parents: list[Run], trained: li
             yield f"{amount(len(runs), 'run')} {ended}, left out ({examples}{', ...' if len(runs) > 3 else ''})" + (
                 f"; the first cause: {cause}" if cause else ""
             )
-    for parent in parents:
+    for parent in found.parents:
         wanted = jobs.get(parent.info.run_id, set())
         if not wanted <= finished:
             yield (
                 f"The sweep {parent.info.run_name!r} is {parent.info.status} with {len(wanted & finished)} of"
                 f" {len(wanted)} runs finished: this report is partial; the same command goes on with it"
             )
-
-
-def load_curves(client: MlflowClient, parents: list[Run], runs: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
-    """Curves from the sweeps' artifacts; those of runs without one are read one by one, which is slow."""
-    parts = []
-    trained_by = set(runs["parent"])
-    for parent in parents:
-        if parent.info.run_id not in trained_by:
-            continue
-        try:
-            parts.append(curves_artifact(client, parent.info.run_id))
-        except Exception as error:  # Missing, truncated, not Parquet, a server's refusal: all mean the slow way.
-            notes.append(
-                f"The curves of the sweep {parent.info.run_name!r} were read run by run, because its artifact"
-                f" {names.CURVES_FILE} cannot be read ({first_line(error)})"
-            )
-    covered = {str(run_id) for part in parts for run_id in part["run_id"].unique()}
-    metrics = [str(column) for column in runs if "/" in str(column)]
-    parts += [history_of(client, run_id, metrics) for run_id in runs["run_id"] if run_id not in covered]
-    curves = pd.concat(parts)
-    return curves[curves["run_id"].isin(runs["run_id"])].sort_values(CURVE_COLUMNS[:3], ignore_index=True)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -43,6 +43,9 @@ OPTIONAL_PARAMS: dict[str, Any] = {
     "optimizer.rate_factors": tuple[float, ...] | None,
 }
 
+DISTINCT = 2**15
+"""So many values of params are kept for the runs that share them."""
+
 
 def row_of(run: "Run") -> dict[str, Any]:
     """The facts, params and last metrics of a run in a store, by column (``analysis.tracked.tables.Tables``).
@@ -66,15 +69,14 @@ def checked_row(
     """
     # Metrics have a slash in their keys and params have none; what was logged by hand may be called as it likes.
     metrics = {key: names.infinite(value) for key, value in last.items() if "/" in key}
-    params = {key: _typed(text) for key, text in texts.items() if "/" not in key}
-    for key, kind in PARAMS.items():
-        _require(kind, key, params.get(key))
-    for key in OPTIONAL_PARAMS.keys() & params.keys():
-        _require(OPTIONAL_PARAMS[key], key, params[key])
+    params = {key: _param(key, text) for key, text in texts.items() if "/" not in key}
+    for key in [key for key in PARAMS if key not in params]:
+        _require(PARAMS[key], key, None)
     if names.LOSS_TRAIN not in metrics:
         raise ReportError(f"no {names.LOSS_TRAIN}")
     diverged_step = _typed(tags.get(names.DIVERGED_STEP_TAG, "null"))
     _require(int | None, names.DIVERGED_STEP_TAG, diverged_step)
+    environment = ((key, value) for key, value in tags.items() if key.startswith(("version.", "machine.")))
     return {
         **metrics,
         **params,
@@ -84,9 +86,27 @@ def checked_row(
         "diverged": tags.get(names.DIVERGED_TAG) == "true",
         "diverged_step": diverged_step,
         "optimum": tags.get(names.OPTIMUM_TAG),
-        "environment": {key: value for key, value in tags.items() if key.startswith(("version.", "machine."))},
+        "environment": _environment(frozenset(environment)),
         "commit": tags.get("mlflow.source.git.commit", "") + ("*" if tags.get("git.modified") == "true" else ""),
     }
+
+
+@lru_cache(maxsize=DISTINCT)
+def _param(key: str, text: str) -> Any:
+    """The value of a param; of many runs with the same one it is one object.
+
+    Raises:
+        ReportError: it is not what this project tracks.
+    """
+    value = _typed(text)
+    if kind := PARAMS.get(key, OPTIONAL_PARAMS.get(key)):
+        _require(kind, key, value)
+    return value
+
+
+@lru_cache(maxsize=DISTINCT)
+def _environment(items: frozenset[tuple[str, str]]) -> dict[str, str]:
+    return dict(sorted(items))
 
 
 def _require(kind: Any, key: str, value: Any) -> None:

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 from mlflow import get_tracking_uri
-from mlflow.entities import Run
 
 from analysis.errors import ReportError
-from analysis.tracked.load import load_curves, load_tables
+from analysis.tracked.curves import load_curves
+from analysis.tracked.load import load_tables
 from analysis.tracked.rows import checked_row, row_of
-from analysis.tracked.store import CURVE_COLUMNS, open_store, weights_of
+from analysis.tracked.store import CURVE_COLUMNS, open_store, runs_with_ids, weights_of
 from analysis.tracked.tables import FACTS, Tables, Weights
 from pipeline.addresses import store_address
 
@@ -82,7 +82,7 @@ class Runs(pd.DataFrame):
             raise ReportError(f"curves: expected one of {', '.join(sorted(set(found['metric'])))}, got {metric!r}")
         if metric is not None:
             found = found[found["metric"] == metric]
-        tidy = found.assign(run=found["run_id"].map(labels))
+        tidy = found.assign(run=found["run_id"].astype(str).map(labels), metric=found["metric"].astype(str))
         columns = ["run", *([] if metric else ["metric"]), "step", "value"]
         return pd.DataFrame(tidy[columns].sort_values(columns[:-1], ignore_index=True))
 
@@ -166,9 +166,11 @@ def load(experiment_name: str = "symmetry") -> Runs:
     return _ordered(rows := load_tables(experiment_name).runs, _Stored(store_address(get_tracking_uri()), rows))
 
 
-def runs_of(tracked: Sequence[Run]) -> Runs:
-    """Tracked runs, in the order given."""
-    rows = pd.DataFrame([row_of(run) for run in tracked])
+def runs_of(run_ids: Sequence[str]) -> Runs:
+    """Tracked runs of one experiment, in the order given."""
+    with open_store() as client:
+        found = {run.info.run_id: run for run in runs_with_ids(client, run_ids)}
+    rows = pd.DataFrame([row_of(found[run_id]) for run_id in run_ids])
     return _ordered(rows, _Stored(store_address(get_tracking_uri()), rows))
 
 

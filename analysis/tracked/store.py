@@ -4,7 +4,7 @@ import json
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,6 +12,7 @@ from zipfile import is_zipfile
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from mlflow import MlflowClient, get_tracking_uri
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Experiment, Run
@@ -26,7 +27,7 @@ from pipeline.addresses import database_path, masked, masked_address, require_re
 from pipeline.errors import InputError
 from pipeline.relocate import require_in_place
 
-PAGE = 1000
+PAGE = 250
 NO_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """How stores answer to the id of no experiment."""
 CURVE_COLUMNS = ["run_id", "metric", "step", "value"]
@@ -143,14 +144,32 @@ def all_runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
             return
 
 
-def curves_artifact(client: MlflowClient, parent: str) -> pd.DataFrame:
-    """The curves of all runs of a sweep, from its artifact; it raises whatever the store does where there is none."""
+def runs_with_ids(client: MlflowClient, run_ids: Sequence[str]) -> Iterator[Run]:
+    """Runs of one experiment, in any order."""
+    for start in range(0, len(run_ids), PAGE):
+        listed = ", ".join(f"'{run_id}'" for run_id in run_ids[start : start + PAGE])
+        experiment = client.get_run(run_ids[start]).info.experiment_id
+        yield from client.search_runs([experiment], f"attributes.run_id IN ({listed})", max_results=PAGE)
+
+
+def curves_artifact(client: MlflowClient, parent: str) -> list[pd.DataFrame]:
+    """The curves of all runs of a sweep in parts, from its artifact; it raises as the store does where there is none.
+
+    Run ids and metrics are categories: as texts they would be four fifths of the table.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = client.download_artifacts(parent, names.CURVES_FILE, folder)
         try:
-            return pd.read_parquet(path)[CURVE_COLUMNS].astype({"step": "int64", "value": "float64"})
+            with pq.ParquetFile(path, read_dictionary=CURVE_COLUMNS[:2], pre_buffer=False) as file:
+                groups = (file.read_row_group(group, CURVE_COLUMNS) for group in range(file.num_row_groups))
+                return [_curves(group.to_pandas()) for group in groups]
         except (ValueError, TypeError, KeyError, OSError):  # PyArrow's message would name the temporary folder.
             raise ReportError("it is no table of curves") from None
+
+
+def _curves(table: pd.DataFrame) -> pd.DataFrame:
+    kinds = ("category", "category", "int64", "float64")
+    return table[CURVE_COLUMNS].astype(dict(zip(CURVE_COLUMNS, kinds, strict=True)))
 
 
 def history_of(client: MlflowClient, run_id: str, metrics: list[str]) -> pd.DataFrame:
@@ -160,7 +179,7 @@ def history_of(client: MlflowClient, run_id: str, metrics: list[str]) -> pd.Data
         for metric in metrics
         for point in client.get_metric_history(run_id, metric)
     ]
-    return pd.DataFrame(points, columns=CURVE_COLUMNS)
+    return _curves(pd.DataFrame(points, columns=CURVE_COLUMNS))
 
 
 def jobs_of(client: MlflowClient, parent: str) -> set[str]:
@@ -168,6 +187,16 @@ def jobs_of(client: MlflowClient, parent: str) -> set[str]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(client.download_artifacts(parent, names.JOBS_FILE, folder))
         return set(json.loads(path.read_text(encoding="utf-8"))["fingerprints"])
+
+
+def features_of(client: MlflowClient, parent: str) -> dict[str, list[str]]:
+    """Digest of a data set -> names of its features, as its sweep has described it; none of a sweep that has not."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = Path(client.download_artifacts(parent, names.DATA_FILE, folder))
+            return {data["digest"]: data["features"] for data in json.loads(path.read_text(encoding="utf-8"))}
+        except Exception:  # Missing, torn, a server's refusal: each store raises its own types. Figures do without.
+            return {}
 
 
 @contextmanager

@@ -53,6 +53,7 @@ class Tables:
         ui_command: what opens it there, if no server does.
         views: label -> link of the prepared views of the newest sweep in the UI.
         notes: sentences about what is missing or was read another way; the page shows them first.
+        features: digest of a data set (param ``data.digest``) -> names of its features, where a sweep has told them.
     """
 
     experiment_name: str
@@ -69,6 +70,7 @@ class Tables:
     ui_command: str = "mlflow ui"
     views: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    features: dict[str, list[str]] = field(default_factory=dict)
 
     def curve(self, metric: str) -> pd.DataFrame:
         """The measured values of one metric joined with the run's params: columns ``step``, ``value`` and those of

@@ -14,7 +14,7 @@ from pipeline.config.known_keys import did_you_mean, unknown_key
 from pipeline.errors import shown
 
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
-PLURALS = {"a whole number": "whole numbers", "a number": "numbers"}
+PLURALS = {"a whole number": "whole numbers", "a number": "numbers", "text": "texts"}
 
 
 class OneOf:
@@ -45,7 +45,9 @@ def described(annotation: Any) -> str:
         return " ".join([described(arguments[0]), " and ".join(bounds)]).strip()
     if origin is tuple:
         kind, _, bound = described(arguments[0]).partition(" >")
-        return f"a list of {PLURALS.get(kind, kind)}{' >' + bound if bound else ''}"
+        kinds = kind.split(" or ")
+        plural = " or ".join(map(PLURALS.__getitem__, kinds)) if PLURALS.keys() >= set(kinds) else kind
+        return f"a list of {plural}{' >' + bound if bound else ''}"
     if is_dataclass(annotation) or origin is dict:
         return "a group of keys"
     return WORDS.get(annotation) or str(getattr(annotation, "__name__", annotation))

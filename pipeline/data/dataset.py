@@ -8,17 +8,23 @@ Conventions:
 - ``limit`` keeps the first examples in the source's order, before anything else happens.
 - Labels become 0 .. k-1 in the sorted order of the classes among these examples.
 - The split is stratified: both parts hold the classes in the same proportions as far as possible.
-- Standardisation is fitted on the training part alone: the test part must not shape what is trained.
+- Filling in, one-hot encoding and standardisation are fitted on the training part alone: the test part must not shape
+  what is trained. A source that has a test part of its own is not split.
+- In regression the targets are quantities, standardised as the training part asks for.
 """
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.data.examples import Examples, Parts, numbers_in, prepared
 from pipeline.data.sources import SOURCES
 from pipeline.errors import InputError
 from pipeline.numerics.draws import Draws
@@ -32,23 +38,28 @@ class Dataset:
     Attributes:
         name: the option of the group ``data``.
         train_inputs: (n, d) float64.
-        train_labels: (n,) int64 in 0 .. k-1; every class occurs.
+        train_labels: (n,) int64 in 0 .. k-1; every class occurs. In regression (n,) float64, of mean 0 and standard
+            deviation 1.
         test_inputs: (m, d) float64; m = 0 if there is no test part.
-        test_labels: (m,) int64 in 0 .. k-1.
-        classes: k names; label i means ``classes[i]``.
+        test_labels: (m,), as ``train_labels``.
+        classes: k names; label i means ``classes[i]``. None in regression.
         feature_names: d names.
         digest: the start of a SHA-256, 16 hexadecimal digits, over all that determines a run's result: the
             bytes and shapes of the four arrays and the class names.
+        unit: in regression, the standard deviation of the training targets, in their own units; else None.
+        facts: what a reader found out about the user's file, as plain values.
     """
 
     name: str
     train_inputs: NDArray[np.float64]
-    train_labels: NDArray[np.int64]
+    train_labels: NDArray[Any]
     test_inputs: NDArray[np.float64]
-    test_labels: NDArray[np.int64]
+    test_labels: NDArray[Any]
     classes: tuple[str, ...]
     feature_names: tuple[str, ...]
     digest: str
+    unit: float | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -84,29 +95,85 @@ def load_dataset(
     if name not in SOURCES:
         raise InputError(f"data.name: expected one of {', '.join(SOURCES)}, got {name}")
     source_generator, split_generator = Draws.spawned(seed, 2)
-    inputs, raw_labels, feature_names = SOURCES[name](source_generator, **options)
-    if limit is not None and limit > len(inputs):
-        raise InputError(f"data.limit: expected at most the {len(inputs)} examples of {name}, got {limit}")
-    inputs = inputs[:limit]
-    values, labels = np.unique(raw_labels[:limit], return_inverse=True)
-    classes = tuple(map(str, values))
+    examples: Examples = SOURCES[name](source_generator, **options)
+    if limit is not None and limit > len(examples.inputs):
+        raise InputError(f"data.limit: expected at most the {len(examples.inputs)} examples of {name}, got {limit}")
+    examples = examples.first(limit)
+    labels, classes = _targets(name, examples, limit)
+    if examples.test is not None:
+        train_rows, test_rows = np.arange(len(labels)), np.arange(len(labels), len(labels) + len(examples.test.labels))
+    elif classes:
+        train_rows, test_rows = _stratified_split(labels, classes, test_fraction, split_generator)
+    else:
+        train_rows, test_rows = _split(len(labels), test_fraction, split_generator)
+    inputs = examples.inputs
+    if examples.test is not None:
+        inputs = examples.with_test()
+        labels = np.concatenate([labels, examples.test.labels_among(classes)])
+    if isinstance(inputs, pd.DataFrame):
+        parts = prepared(inputs.iloc[train_rows], inputs.iloc[test_rows], examples.fill)
+    else:
+        parts = Parts(inputs[train_rows], inputs[test_rows], examples.feature_names)
+    train_inputs, test_inputs, feature_names = parts
+    if standardize:
+        train_inputs, test_inputs = _standardized(train_inputs, test_inputs, feature_names)
+    labels, unit = (labels, None) if classes else _standardized_targets(examples, labels, train_rows)
+    train_inputs, test_inputs = (np.ascontiguousarray(part, np.float64) for part in (train_inputs, test_inputs))
+    train_labels, test_labels = (
+        np.ascontiguousarray(labels[rows], np.int64 if classes else np.float64) for rows in (train_rows, test_rows)
+    )
+    arrays = (train_inputs, train_labels, test_inputs, test_labels)
+    for array in arrays:
+        array.flags.writeable = False
+    return Dataset(name, *arrays, classes, feature_names, _digest(arrays, classes, unit), unit, examples.facts)
+
+
+def _targets(name: str, examples: Examples, limit: int | None) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Labels 0 .. k-1 and the names of their classes; in regression the quantities, and no names."""
+    if examples.task == "regression":
+        return examples.labels, ()
+    values, labels = np.unique(examples.labels, return_inverse=True)
+    classes = tuple(examples.class_names[value] if examples.class_names else str(value) for value in values)
     if len(classes) == 1 and limit is not None:
         raise InputError(
             f"data.limit: expected at least two classes among the first {limit} examples of {name}, got only "
             f"{classes[0]!r} (the rows may be ordered by class: raise data.limit or set it to null)"
         )
     if len(classes) == 1:
-        raise InputError(f"data.name: expected at least two classes in {name}, got only {classes[0]!r}")
-    train_rows, test_rows = _stratified_split(labels, classes, test_fraction, split_generator)
-    train_inputs, test_inputs = inputs[train_rows], inputs[test_rows]
-    if standardize:
-        train_inputs, test_inputs = _standardized(train_inputs, test_inputs, feature_names)
-    train_inputs, test_inputs = (np.ascontiguousarray(part, np.float64) for part in (train_inputs, test_inputs))
-    train_labels, test_labels = (np.ascontiguousarray(labels[rows], np.int64) for rows in (train_rows, test_rows))
-    arrays = (train_inputs, train_labels, test_inputs, test_labels)
-    for array in arrays:
-        array.flags.writeable = False
-    return Dataset(name, *arrays, classes, feature_names, _digest(arrays, classes))
+        place = f"data.target: {examples.place}: " if examples.class_names else "data.name: "
+        raise InputError(f"{place}expected at least two classes in {name}, got only {classes[0]!r}")
+    return labels, classes
+
+
+def _if_quantity(classes: tuple[str, ...]) -> str:
+    return "; of a quantity, say data.task=regression" if len(classes) > 2 and numbers_in(classes) is not None else ""
+
+
+def _split(count: int, test_fraction: float, generator: Draws) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows of the training part and those of the test part, of examples without classes."""
+    rows, test_count = np.arange(count), round(test_fraction * count)
+    if test_fraction == 0:
+        return rows, rows[:0]
+    if min(test_count, count - test_count) < 2:
+        raise InputError(
+            f"data.test_fraction: expected at least two examples in each part, got {test_count} of {count} in the test"
+            f" part with {test_fraction}"
+        )
+    order = generator.permutation(count)
+    return order[test_count:], order[:test_count]
+
+
+def _standardized_targets(
+    examples: Examples, targets: NDArray[np.float64], train_rows: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], float]:
+    """Targets of mean 0 and standard deviation 1 in the training part, and what that deviation was."""
+    train = targets[train_rows]
+    centre = float(mean(train))
+    unit = math.sqrt(mean((train - centre) ** 2))
+    if train.min() == train.max() or not np.isfinite(unit) or unit == 0:
+        got = f"only {train[0]:g}" if train.min() == train.max() else "numbers whose squares do not fit into float64"
+        raise InputError(f"data.target: {examples.place}: expected a quantity that varies, got {got}")
+    return (targets - centre) / unit, unit
 
 
 def _stratified_split(
@@ -120,7 +187,8 @@ def _stratified_split(
     rarest = int(counts.argmin())
     members = f"class {classes[rarest]!r} has {counts[rarest]} of {len(rows)} examples"
     if counts[rarest] < 2:
-        raise InputError(f"data.test_fraction: expected at least two examples of each class to split, but {members}")
+        rare = "data.test_fraction: expected at least two examples of each class to split (or 0, no test part)"
+        raise InputError(f"{rare}, but {members}{_if_quantity(classes)}")
     test_count = round(test_fraction * len(rows))
     for part, count in (("test", test_count), ("training", len(rows) - test_count)):
         if count < len(classes):
@@ -172,9 +240,10 @@ def _standardized(
     return train_inputs, test_inputs
 
 
-def _digest(arrays: tuple[NDArray[np.float64] | NDArray[np.int64], ...], classes: tuple[str, ...]) -> str:
+def _digest(arrays: tuple[NDArray[Any], ...], classes: tuple[str, ...], unit: float | None) -> str:
     """The digest of a Dataset; shapes and class names go in too, because equal bytes can be cut up differently."""
-    digest = hashlib.sha256(json.dumps([classes, [array.shape for array in arrays]]).encode())
+    described = [classes, [array.shape for array in arrays], *([] if unit is None else [unit])]
+    digest = hashlib.sha256(json.dumps(described).encode())
     for array in arrays:
         digest.update(array.tobytes())
     return digest.hexdigest()[:16]

@@ -5,9 +5,10 @@ import io
 import os
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.system.memory import in_units, machine_memory
@@ -45,7 +46,9 @@ def status_of(path: Path) -> os.stat_result | None:
 def _require_file(path: Path) -> None:
     status = status_of(path)
     if status is None:
-        raise unusable(path, "a file", "a link to what does not exist" if path.is_symlink() else "no such file")
+        got = "a link to what does not exist" if path.is_symlink() else "no such file"
+        is_address = path.parts and path.parts[0] in ("http:", "https:", "s3:", "ftp:")
+        raise unusable(path, "a file", "an address (download it first)" if is_address else got)
     if not stat.S_ISREG(status.st_mode):
         # A pipe could block, a device never end.
         raise unusable(path, "a file", "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device")
@@ -88,6 +91,54 @@ def content_of(path: Path, stream: io.BufferedIOBase, size: int | None, *, held:
     while chunk := stream.read(CHUNK if size is None else min(CHUNK, size - len(content))):
         content += chunk
         if len(content) > largest:
-            expected = f"a file of at most {in_units(largest)}, which takes all {in_units(machine_memory())} of memory"
-            raise unusable(path, expected, f"more than {in_units(len(content))}")
+            raise _too_large(path, largest, len(content))
     return content
+
+
+class _Bounded(io.BufferedIOBase):
+    """A stream that is checked while somebody else reads it, and that ends in an error where memory would."""
+
+    def __init__(self, path: Path, stream: io.BufferedIOBase, held: int, check: Callable[[bytes, int], None]) -> None:
+        self._path, self._stream, self._check = path, stream, check
+        self._read, self._largest = 0, machine_memory() // held
+
+    def readable(self) -> bool:
+        return True
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        chunk = self._stream.read1(-1 if size is None else size)
+        self._check(chunk, self._read)
+        self._read += len(chunk)
+        if self._read > self._largest:
+            raise _too_large(self._path, self._largest, self._read)
+        return chunk
+
+    read = read1
+
+
+def bounded(path: Path, stream: io.BufferedIOBase, held: int, check: Callable[[bytes, int], None]) -> Any:
+    """The stream for a reader that holds ``held`` bytes of memory for each of its bytes.
+
+    Args:
+        check: is called with each chunk and its place in the file, and raises where it may not be read.
+
+    Raises:
+        InputError: while it is read, there is more than fits into memory.
+    """
+    return _Bounded(path, stream, held, check)
+
+
+def _too_large(path: Path, largest: int, size: int) -> InputError:
+    expected = f"a file of at most {in_units(largest)}, which takes all {in_units(machine_memory())} of memory"
+    return unusable(path, expected, f"more than {in_units(size)}")
+
+
+def require_room(path: Path, count: int, held: int) -> None:
+    """Refuses a file that declares more values than fit into memory, of which each takes ``held`` bytes.
+
+    Raises:
+        InputError: it does.
+    """
+    if count * held > machine_memory():
+        expected = f"at most {machine_memory() // held} values, which take all {in_units(machine_memory())} of memory"
+        raise unusable(path, expected, count)

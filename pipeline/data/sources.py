@@ -1,4 +1,4 @@
-"""The registry of data sets: one function for each option of the group ``data``, and the shape it will have.
+"""The data sets: one function for each option of the group ``data``, and the shape it will have.
 
 A source takes a generator, from which all its randomness comes, and keyword-only parameters. These
 parameters are the keys that the user may set, and their annotations are the allowed ranges: the
@@ -8,18 +8,22 @@ The examples of the synthetic sources come in mixed order, so that the first of 
 """
 
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Ge, Le
 from numpy.typing import NDArray
 from sklearn import datasets
 
-from pipeline.data.csv_file import read_csv
-from pipeline.data.examples import Examples
-from pipeline.data.idx_file import read_idx
+from pipeline.data.array_files import read_idx, read_npz
+from pipeline.data.dialect import Given
+from pipeline.data.examples import SOURCES, Examples, source
+from pipeline.data.table import Table, Use, read_table
+from pipeline.data.table_files import read_csv, read_parquet
 from pipeline.errors import InputError
 from pipeline.numerics.angles import cosine_and_sine
 from pipeline.numerics.draws import Draws
@@ -31,33 +35,17 @@ __all__ = ["SOURCES", "Examples"]
 
 Classes = Annotated[Whole, Ge(2)]
 Correlation = Annotated[Number, Ge(0), Le(1)]
-SOURCES: dict[str, Callable[..., Examples]] = {}
-_FEATURES: dict[str, Callable[[Mapping[str, Any]], int]] = {}
-
-
-def source(
-    features: Callable[[Mapping[str, Any]], int] | None = None,
-) -> Callable[[Callable[..., Examples]], Callable[..., Examples]]:
-    """Registers a source under its function name.
-
-    Args:
-        features: the source's own keys -> d, where ``examples`` is one of them: then memory is checked before a draw.
-    """
-
-    def register(function: Callable[..., Examples]) -> Callable[..., Examples]:
-        SOURCES[function.__name__] = function
-        if features is not None:
-            _FEATURES[function.__name__] = features
-        return function
-
-    return register
+Column = int | str
+Missing = Literal["error", "drop", "mean", "most_frequent"]
+Categories = Literal["error", "one_hot"]
+Task = Literal["classification", "regression"]
 
 
 @source()
 def digits(generator: Draws) -> Examples:
     """1797 handwritten digits of 8 x 8 pixels in 10 classes; pixels in [0, 1] on a grid of 1/16."""
-    inputs, labels, feature_names = _bundled(datasets.load_digits())
-    return Examples(inputs / 16, labels, feature_names)
+    examples = _bundled(datasets.load_digits())
+    return examples._replace(inputs=examples.inputs / 16)
 
 
 @source()
@@ -164,28 +152,68 @@ def whitened(generator: Draws, *, examples: Count, classes: Classes, correlation
     return Examples(math.sqrt(examples) * inputs, labels, tuple(f"x{i}" for i in range(1, features + 1)))
 
 
-@source()
-def idx(generator: Draws, *, path: str) -> Examples:
+@source(is_file=True)
+def idx(generator: Draws, *, path: str, test_path: str | None) -> Examples:
     """The user's images in MNIST's format: the image file or its folder (see ``read_idx``)."""
-    return read_idx(_file_path(path))
+    return read_idx(_file_path(path), None if test_path is None else _file_path(test_path, "data.test_path"))
 
 
-@source()
-def csv(generator: Draws, *, path: str, target: str) -> Examples:
-    """The user's table with a header; the column ``target`` holds the labels (see ``read_csv``)."""
-    return read_csv(_file_path(path), target)
+@source(is_file=True)
+def npz(generator: Draws, *, path: str) -> Examples:
+    """The user's arrays ``inputs`` and ``labels``, and perhaps ``test_inputs`` and ``test_labels``."""
+    return read_npz(_file_path(path))
 
 
-def drawn_shape(name: str, options: Mapping[str, Any]) -> tuple[int, int, int] | None:
-    """Examples, features and classes of a source that draws its examples, known before it does; None for the others.
+@source(is_file=True)
+def parquet(
+    generator: Draws,
+    *,
+    path: str,
+    target: Column,
+    test_path: str | None,
+    features: tuple[Column, ...] | None,
+    drop: tuple[Column, ...],
+    missing: Missing,
+    categories: Categories,
+    task: Task,
+) -> Examples:
+    """The user's table in a Parquet file; the keys are those of ``csv``."""
+    read = partial(read_parquet, target=target)
+    return _table(read, path, test_path, Use(target, features, drop, missing, categories, task))
 
-    Args:
-        name: a key of ``SOURCES``.
-        options: the source's own keys.
-    """
-    if name not in _FEATURES:
-        return None
-    return options["examples"], _FEATURES[name](options), options.get("classes", 2)
+
+@source(is_file=True)
+def csv(
+    generator: Draws,
+    *,
+    path: str,
+    target: Column,
+    test_path: str | None,
+    features: tuple[Column, ...] | None,
+    drop: tuple[Column, ...],
+    separator: str | None,
+    decimal: str | None,
+    header: bool | None,
+    encoding: str | None,
+    comment: str | None,
+    missing: Missing,
+    categories: Categories,
+    task: Task,
+) -> Examples:
+    """The user's table; the column ``target`` holds the labels or the quantity (see ``read_table``)."""
+    given = Given(separator, decimal, header, encoding, comment)
+    read = partial(read_csv, target=target, given=given, as_text=task == "classification")
+    return _table(read, path, test_path, Use(target, features, drop, missing, categories, task))
+
+
+def _table(read: Callable[[Path], Table], path: str, test_path: str | None, use: Use) -> Examples:
+    table, test = read(_file_path(path)), None
+    if test_path is not None:
+        try:
+            test = read(_file_path(test_path))
+        except InputError as error:
+            raise InputError(re.sub(r"^data\.(path|target)", "data.test_path", str(error))) from None
+    return read_table(table, use, test)
 
 
 def _bundled(bunch: Any) -> Examples:
@@ -210,9 +238,9 @@ def _require_two_of_each(examples: int, classes: int) -> None:
         )
 
 
-def _file_path(path: str) -> Path:
+def _file_path(path: str, key: str = "data.path") -> Path:
     # The shell leaves the ~ in `data.path=~/file` to the program.
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise InputError(f"data.path: {path}: expected a user with a home folder after ~, got: {error}") from error
+        raise InputError(f"{key}: {path}: expected a user with a home folder after ~, got: {error}") from error

@@ -1,13 +1,15 @@
-"""The reference optimum of logistic and softmax regression, with the same bits on every processor.
+"""The reference optimum of logistic, softmax and linear regression, with the same bits on every processor.
 
-The objective is J(W) = mean_i [log-loss of example i] + l2 / 2 * |W|^2, biases not penalised. It is convex. It need
-not have a minimiser: where a hyperplane separates the classes (even weakly, touching some points), J falls for ever
-along one direction, |W| grows like log t and only the direction converges (Albert and Anderson 1984; Soudry et al.
-2018). Then there is no distance to report. Whether it has one is decided by a linear program (SciPy).
+The objective is J(W) = mean_i [loss of example i] + l2 / 2 * |W|^2, biases not penalised. It is convex. With the
+squared error it is quadratic, so that one step of Newton's method is the closed form. With the log-loss it need not
+have a minimiser: where a hyperplane separates the classes (even weakly, touching some points), J falls for ever along
+one direction, |W| grows like log t and only the direction converges (Albert and Anderson 1984; Soudry et al. 2018).
+Then there is no distance to report. Whether it has one is decided by a linear program (SciPy).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -21,6 +23,7 @@ from pipeline.numerics.orthogonal import inverse_of_triangular, orthonormal, tri
 from pipeline.numerics.sums import mean, total
 from pipeline.numerics.workspace import Array
 
+CROSS_ENTROPY = "cross_entropy"
 ATTAINED = "attained"
 SEPARABLE = "separable: no optimum, the loss tends to its infimum without reaching it"
 UNDECIDED = "undecided: too large for the separability test, or the solver did not converge"
@@ -68,12 +71,13 @@ class Optimum:
         assert self.weights is not None
         gap = self.objective.values(weights) - self.objective.value(self.weights)
         difference = weights - self.weights
+        is_softmax = difference.shape[1] > 1 and self.objective.loss == CROSS_ENTROPY
         if self.row_space is None:
-            if self.objective.bias and difference.shape[1] > 1:
+            if self.objective.bias and is_softmax:
                 difference[:, :, -1] -= mean(difference[:, :, -1], keepdims=True)
         else:
             difference = accurate_product(accurate_product(difference, self.row_space), self.row_space.T)
-            if difference.shape[1] > 1:
+            if is_softmax:
                 difference -= mean(difference, 1, keepdims=True)
         return gap, np.sqrt(total(total(difference**2)))
 
@@ -87,16 +91,18 @@ class Objective:
         targets: (k, n), as in ``losses.targets_of``.
         l2: weight of the penalty.
         bias: whether the last column of the weights holds biases.
+        loss: a key of ``LOSSES``.
     """
 
     examples: Array
     targets: Array
     l2: float
     bias: bool
+    loss: str
 
-    @property
-    def loss(self) -> Loss:
-        return LOSSES["cross_entropy"](len(self.targets), PORTABLE)
+    @cached_property
+    def _loss(self) -> Loss:
+        return LOSSES[self.loss](len(self.targets), PORTABLE)
 
     def _penalised(self, weights: Array) -> Array:
         weights = weights.copy()
@@ -107,7 +113,7 @@ class Objective:
     def values(self, weights: Array) -> Array:
         """J(W) of every run, (R, k, d + 1) -> (R,)."""
         logits = accurate_product(weights, self.examples.T)
-        data_loss: Array = mean(self.loss.value(logits, self.targets))
+        data_loss: Array = mean(self._loss.value(logits, self.targets))
         return data_loss + 0.5 * self.l2 * total(total(self._penalised(weights) ** 2))
 
     def value(self, point: Array) -> float:
@@ -115,7 +121,7 @@ class Objective:
         return float(self.values(point[None])[0])
 
     def _delta(self, point: Array) -> Array:
-        return self.loss.delta(accurate_product(point, self.examples.T)[None], self.targets)[0]
+        return self._loss.delta(accurate_product(point, self.examples.T)[None], self.targets)[0]
 
     def gradient(self, point: Array) -> Array:
         """dJ/dW = (p - y) X / n + l2 W, (k, d + 1): the theory's X^T (s - y), transposed, for the mean loss."""
@@ -131,7 +137,9 @@ class Objective:
 
         def product(direction: Array) -> Array:
             logits = accurate_product(direction, self.examples.T, CURVATURE_SLICES)
-            if len(self.targets) == 1:
+            if self.loss != CROSS_ENTROPY:
+                weighted = logits
+            elif len(self.targets) == 1:
                 weighted = probabilities * (1.0 - probabilities) * logits
             else:
                 weighted = probabilities * (logits - total(probabilities * logits, 0))
@@ -141,7 +149,7 @@ class Objective:
         return product
 
 
-def reference_optimum(inputs: Array, targets: Array, *, l2: float, bias: bool) -> Optimum:
+def reference_optimum(inputs: Array, targets: Array, *, l2: float, bias: bool, loss: str = CROSS_ENTROPY) -> Optimum:
     """Finds the minimiser of J, or the reason why there is none.
 
     Args:
@@ -149,22 +157,22 @@ def reference_optimum(inputs: Array, targets: Array, *, l2: float, bias: bool) -
         targets: (k, n), as in ``losses.targets_of``.
         l2: weight of the penalty.
         bias: whether there are biases.
+        loss: a key of ``LOSSES``.
     """
     examples = np.concatenate([inputs, np.ones((len(inputs), int(bias)))], axis=1)
-    objective = Objective(examples, targets, l2, bias)
+    objective = Objective(examples, targets, l2, bias, loss)
     means = mean(examples, 0)
     # Without a bias nothing could make up for a shift.
     means[-1 if bias else slice(None)] = 0.0
     centred = examples - means
     weights, status, row_space = None, ATTAINED, None
-    if l2 == 0.0:
+    if l2 == 0.0 and loss == CROSS_ENTROPY:
         status = _separability(centred, targets)
     if status == ATTAINED:
         # Centred features leave the objective alone, because the bias is free, and the solver's steps stay balanced.
         scaling = np.eye(len(means)) if l2 > 0.0 else _whitening(centred)
-        coordinates = Objective(accurate_product(centred, scaling), targets, l2, bias and l2 > 0.0)
-        start = np.zeros((len(targets), scaling.shape[1]))
-        minimiser, largest_gradient = minimised(coordinates, start)
+        coordinates = Objective(accurate_product(centred, scaling), targets, l2, bias and l2 > 0.0, loss)
+        minimiser, largest_gradient = minimised(coordinates, np.zeros((len(targets), scaling.shape[1])))
         if largest_gradient <= LARGEST_GRADIENT:
             weights = accurate_product(minimiser, scaling.T)
             weights[:, len(means) - bias :] -= total(weights * means, keepdims=True)

@@ -10,7 +10,7 @@ from pipeline.measures.registry import StackSnapshot, measure
 from pipeline.nn.arithmetic import Array
 from pipeline.nn.network import backward, forward
 from pipeline.nn.problem import Part, chunks
-from pipeline.numerics.sums import total
+from pipeline.numerics.sums import mean, total
 from pipeline.numerics.workspace import Workspace
 
 
@@ -34,8 +34,24 @@ def objective(snapshot: StackSnapshot) -> dict[str, Array]:
         result[names.LOSS_TEST] = test_metrics["loss"]
         if "accuracy" in test_metrics:
             result[names.ACCURACY_TEST] = test_metrics["accuracy"]
+    if problem.unit is not None:
+        part, losses = (
+            (problem.test, test_metrics["loss"]) if problem.test.examples else (problem.train, metrics["loss"])
+        )
+        result |= _errors(part, losses, problem.unit)
     result[names.GRADIENT_NORM] = np.sqrt(total(gradient**2))
     return result | spreads
+
+
+def _errors(part: Part, losses: Array, unit: float) -> dict[str, Array]:
+    """In regression, of the test part (without one, the training part): root mean square error and R squared.
+
+    The loss is half the mean square. ``error/rmse`` is in the units of the target; ``error/r2`` is 1 - mean square /
+    variance of that part, where the targets vary.
+    """
+    variance = float(mean((part.targets[0] - mean(part.targets[0])) ** 2))
+    errors = {names.RMSE: unit * np.sqrt(2.0 * losses)}
+    return errors | ({names.R2: 1.0 - 2.0 * losses / variance} if variance else {})
 
 
 def _evaluate(snapshot: StackSnapshot, part: Part, gradient: Array | None) -> tuple[dict[str, Array], dict[str, Array]]:

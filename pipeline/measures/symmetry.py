@@ -22,8 +22,12 @@ def pairwise_distances(vectors: Array) -> Array:
     >>> pairwise_distances(np.array([[[0.0, 0.0], [3.0, 4.0], [3.0, 4.0]]]))  # units 1 and 2, 1 and 3, 2 and 3
     array([[5., 5., 0.]])
     """
-    units = vectors.shape[1]
-    return np.concatenate([distances(vectors[:, unit, None], vectors[:, unit + 1 :]) for unit in range(units)], axis=1)
+    runs, units, _ = vectors.shape
+    found, end = np.empty((runs, units * (units - 1) // 2)), 0
+    for unit in range(units - 1):
+        start, end = end, end + units - 1 - unit
+        found[:, start:end] = distances(vectors[:, unit, None], vectors[:, unit + 1 :])
+    return found
 
 
 def distances(left: Array, right: Array) -> Array:

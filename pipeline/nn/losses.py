@@ -35,15 +35,15 @@ class Loss(NamedTuple):
 
 
 def output_count(classes: int) -> int:
-    """k, the outputs that tell so many classes apart: one for two classes, else one per class."""
-    return 1 if classes == 2 else classes
+    """k, the outputs that tell classes apart: one for two classes, else one per class; for a quantity (0) one."""
+    return 1 if classes in (0, 2) else classes
 
 
 def targets_of(labels: Array, classes: int) -> Array:
-    """The labels as target columns: one row of 0 and 1 for two classes, one-hot columns for more.
+    """The labels as target columns: one row of 0 and 1 for two classes, one-hot columns for more; quantities unchanged.
 
     Args:
-        labels: (n,) integers in 0 .. classes - 1.
+        labels: (n,) integers in 0 .. classes - 1, or with 0 classes quantities.
 
     Returns:
         (k, n) float64.
@@ -137,6 +137,11 @@ def _half_squared_error(outputs: int, elementary: Functions) -> Loss:
         predicted=partial(_predicted, threshold=0.5),
         curvature=_squared_error_curvature,
     )
+
+
+def loss_name(chosen: str | None, classes: int) -> str:
+    """The key of the loss in ``LOSSES``: the chosen one, else that of maximum likelihood for classes or quantities."""
+    return chosen or ("cross_entropy" if classes else "squared_error")
 
 
 LOSSES: dict[str, Callable[[int, Functions], Loss]] = {

@@ -65,6 +65,7 @@ class Problem:
         measured_steps: ascending steps at which to measure.
         train: the training part.
         test: the test part; it may hold no examples.
+        unit: in regression, what the targets were divided by; else None.
     """
 
     architecture: Architecture
@@ -76,6 +77,7 @@ class Problem:
     measured_steps: tuple[int, ...]
     train: Part
     test: Part
+    unit: float | None = None
 
 
 def prepared_part(

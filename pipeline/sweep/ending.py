@@ -7,14 +7,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from hydra.core.utils import JobReturn, JobStatus
-from mlflow.entities import Run
 from omegaconf import OmegaConf
 
-from pipeline import names
 from pipeline.addresses import WEB, ui_command
 from pipeline.digest import sweep_digest
 from pipeline.errors import DataChangedError, ExecutorLostError, FailedJobsError, StoreLostError, TrainingError
 from pipeline.system.signals import Interrupted
+from pipeline.tracking.sweeps import FinishedRun
 
 
 @contextmanager
@@ -36,7 +35,7 @@ def say_how_to_go_on(command: str, folder: Path) -> Iterator[None]:
         raise StoreLostError(f"{error}. What it has not taken waits in {folder} or is trained again; {again}") from None
 
 
-def require_success(returns: Sequence[Sequence[JobReturn]], finished: Sequence[Run]) -> None:
+def require_success(returns: Sequence[Sequence[JobReturn]], finished: Sequence[FinishedRun]) -> None:
     """Raises with a line for each failed job: its overrides, its cause, its log.
 
     Args:
@@ -61,14 +60,14 @@ def _log_file(job: JobReturn) -> str:
     return f"log: {configured}" if configured else "no log file"
 
 
-def digest_line(runs: Sequence[Run], fingerprints: Sequence[str]) -> str:
+def digest_line(runs: Sequence[FinishedRun], fingerprints: Sequence[str]) -> str:
     """The digest of a sweep's jobs, for people who compare theirs with somebody's.
 
     Args:
         runs: their finished runs.
         fingerprints: of all jobs.
     """
-    digests = {run.data.tags[names.FINGERPRINT_TAG]: run.data.tags.get(names.DIGEST_TAG, "") for run in runs}
+    digests = {run.fingerprint: run.digest for run in runs}
     return f"Digest of all their numbers: {sweep_digest(digests, fingerprints)}\n"
 
 

@@ -1,5 +1,6 @@
 """One job under Hydra: train, measure and track one run; name runs by the values that are swept."""
 
+import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -15,12 +16,14 @@ from pipeline import PROJECT, names
 from pipeline.compose.dump import plain
 from pipeline.compose.resolve import check_working_folder, checked_config, has_sweep
 from pipeline.config.schema import Config
+from pipeline.data.examples import FILES
 from pipeline.errors import InputError, TrainingError
 from pipeline.executors.batch import Batch, Failure, require_driver_data
 from pipeline.executors.interface import open_executor
 from pipeline.system.signals import stoppable
 from pipeline.tracking.records import Times, one_line_of, record_of
 from pipeline.tracking.sweeps import current_sweep
+from pipeline.training.description import described_data, in_words
 from pipeline.training.fingerprint import fingerprint
 from pipeline.training.stack import RunResult
 
@@ -128,11 +131,19 @@ def check_asked(config: Config, section: DictConfig | HydraConf) -> None:
         )
 
 
+def log_data(configs: Sequence[Config]) -> None:
+    """Says of each file of the user what was read."""
+    for data in described_data([config for config in configs if config.data.name in FILES]):
+        log.info(in_words(data))
+
+
 def _train_and_track(config: Config) -> float:
     # Importing MLflow takes seconds, and a wrong key should not have to wait for it.
     from pipeline.tracking.tracker import Tracker
 
     sweep = current_sweep()
+    if sweep is None:
+        log_data([config])
     tracker = Tracker(config.experiment_name)
     name = run_name(config, sweep.swept_keys if sweep else names.NAMING_KEYS)
     if sweep is None:
@@ -150,6 +161,8 @@ def _train_and_track(config: Config) -> float:
         require_driver_data(batch, trained)
         (outcome,) = trained.outcomes
         record = record_of(config, outcome, name, sweep.parent if sweep else None, Times(trained.start, trained.end))
+        if sweep is None and config.data.name in FILES:
+            record.artifacts[names.DATA_FILE] = json.dumps(described_data([config])).encode()
         run_ids = tracker.log([record], sweep)
     line = f"{name}: {one_line_of(outcome)} ({trained.end - trained.start:.1f} s, {whereabouts(run_ids, 0)})"
     if isinstance(outcome, Failure):

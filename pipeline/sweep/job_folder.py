@@ -158,7 +158,8 @@ class StackedJob(JobReturn):
         self._folder.append_log(logger, level, message)
 
     def complete(self, value: Any) -> None:
-        """Sets the value of the task function, or the exception that it raised."""
+        """Sets the value of the task function, or the exception that it raised; nothing is logged after that."""
+        self._folder = None
         self.return_value = value
         self.status = JobStatus.FAILED if isinstance(value, BaseException) else JobStatus.COMPLETED
 

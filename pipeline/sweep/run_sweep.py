@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.utils import JobReturn
@@ -25,11 +25,11 @@ from pipeline.compose.jobs import Job, checked_configs, settled_jobs
 from pipeline.compose.resolve import check_working_folder
 from pipeline.config.schema import Config
 from pipeline.errors import InputError
-from pipeline.sweep.job import varying_keys
+from pipeline.sweep.job import log_data, varying_keys
 from pipeline.sweep.resume import consecutive_parts, create_sweep_folder, fingerprints_of, launches, resumption
 from pipeline.system.atomic_file import write_atomically
 from pipeline.system.signals import stoppable
-from pipeline.tracking.sweeps import Sweep
+from pipeline.tracking.sweeps import FinishedRun, Sweep
 
 log = logging.getLogger(__name__)
 
@@ -51,12 +51,12 @@ class Swept(NamedTuple):
     Attributes:
         returns: what each launch returned.
         fingerprints: of its jobs, in their order.
-        runs: the finished runs of its jobs as MLflow has them, in their order, whichever sweep has trained them.
+        runs: the finished runs of its jobs, in their order, whichever sweep has trained them.
     """
 
     returns: list[Sequence[JobReturn]]
     fingerprints: tuple[str, ...] = ()
-    runs: Sequence[Any] = ()
+    runs: Sequence[FinishedRun] = ()
 
 
 def run_sweep(
@@ -81,6 +81,7 @@ def run_sweep(
     # 4. Tell what the runs of all jobs say, whichever sweep has trained them.
     configs = checked_sweep(hydra_context, master, jobs, max_batch_size)
     experiment_name, rerun, swept_keys = configs[0].experiment_name, configs[0].rerun, varying_keys(jobs)
+    log_data(configs)
     if configs[0].plan:
         from pipeline.sweep.estimate import log_estimate
 
@@ -89,11 +90,10 @@ def run_sweep(
 
     # Importing MLflow takes seconds, and a wrong key should not have to wait for it.
     from mlflow import get_tracking_uri
-    from mlflow.entities import Run
 
     from pipeline.addresses import masked
     from pipeline.sweep.ending import digest_line, next_steps, require_success, say_how_to_go_on
-    from pipeline.sweep.summary import Findings, best_first
+    from pipeline.sweep.summary import COLUMNS, Findings, best_first
     from pipeline.tracking.tracker import Tracker
 
     tracker = Tracker(experiment_name)
@@ -109,15 +109,15 @@ def run_sweep(
     log.info(f"{resumed} (over {', '.join(swept_keys) or 'nothing'})")
     parent = begun.run_id if begun else None
 
-    def tell() -> tuple[Sequence[Run], Findings]:
+    def tell() -> tuple[Sequence[FinishedRun], Findings]:
         """The runs of all jobs in their order, and what they say, which is printed; prepares the views."""
-        runs = tracker.runs_with(fingerprints)
+        runs = tracker.runs_with(fingerprints, {*names.NAMING_KEYS, *swept_keys}, COLUMNS)
         links = tracker.share_views(parent, swept_keys, best_first(runs)) if parent is not None else {}
         findings = Findings(runs, swept_keys, len(resumed.jobs) - len(runs))
         ending = [digest_line(runs, fingerprints), next_steps(experiment_name, get_tracking_uri(), links)]
         log.info("\n".join([findings.summary(get_terminal_size().columns), *ending]))
         places = {fingerprint: place for place, fingerprint in enumerate(fingerprints)}
-        return sorted(runs, key=lambda run: places[run.data.tags[names.FINGERPRINT_TAG]]), findings
+        return sorted(runs, key=lambda run: places[run.fingerprint]), findings
 
     if not resumed.remaining and (begun is None or begun.finished):
         return Swept([], fingerprints, tell()[0])

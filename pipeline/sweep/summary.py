@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from mlflow.entities import Run
 from scipy.special import stdtrit
 
 from pipeline import names
 from pipeline.system.text_table import GAP, narrowed, rows_of, total_width
+from pipeline.tracking.sweeps import FinishedRun
 
 CONFIDENCE = 0.95
 SEED = "seed"
@@ -19,6 +19,8 @@ COLUMNS = {
     names.LOSS_TEST: "loss/test",
     names.DISTANCE: "distance",
     names.ACCURACY_TEST: "accuracy/test",
+    names.R2: "R squared",
+    names.RMSE: "rmse",
     names.DISTINCT_UNITS: "distinct units",
     names.OPTIMUM_GAP: "gap to optimum",
     names.LOSS_TRAIN: "loss/train",
@@ -92,7 +94,7 @@ class Findings:
         failed: how many jobs have no finished run.
     """
 
-    def __init__(self, runs: Sequence[Run], swept_keys: Sequence[str], failed: int) -> None:
+    def __init__(self, runs: Sequence[FinishedRun], swept_keys: Sequence[str], failed: int) -> None:
         self._runs = pd.DataFrame([_row(run) for run in runs])
         self._failed = failed
         tracked = [key for key in swept_keys if key in self._runs]
@@ -203,26 +205,21 @@ class Findings:
 NOTHING = mean_of([])
 
 
-def _row(run: Run) -> dict[str, object]:
-    metrics = {key: names.infinite(value) for key, value in run.data.metrics.items() if key in COLUMNS}
-    return {**run.data.params, **metrics, "diverged": _has_diverged(run)}
+def _row(run: FinishedRun) -> dict[str, object]:
+    metrics = {key: names.infinite(value) for key, value in run.metrics.items() if key in COLUMNS}
+    return {**run.params, **metrics, "diverged": run.has_diverged}
 
 
-def _has_diverged(run: Run) -> bool:
-    return bool(run.data.tags[names.DIVERGED_TAG] == "true")
-
-
-def best_first(runs: Sequence[Run]) -> list[Run]:
+def best_first(runs: Sequence[FinishedRun]) -> list[FinishedRun]:
     """The finished runs by their final loss, diverged ones last."""
-    finished = [run for run in runs if run.info.status == "FINISHED"]
-    loss = names.final_loss({key for run in finished for key in run.data.metrics})
+    loss = names.final_loss({key for run in runs for key in run.metrics})
 
-    def rank(run: Run) -> tuple[bool, float, str]:
-        value = run.data.metrics.get(loss, math.nan)
+    def rank(run: FinishedRun) -> tuple[bool, float, str]:
+        value = run.metrics.get(loss, math.nan)
         # NaN compares with nothing. Equal losses (all seeds of a start from zeros) are ordered by name.
-        return _has_diverged(run), math.inf if math.isnan(value) else value, str(run.info.run_name)
+        return run.has_diverged, math.inf if math.isnan(value) else value, run.name
 
-    return sorted(finished, key=rank)
+    return sorted(runs, key=rank)
 
 
 def _order(label: str) -> tuple[float, str]:

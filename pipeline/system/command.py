@@ -15,12 +15,17 @@ from pipeline.system.signals import Interrupted, handle_signals, heard_signals
 SETTINGS = ("MLFLOW_", "HYDRA_", "SYMMETRY_LAB_")
 """Beginnings of environment variables that commands listen to."""
 
+NEW_OBJECTS_BEFORE_COLLECTION = 100_000
+"""When Python looks for garbage in cycles. Its usual 700 make it search the objects of MLflow and Hydra again and
+again: a quarter of the time of a sweep, a third of that of a report on 5000 runs."""
+
 
 def run_command(body: Callable[[], None]) -> None:
     """Calls what a command does; Ctrl-C and SIGTERM end this process with one line and 130 or 143.
 
     Before and after ``body`` they end it without a word.
     """
+    gc.set_threshold(NEW_OBJECTS_BEFORE_COLLECTION)
     for signum in heard_signals():
         signal.signal(signum, signal.SIG_DFL)
     check_encoding()

@@ -25,7 +25,10 @@ from pipeline.training.fingerprint import fingerprint
 from pipeline.training.stack import RunResult
 
 TAG_LENGTH = 5000
-SHOWN = (names.LOSS_TRAIN, names.LOSS_TEST, names.ACCURACY_TEST, names.DISTANCE, names.DISTINCT_UNITS)
+SHOWN = (
+    *(names.LOSS_TRAIN, names.LOSS_TEST, names.ACCURACY_TEST, names.RMSE, names.R2),
+    *(names.DISTANCE, names.DISTINCT_UNITS),
+)
 """The most telling final numbers of a run."""
 
 

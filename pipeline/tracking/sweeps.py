@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
@@ -26,6 +26,30 @@ class TrackedRun(NamedTuple):
     parent: str | None
     rerun: bool
     objective: float
+
+
+class FinishedRun(NamedTuple):
+    """What the end of a sweep tells of a finished run; a sweep may have 100,000, so it holds no more than that.
+
+    Attributes:
+        run_id: its id.
+        fingerprint: of what was trained.
+        digest: of its numbers.
+        name: shown in the UI.
+        parent: run id of the sweep that trained it, or None.
+        has_diverged: whether it did.
+        params: key -> text, of those that were asked for.
+        metrics: key -> last value, of those that were asked for.
+    """
+
+    run_id: str
+    fingerprint: str
+    digest: str
+    name: str
+    parent: str | None
+    has_diverged: bool
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
 
 
 class TrackedSweep(NamedTuple):

@@ -8,12 +8,12 @@ import json
 import logging
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from mlflow import get_tracking_uri
-from mlflow.entities import Metric, Run
+from mlflow.entities import Metric
 
 from pipeline import addresses, names
 from pipeline.config.schema import Config
@@ -25,9 +25,10 @@ from pipeline.tracking.store.cleanup import close_leftovers, close_unended, dele
 from pipeline.tracking.store.opening import first_line, open_store, retry_once, translate_store_errors
 from pipeline.tracking.store.queries import begun_sweep, finished_runs, runs_with
 from pipeline.tracking.store.sql_writer import writer_for
-from pipeline.tracking.sweeps import Sweep, TrackedRun, TrackedSweep
+from pipeline.tracking.sweeps import FinishedRun, Sweep, TrackedRun, TrackedSweep
 from pipeline.tracking.tags import parent_tags
 from pipeline.tracking.ui_views import Child, shared_views, unlisted_views
+from pipeline.training.description import described_data
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +108,7 @@ class Tracker:
                     self._client.set_tag(parent, key, value)
             if begun is None or begun.fingerprints != tuple(fingerprints):
                 self._client.log_text(parent, json.dumps({"fingerprints": list(fingerprints)}), names.JOBS_FILE)
+                self._client.log_text(parent, json.dumps(described_data(configs)), names.DATA_FILE)
             # Only this tag makes it a sweep: one that is killed before it has told its jobs is none.
             self._client.set_tag(parent, names.SWEEP_TAG, str(len(fingerprints)))
             if begun is not None:  # Until it was longer, the driver of the shorter one could still end it.
@@ -200,7 +202,7 @@ class Tracker:
         self._delivery.retry_until_deadline(lambda: self._client.set_tag(run_id, names.NOTE_TAG, own_note))
         self._delivery.retry_until_deadline(lambda: self._tag_experiment(names.NOTE_TAG, note))
 
-    def share_views(self, parent: str, swept_keys: Sequence[str], ranked: Sequence[Run]) -> dict[str, str]:
+    def share_views(self, parent: str, swept_keys: Sequence[str], ranked: Sequence[FinishedRun]) -> dict[str, str]:
         """Prepares the views of a sweep in the MLflow UI; view -> link.
 
         They are optional: a failure is a warning, and leaves the link to all runs of the experiment.
@@ -208,10 +210,7 @@ class Tracker:
         Args:
             ranked: the finished runs of the sweep, best first.
         """
-        children = [
-            Child(run.data.params, run.data.metrics.keys(), run.data.tags.get(names.PARENT_TAG) == parent)
-            for run in ranked
-        ]
+        children = [Child(run.params, run.metrics.keys(), run.parent == parent) for run in ranked]
         address = addresses.ui_address(get_tracking_uri())
         try:
             start = self._client.get_run(parent).info.start_time
@@ -228,6 +227,15 @@ class Tracker:
     def _tag_experiment(self, key: str, value: str) -> None:
         retry_once(lambda: self._client.set_experiment_tag(self._experiment_id, key, value))
 
-    def runs_with(self, fingerprints: Sequence[str]) -> list[Run]:
-        """The finished runs with these fingerprints, whichever sweep they belong to."""
-        return self._delivery.retry_until_deadline(lambda: runs_with(self._client, self._experiment_id, fingerprints))
+    def runs_with(
+        self, fingerprints: Sequence[str], params: Collection[str], metrics: Collection[str]
+    ) -> list[FinishedRun]:
+        """The finished runs with these fingerprints, whichever sweep they belong to.
+
+        Args:
+            params: the keys of those that matter.
+            metrics: the keys of those that matter.
+        """
+        return self._delivery.retry_until_deadline(
+            lambda: runs_with(self._client, self._experiment_id, fingerprints, params, metrics)
+        )

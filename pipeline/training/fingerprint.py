@@ -4,6 +4,7 @@ import hashlib
 import json
 
 from pipeline.config.schema import Config
+from pipeline.data.examples import FILES
 from pipeline.training.datasets import digest_of
 
 RESULT_VERSION = 3
@@ -13,11 +14,12 @@ RESULT_VERSION = 3
 def fingerprint(config: Config) -> str:
     """Hash of everything that determines a run's bits: the scientific configuration, the data, ``RESULT_VERSION``.
 
-    The data's digest stands for a file of the user, wherever that lies. Which other seeds are recorded says nothing
-    about this run.
+    The keys of the user's files are no part of it: equal examples in another file or format are known as equal. Which
+    other seeds are recorded says nothing about this run.
     """
     scientific = config.scientific()
-    scientific["data"].pop("path", None)
+    if config.data.name in FILES:
+        del scientific["data"]
     del scientific["record_weights"]
     if config.is_recorded:
         scientific["recorded"] = True

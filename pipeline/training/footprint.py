@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.config.schema import Config
 from pipeline.data.dataset import Dataset
-from pipeline.data.sources import drawn_shape
+from pipeline.data.examples import drawn_shape
 from pipeline.errors import InputError, shown
 from pipeline.measures import metric_count
 from pipeline.measures.curvature.lanczos import MOST_STEPS
@@ -101,7 +101,7 @@ def prepared(config: Config, shape: DataShape) -> Counter[str]:
     needed["data.classes" if "classes" in config.data.options else _size_key(config)] += (
         examples * 5 * FLOAT * shape.outputs // 2
     )
-    if config.model.name == "logistic" and config.training.loss != "squared_error":
+    if config.model.name == "logistic":
         needed[_size_key(config)] += _optimum_bytes(config, shape)
     return needed
 
@@ -110,7 +110,8 @@ def _optimum_bytes(config: Config, shape: DataShape) -> int:
     """Centred examples, their singular value decomposition, and the linear program, if it is tried."""
     columns = shape.features + 1
     entries = 2 * shape.train * columns * max(1, shape.outputs - 1)
-    program = entries * PROGRAM_ENTRY if config.training.l2 == 0.0 and entries <= LARGEST_LINEAR_PROGRAM else 0
+    is_tested = config.training.l2 == 0.0 and config.training.loss != "squared_error" and shape.classes > 0
+    program = entries * PROGRAM_ENTRY if is_tested and entries <= LARGEST_LINEAR_PROGRAM else 0
     return max(program, 6 * FLOAT * shape.train * columns) + 5 * FLOAT * columns**2
 
 

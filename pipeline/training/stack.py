@@ -11,7 +11,7 @@ from pipeline.data.dataset import Dataset
 from pipeline.measures.reference_optimum import Optimum, reference_optimum
 from pipeline.nn.arithmetic import ARITHMETICS, Array
 from pipeline.nn.initializers import INITIALIZERS
-from pipeline.nn.losses import LOSSES, output_count, targets_of
+from pipeline.nn.losses import LOSSES, loss_name, output_count, targets_of
 from pipeline.nn.network import Architecture
 from pipeline.nn.optimizers import Optimizer
 from pipeline.nn.problem import Part, Problem, prepared_part
@@ -118,19 +118,24 @@ def shared_problem(config: Config, dataset: Dataset, architecture: Architecture)
     def part(inputs: Array, labels: Array) -> Part:
         targets = targets_of(labels, len(dataset.classes)).T
         return prepared_part(
-            inputs.astype(config.dtype), targets.astype(config.dtype), labels, architecture, arithmetic
+            inputs.astype(config.dtype),
+            targets.astype(config.dtype),
+            labels if dataset.classes else None,
+            architecture,
+            arithmetic,
         )
 
     return Problem(
         architecture=architecture,
         arithmetic=arithmetic,
-        loss=LOSSES[training.loss or "cross_entropy"](architecture.widths[-1], arithmetic.functions),
+        loss=LOSSES[loss_name(training.loss, len(dataset.classes))](architecture.widths[-1], arithmetic.functions),
         l2=training.l2,
         steps=training.steps,
         batch_size=training.batch_size,
         measured_steps=log_spaced_steps(training.steps, training.measure_at),
         train=part(dataset.train_inputs, dataset.train_labels),
         test=part(dataset.test_inputs, dataset.test_labels),
+        unit=dataset.unit,
     )
 
 
@@ -169,17 +174,19 @@ def stack_optimizer(configs: Sequence[Config], architecture: Architecture, param
 
 
 def _reference_optimum(config: Config, digest: str | None) -> Optimum | None:
-    """The optimum of logistic regression with the cross-entropy; None for every other objective."""
-    if config.model.name != "logistic" or config.training.loss == "squared_error":
+    """The optimum of a model without hidden units: of logistic regression, or of linear regression."""
+    if config.model.name != "logistic":
         return None
-    return _optimum(json.dumps([asdict(config.data), digest, config.training.l2, config.model.bias]))
+    training = config.training
+    return _optimum(json.dumps([asdict(config.data), digest, training.l2, config.model.bias, training.loss]))
 
 
 def _computed_optimum(key: str) -> Optimum:
-    data, digest, l2, bias = json.loads(key)
+    data, digest, l2, bias, loss = json.loads(key)
     dataset = dataset_of(DataConfig(**data), digest)
-    targets = targets_of(dataset.train_labels, len(dataset.classes))
-    return reference_optimum(dataset.train_inputs, targets, l2=l2, bias=bias)
+    classes = len(dataset.classes)
+    targets = targets_of(dataset.train_labels, classes)
+    return reference_optimum(dataset.train_inputs, targets, l2=l2, bias=bias, loss=loss_name(loss, classes))
 
 
 _optimum = SizedCache(_computed_optimum, size=lambda optimum: optimum.objective.examples.nbytes)

@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from hydra import compose, initialize
@@ -38,7 +40,14 @@ def users_files(tmp_path: Path) -> dict[str, list[str]]:
     images, labels = tmp_path / "train-images-idx3-ubyte", tmp_path / "train-labels-idx1-ubyte"
     images.write_bytes(bytes([0, 0, 8, 3, 0, 0, 0, 40, 0, 0, 0, 2, 0, 0, 0, 2]) + bytes(i % 251 for i in range(160)))
     labels.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 40]) + bytes(i % 2 for i in range(40)))
-    return {"csv": [f"data.path={table}", "data.target=kind"], "idx": [f"data.path={images}"]}
+    pd.read_csv(table).to_parquet(tmp_path / "table.parquet")
+    np.savez(tmp_path / "arrays.npz", inputs=np.arange(80.0).reshape(40, 2) % 7, labels=np.arange(40) % 2)
+    return {
+        "csv": [f"data.path={table}", "data.target=kind"],
+        "parquet": [f"data.path={tmp_path / 'table.parquet'}", "data.target=kind"],
+        "idx": [f"data.path={images}"],
+        "npz": [f"data.path={tmp_path / 'arrays.npz'}"],
+    }
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)

@@ -4,18 +4,19 @@ import gzip
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from pipeline.data.csv_file import read_csv
-from pipeline.data.examples import Examples
-from pipeline.data.idx_file import read_idx
+from pipeline.data.array_files import read_idx
+from pipeline.data.examples import Examples, prepared
 from pipeline.errors import InputError
 from tests.support.data_files import (
     CODES,
     IMAGES,
     TABLE,
+    csv_examples,
     idx_bytes,
     write_pair,
 )
@@ -29,13 +30,16 @@ def loads_or_refuses(read: object, *arguments: object) -> str:
     assert callable(read)
     try:
         examples: Examples = read(*arguments)
+        inputs = examples.inputs
+        if isinstance(inputs, pd.DataFrame):
+            inputs = prepared(inputs, inputs[:0], examples.fill).train
     except InputError as error:
         message = str(error)
     else:
         assert examples.inputs.shape == (len(examples.labels), len(examples.feature_names))
-        assert np.isfinite(examples.inputs).all()
+        assert np.isfinite(inputs).all()
         return "read"
-    assert message.startswith(("data.path: ", "data.target: "))
+    assert message.startswith(("data.path: ", "data.target: ", "data.drop: "))
     assert len(message.splitlines()) == 1
     return "refused"
 
@@ -67,7 +71,7 @@ def try_csv(folder: Path, content: bytes) -> None:
     path = folder / "table.csv"
     for place, head in {"alone": b"", "behind a header": b"a,kind\n", "behind a table": TABLE}.items():
         path.write_bytes(head + content)
-        event(f"{place} {loads_or_refuses(read_csv, path, 'kind')}")
+        event(f"{place} {loads_or_refuses(csv_examples, path, 'kind')}")
 
 
 @quick

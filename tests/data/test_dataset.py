@@ -346,4 +346,4 @@ def test_files_of_the_user_are_read_from_a_path_with_a_tilde(tmp_path: Path, mon
     assert data.feature_names == ("a",)
     assert len(data.train_labels) == 16
     with pytest.raises(InputError, match=r"^data.path: ~nobody-has-this-name/x: expected a user"):
-        sources.idx(Draws(np.random.SeedSequence(0)), path="~nobody-has-this-name/x")
+        sources.idx(Draws(np.random.SeedSequence(0)), path="~nobody-has-this-name/x", test_path=None)

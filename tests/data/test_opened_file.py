@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.data import opened_file
-from pipeline.data.csv_file import read_csv
-from pipeline.data.idx_file import read_idx
+from pipeline.data.array_files import read_idx
 from tests.support.data_files import (
     IMAGE_BYTES,
     TABLE,
+    csv_examples,
     refusal,
     write_pair,
 )
@@ -30,9 +30,9 @@ def test_a_missing_file_a_folder_and_a_pipe_are_refused_without_waiting(tmp_path
         "dangling": "a link",
     }
     for name, got in found.items():
-        message = refusal(read_csv, tmp_path / name, "kind")
+        message = refusal(csv_examples, tmp_path / name, "kind")
         assert message.startswith(f"data.path: {tmp_path / name}: expected a file, got {got}")
-    assert "File name too long" in refusal(read_csv, tmp_path / ("x" * 300), "kind")
+    assert "File name too long" in refusal(csv_examples, tmp_path / ("x" * 300), "kind")
     assert "File name too long" in refusal(read_idx, tmp_path / ("x" * 300))
     longest = tmp_path / ("images" + "x" * 249)
     longest.write_bytes(IMAGE_BYTES)
@@ -49,7 +49,7 @@ def test_the_way_to_a_file_is_not_told_as_its_absence(tmp_path: Path) -> None:
         ("there/d.csv", "Too many"),
         ("table.csv/d.csv", "Not a dir"),
     ):
-        for read, arguments in ((read_csv, ("kind",)), (read_idx, ())):
+        for read, arguments in ((csv_examples, ("kind",)), (read_idx, ())):
             assert f"expected something readable, got {got}" in refusal(read, tmp_path / name, *arguments)
     path = write_pair(tmp_path)
     (labels := tmp_path / "train-labels-idx1-ubyte").unlink()
@@ -67,7 +67,7 @@ def test_what_only_looks_like_a_file_is_not_read(tmp_path: Path, name: str) -> N
         pytest.skip("no such file on this system")
     link = tmp_path / "images-idx3"
     link.symlink_to(path)
-    for read, arguments in ((read_csv, (path, "kind")), (read_csv, (link, "kind")), (read_idx, (link,))):
+    for read, arguments in ((csv_examples, (path, "kind")), (csv_examples, (link, "kind")), (read_idx, (link,))):
         message = refusal(read, *arguments)
         assert message == f"data.path: {arguments[0]}: expected a file that holds something, got one of 0 bytes"
 
@@ -82,7 +82,7 @@ def test_what_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Path, "open", denied)
     monkeypatch.setattr(Path, "iterdir", denied)
     (tmp_path / "folder").mkdir()
-    for read, arguments in ((read_csv, (path, "kind")), (read_idx, (path,)), (read_idx, (tmp_path / "folder",))):
+    for read, arguments in ((csv_examples, (path, "kind")), (read_idx, (path,)), (read_idx, (tmp_path / "folder",))):
         message = refusal(read, *arguments)
         assert message.startswith(f"data.path: {arguments[0]}: ")
         assert message.endswith("got Permission denied")
@@ -97,7 +97,7 @@ def test_a_file_that_outgrows_memory_is_refused_while_it_is_read(
     packed_images = write_pair(tmp_path, gzip.compress(header + bytes(100_000_000)))
     table = tmp_path / "table.csv"
     table.write_bytes(gzip.compress(TABLE + b"5,6,x\n" * 16_000_000))
-    for read, arguments in ((read_idx, (packed_images,)), (read_csv, (table, "kind"))):
+    for read, arguments in ((read_idx, (packed_images,)), (csv_examples, (table, "kind"))):
         tracemalloc.start()
         message = refusal(read, *arguments)
         peak = tracemalloc.get_traced_memory()[1]

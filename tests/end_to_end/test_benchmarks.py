@@ -73,6 +73,18 @@ def test_sizing_sees_every_part_of_the_driver_at_work(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
+def test_the_driver_is_measured_beside_the_bare_cost(tmp_path: Path) -> None:
+    completed = command("benchmarks.bare", "--quick", folder=tmp_path)
+    assert completed.returncode == 0, completed.stderr
+    _, few, many = table_rows(completed.stdout)
+    assert [few[0], many[0]] == ["2", "6"]
+    for row in (few, many):
+        driver, rows, files, ratio = (float(cell) for cell in row[1:5])
+        assert min(driver, rows, files) > 0.0
+        assert ratio == pytest.approx(driver / (rows + files), rel=0.02)
+
+
+@pytest.mark.soak
 def test_resuming_and_stopping_are_timed(tmp_path: Path) -> None:
     completed = command("benchmarks.resume", "--quick", folder=tmp_path)
     assert completed.returncode == 0, completed.stderr

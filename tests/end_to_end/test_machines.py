@@ -13,7 +13,10 @@ from pipeline.data.sources import SOURCES
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.initializers import INITIALIZERS
 from pipeline.nn.optimizers import OPTIMIZERS
+from tests.support.sweeps import completed_apart
 
+DEFAULT_SWEEP = "8812b7176b94a241"
+"""As ``python -m pipeline.run -m`` prints it at its end."""
 EVERYWHERE = "533cd1eb0bf16671"
 """Of all cases, on x86 with SSE alone, with AVX2, with AVX-512, and on 64-bit ARM. It changes with RESULT_VERSION."""
 
@@ -40,3 +43,8 @@ def test_every_machine_gives_the_one_digest(machine: str, tmp_path: Path) -> Non
     file.write_text(json.dumps({name: config.composed() for name, config in configs.items()}))
     found = digests_elsewhere([sys.executable], environments()[machine], file)
     assert hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16] == EVERYWHERE
+
+
+@pytest.mark.slow
+def test_the_default_sweep_has_one_digest_too(tmp_path: Path) -> None:
+    assert f"\nDigest of all their numbers: {DEFAULT_SWEEP}\n" in completed_apart(tmp_path, "-m")

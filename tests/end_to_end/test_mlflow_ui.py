@@ -27,7 +27,8 @@ from mlflow.entities import Run
 
 from pipeline import addresses, names
 from pipeline.addresses import ui_command
-from pipeline.sweep.summary import best_first
+from pipeline.sweep.summary import COLUMNS, best_first
+from pipeline.tracking.store.queries import finished_run
 from pipeline.tracking.tracker import Tracker
 from tests.support.browser import open_browser
 from tests.support.command_line import command
@@ -278,7 +279,8 @@ def test_the_conclusion_heads_the_experiment_and_the_sweep(page: Any, address: s
 def test_a_tracking_server_gets_links_to_itself(address: str, client: MlflowClient) -> None:
     parent, children = parent_and_children(client)
     mlflow.set_tracking_uri(address)
-    links = Tracker("symmetry").share_views(parent.info.run_id, ("model", "init", "seed"), best_first(children))
+    ranked = best_first([finished_run(child, names.NAMING_KEYS, COLUMNS) for child in children])
+    links = Tracker("symmetry").share_views(parent.info.run_id, ("model", "init", "seed"), ranked)
     assert links == addresses.view_links(parent.info.experiment_id, parent.info.run_id, address)
 
 

@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from threading import Barrier
@@ -67,16 +67,16 @@ def test_a_run_costs_five_requests_and_reads_back(tracking: Tracking) -> None:
     before = tracking.server.requests()
     run_ids = writer.write(RECORDS)
     assert tracking.server.requests() - before == 5 * len(RECORDS)
-    for run_id, record in zip(run_ids, RECORDS, strict=True):
+    for run_id, tracked in zip(run_ids, RECORDS, strict=True):
         run = client.get_run(run_id)
-        assert (run.info.status, run.info.end_time) == (record.status, record.end_time)
-        assert record.tags.items() <= run.data.tags.items()
-        assert {key: value for key, value in record.params.items() if value} == {
+        assert (run.info.status, run.info.end_time) == (tracked.status, tracked.end_time)
+        assert tracked.tags.items() <= run.data.tags.items()
+        assert {key: value for key, value in tracked.params.items() if value} == {
             key: value for key, value in run.data.params.items() if value
         }
         points = client.get_metric_history(run_id, "zero") + client.get_metric_history(run_id, "loss/train")
         assert [repr(point.value) for point in points] == [
-            repr(value) for key in ("zero", "loss/train") for name, value, _ in record.metrics if name == key
+            repr(value) for key in ("zero", "loss/train") for name, value, _ in tracked.metrics if name == key
         ]
 
 
@@ -176,15 +176,24 @@ def test_two_drivers_start_the_same_sweep_at_once_and_the_report_reads_it(
     assert f"{JOBS} runs" in (here / "reports" / "same" / "index.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.soak
-def test_without_a_server_the_database_itself_will_do(tmp_path: Path, tracking: Tracking, undisturbed: Audit) -> None:
+def test_four_drivers_without_a_server_of_which_one_is_killed(
+    tmp_path: Path, tracking: Tracking, undisturbed: Audit
+) -> None:
     tracking.database.create("direct")
     address = tracking.database.address("direct")
     environment = tracked_as("direct", address)
-    with started(tmp_path, *SWEEP, **environment) as process:
-        assert wait_for(tmp_path, PROGRESS, process), printed(tmp_path)
-        os.killpg(process.pid, signal.SIGKILL)
-    assert " 0 already tracked" not in completed_apart(tmp_path, *SWEEP, **environment)
+    folders = [tmp_path / name for name in ("one", "two", "three", "four")]
+    with ExitStack() as drivers:
+        for folder in folders:
+            folder.mkdir()
+        processes = [drivers.enter_context(started(folder, *SWEEP, **environment)) for folder in folders]
+        assert wait_for(folders[0], PROGRESS, processes[0]), printed(folders[0])
+        os.killpg(processes[0].pid, signal.SIGKILL)
+        for folder, process in zip(folders[1:], processes[1:], strict=True):
+            assert process.wait(timeout=240) == 0, printed(folder)
+            assert "Traceback" not in printed(folder)
+            assert "slower" not in printed(folder)
+    assert f"{JOBS} already tracked, 0 to train" in completed_apart(folders[0], *SWEEP, **environment)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
         audited("direct", address, undisturbed)

@@ -7,6 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pipeline.data.dialect import Given
+from pipeline.data.examples import Examples
+from pipeline.data.table import Use, read_table
+from pipeline.data.table_files import read_csv
 from pipeline.errors import InputError
 
 CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
@@ -39,3 +43,11 @@ def refusal(read: object, *arguments: object) -> str:
     message = str(caught.value)
     assert len(message.splitlines()) == 1
     return message
+
+
+def csv_examples(path: Path, target: str | int, **keys: object) -> Examples:
+    """The examples of a CSV file with the default keys, or these."""
+    given = {key: keys.pop(key) for key in Given._fields if key in keys}
+    use = Use(target, **keys)  # type: ignore[arg-type]
+    is_text = use.task == "classification"
+    return read_table(read_csv(path, target, Given(**given), as_text=is_text), use)  # type: ignore[arg-type]

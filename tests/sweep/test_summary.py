@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mlflow.entities import LifecycleStage, Metric, Param, Run, RunData, RunInfo, RunTag
 from scipy import stats
 
 from pipeline import names
 from pipeline.sweep.summary import MOST_GROUPS, Findings, best_first, mean_of
+from pipeline.tracking.sweeps import FinishedRun
 
 COMMON = {"model": "mlp", "init": "constant", "optimizer.learning_rate": "0.1", "seed": "0"}
 SWEPT = ("init", "optimizer.learning_rate", "seed")
@@ -24,17 +24,11 @@ def tracked(
     diverged: bool = False,
     name: str = "",
     common: bool = True,
-) -> Run:
-    info = RunInfo("id", "1", "user", "FINISHED", 0, 1, LifecycleStage.ACTIVE, run_name=name)
-    data = RunData(
-        [Metric(key, value, 0, 0) for key, value in metrics.items()],
-        [Param(key, value) for key, value in {**(COMMON if common else {}), **params}.items()],
-        [RunTag(names.DIVERGED_TAG, str(diverged).lower())],
-    )
-    return Run(info, data)
+) -> FinishedRun:
+    return FinishedRun("id", "", "", name, None, diverged, {**(COMMON if common else {}), **params}, metrics)
 
 
-def seeds(losses: list[float], diverged: int = 0, **params: str) -> list[Run]:
+def seeds(losses: list[float], diverged: int = 0, **params: str) -> list[FinishedRun]:
     """A run for each loss, and some that diverged at a loss far below; a double underscore stands for a dot."""
     given = {key.replace("__", "."): value for key, value in params.items()}
     return [
@@ -118,7 +112,7 @@ def test_the_table_fits_the_terminal_and_says_what_it_leaves_out(width: int, sch
     for metric in ("loss/test", "loss/train", "accuracy/test", "distance"):
         assert (metric in header) != (metric in text.partition("A wider terminal")[2])
     assert "loss/test" in header
-    assert len(rows(findings, width)) == 1 + len({run.data.params["init"] for run in runs})
+    assert len(rows(findings, width)) == 1 + len({run.params["init"] for run in runs})
 
 
 def test_of_many_groups_the_best_are_shown_and_the_rest_is_counted() -> None:
@@ -169,7 +163,7 @@ def test_without_a_finished_run_only_the_count_is_told() -> None:
 
 
 def test_the_best_run_has_the_lowest_test_loss_and_did_not_diverge() -> None:
-    def run(metrics: dict[str, float], name: str, **options: Any) -> Run:
+    def run(metrics: dict[str, float], name: str, **options: Any) -> FinishedRun:
         return tracked({}, metrics, name=name, common=False, **options)
 
     runs = [
@@ -181,8 +175,8 @@ def test_the_best_run_has_the_lowest_test_loss_and_did_not_diverge() -> None:
         run({names.LOSS_TEST: 0.2}, "first"),
     ]
     for order in (runs, runs[::-1]):
-        assert [each.info.run_name for each in best_first(order)] == [
+        assert [each.name for each in best_first(order)] == [
             "first", "second", "third", "nan", "untested", "diverged"
         ]  # fmt: skip
     without_tests = [run({names.LOSS_TRAIN: loss}, str(loss)) for loss in (0.2, 0.1)]
-    assert [each.info.run_name for each in best_first(without_tests)] == ["0.1", "0.2"]
+    assert [each.name for each in best_first(without_tests)] == ["0.1", "0.2"]

@@ -108,7 +108,7 @@ def test_of_repeated_runs_the_oldest_stays_and_what_was_trained_again_on_purpose
     store: Store, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     if way == "search":
-        monkeypatch.setattr(tracked_runs, "local_store", lambda *_: None)
+        monkeypatch.setattr(tracked_runs, "sql_store", lambda *_: None)
     client, experiment = store
     records = [
         finished(5, "a"), finished(1, "a", "one"), finished(7, "a", "two"),
@@ -130,7 +130,7 @@ def test_a_run_that_comes_on_two_pages_because_others_track_is_not_taken_for_two
     client, experiment = store
     writer = PublicCalls(client, experiment)
     run_ids = writer.write([finished(number, f"{number}") for number in range(6)])
-    monkeypatch.setattr(tracked_runs, "local_store", lambda *_: None)
+    monkeypatch.setattr(tracked_runs, "sql_store", lambda *_: None)
     monkeypatch.setattr(tracked_runs, "PAGE", 3)
     search, newer = client.search_runs, iter(range(6, 8))
 

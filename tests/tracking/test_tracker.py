@@ -157,7 +157,9 @@ def test_a_table_of_curves_that_replaces_one_of_more_runs_is_merged_again(
     trackers[0].finish_sweep(sweeps[0])
     runs = mlflow.MlflowClient().search_runs(["1"], f"tags.`{names.PARENT_TAG}` = '{parent}'")
     assert len(runs) == 2
-    assert set(curves_artifact(client, parent)["run_id"]) == {run.info.run_id for run in runs}
+    assert {run_id for part in curves_artifact(client, parent) for run_id in part["run_id"]} == {
+        run.info.run_id for run in runs
+    }
 
 
 @pytest.mark.usefixtures("handlers")

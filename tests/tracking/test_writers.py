@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 
 from pipeline.tracking.records import Record
 from pipeline.tracking.store import opening as stores
-from pipeline.tracking.store.api_writer import PublicCalls
+from pipeline.tracking.store.api_writer import Concurrency, PublicCalls
 from pipeline.tracking.store.sql_writer import OneTransaction, writer_for
 
 Store = tuple[MlflowClient, str]
@@ -142,9 +142,7 @@ def test_an_unknown_schema_or_another_store_takes_the_public_calls(
     assert isinstance(writer_for(*new_store("unknown")), PublicCalls)
 
 
-def test_nothing_of_a_transaction_that_fails_is_in_the_database(
-    tmp_path: Path, new_store: Callable[[str], Store]
-) -> None:
+def test_nothing_of_a_transaction_that_fails_is_in_the_database(new_store: Callable[[str], Store]) -> None:
     client, experiment_id = new_store("bulk")
     writer = writer_for(client, experiment_id)
     written = writer.write(RECORDS[:2])
@@ -152,4 +150,19 @@ def test_nothing_of_a_transaction_that_fails_is_in_the_database(
     with pytest.raises(Exception, match="NOT NULL"):
         writer.write([RECORDS[2], broken])
     assert {run.info.run_id for run in client.search_runs([experiment_id])} == set(written)
-    assert {path.name for path in (tmp_path / "bulk artifacts").iterdir()} == set(written)
+
+
+@pytest.mark.parametrize(("takes", "expected"), [(1, 4), (4, 4), (8, 8), (12, 16), (32, 32), (100, 32)])
+def test_so_many_runs_travel_at_once_as_the_server_takes(takes: int, expected: int) -> None:
+    concurrency = Concurrency(4, 32)
+    for _ in range(9):
+        concurrency.note(3, 1000.0)
+        concurrency.note(100, 100 / min(concurrency.at_once, takes))
+    assert concurrency.at_once == expected
+
+
+def test_a_local_file_has_one_writer_however_fast_it_is() -> None:
+    concurrency = Concurrency(1, 1)
+    for _ in range(9):
+        concurrency.note(100, 0.001)
+    assert concurrency.at_once == 1

@@ -151,7 +151,7 @@ def final_losses(networks: pd.DataFrame) -> pd.DataFrame:
 def differences(one: pd.DataFrame, other: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """How many times as large the final training losses of some runs are as those of others, a row for each pair.
 
-    Columns ``case`` (distinct units and activation), ``run_id`` and ``value``, the logarithm of the ratio:
+    Columns ``case`` (how many distinct units, which activation), ``run_id`` and ``value``, the logarithm of the ratio:
     losses of networks of which some have dead units are skewed. Runs are paired by setting and the keys.
     """
     pairs = one.merge(other, on=[*SETTING, *keys], suffixes=("", "_other"))

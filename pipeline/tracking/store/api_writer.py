@@ -2,11 +2,12 @@
 
 import json
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from mlflow import MlflowClient
 from mlflow.data.numpy_dataset import from_numpy
@@ -19,9 +20,13 @@ from pipeline.system.atomic_file import write_atomically
 from pipeline.tracking.records import Record
 from pipeline.training.datasets import dataset_of
 
+Item = TypeVar("Item")
+
 ENTITIES_PER_CALL = 1000
-RUNS_AT_ONCE = 4
-"""How many runs travel to a server at once; more gain nothing where it has one process, which is busy then."""
+RUNS_AT_ONCE, MOST_AT_ONCE = 4, 32
+"""How many runs travel to a server at once, at first and at the most."""
+GAIN = 1.1
+"""So many times faster must twice as many at once be, to be kept: a server with one process is busy with four."""
 
 
 class Writer(Protocol):
@@ -40,6 +45,61 @@ class Writer(Protocol):
         ...
 
 
+def call_together(function: Callable[[Item], None], items: Sequence[Item], at_once: int = RUNS_AT_ONCE) -> None:
+    """Calls a function for each item, several at once, until one call raises: the store would refuse the rest too.
+
+    Raises:
+        Exception: what that call raised, when all have returned.
+    """
+    waiting: SimpleQueue[Item] = SimpleQueue()
+    for item in items:
+        waiting.put(item)
+    refusals: list[Exception] = []
+
+    def call_waiting() -> None:
+        try:
+            while not refusals:
+                function(waiting.get_nowait())
+        except Empty:
+            pass
+        except Exception as error:
+            refusals.append(error)
+
+    # They die with the process, so that Ctrl-C need not wait for a server that hangs. (A pool's would not, or it wants
+    # semaphores, which are refused where shared memory is read-only.)
+    threads = [Thread(target=call_waiting, daemon=True) for _ in range(min(at_once, len(items)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if refusals:
+        raise refusals[0]
+
+
+class Concurrency:
+    """How many runs travel to a server at once: twice as many for as long as that makes them faster.
+
+    Args:
+        at_once: at first.
+        most: at the most.
+    """
+
+    def __init__(self, at_once: int, most: int) -> None:
+        self.at_once = at_once
+        self._most = most
+        self._fastest = 0.0
+
+    def note(self, runs: int, seconds: float) -> None:
+        """Takes in how long so many runs took; few runs say nothing."""
+        if runs < 2 * self.at_once or self.at_once > self._most:
+            return
+        rate, before = runs / seconds, self._fastest
+        if rate < GAIN * before:
+            self.at_once, self._most = self.at_once // 2, 0
+        elif 2 * self.at_once <= self._most:
+            self.at_once, self._fastest = 2 * self.at_once, rate
+
+
 class PublicCalls:
     """Five calls a run (create, params with metrics, two artifacts, close), more for more than 1000 metrics."""
 
@@ -47,46 +107,26 @@ class PublicCalls:
         self._client = client
         self._experiment_id = experiment_id
         # A SQLite file takes one writer at a time.
-        self._at_once = 1 if database_path(client.tracking_uri) is not None else RUNS_AT_ONCE
+        is_file = database_path(client.tracking_uri) is not None
+        self._concurrency = Concurrency(1, 1) if is_file else Concurrency(RUNS_AT_ONCE, MOST_AT_ONCE)
         self._half_written: set[str] = set()
         self._written: dict[tuple[str, int], str] = {}
-        self._refusal: Exception | None = None
 
     def write(self, records: Sequence[Record]) -> list[str]:
         # A call that broke off is repeated with the same records: what it had written then is not written twice.
         for run_id in sorted(self._half_written):
             self._client.delete_run(run_id)
             self._half_written.remove(run_id)
-        self._refusal = None
         new = {_identity(record): record for record in records if _identity(record) not in self._written}.values()
-        waiting: SimpleQueue[Record] = SimpleQueue()
-        for record in new:
-            waiting.put(record)
-        # They die with the process, so that Ctrl-C need not wait for a server that hangs. (A pool's would not, or it
-        # wants semaphores, which are refused where shared memory is read-only.)
-        threads = [Thread(target=self._write_waiting, args=(waiting,), daemon=True) for _ in range(self._at_once)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if self._refusal is not None:
-            raise self._refusal
+        start = time.perf_counter()
+        call_together(self._write, [*new], self._concurrency.at_once)
+        self._concurrency.note(len(new), time.perf_counter() - start)
         run_ids = [self._written[_identity(record)] for record in records]
         self._written.clear()
         return run_ids
 
     def end(self, run_id: str, status: str) -> None:
         self._client.set_terminated(run_id, status)
-
-    def _write_waiting(self, waiting: SimpleQueue[Record]) -> None:
-        """Writes one record after the other, until the store refuses one: it would refuse the next hundred too."""
-        try:
-            while self._refusal is None:
-                self._write(waiting.get_nowait())
-        except Empty:
-            pass
-        except Exception as error:
-            self._refusal = error
 
     def _write(self, record: Record) -> None:
         run = self._client.create_run(

@@ -1,10 +1,9 @@
 """Open the tracking store: create a local database atomically, refuse one whose schema this MLflow does not know."""
 
 import logging
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from urllib.parse import quote, unquote
@@ -13,14 +12,19 @@ from mlflow import MlflowClient, get_tracking_uri
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
-from mlflow.store.db.utils import _get_latest_schema_revision, _initialize_tables, create_sqlalchemy_engine
+from mlflow.store.db.utils import (
+    _get_latest_schema_revision,
+    _get_schema_version,
+    _initialize_tables,
+    create_sqlalchemy_engine,
+)
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from mlflow.utils.file_utils import ExclusiveFileLock
 
 from pipeline import names
 from pipeline.addresses import database_path, masked, masked_address, require_reachable, store_address
 from pipeline.errors import InputError
 from pipeline.relocate import require_in_place
+from pipeline.tracking.store.lock import lock_store
 
 # A new database logs a line per table and migration, a busy one a traceback, a lost server the address with a token in
 # it; all are told in other words here.
@@ -29,6 +33,7 @@ for noisy in ("alembic", "mlflow.store.db.utils", "urllib3.connectionpool"):
 
 KNOWN_REVISIONS = {"dc11669786a5"}
 """Schema revisions (MLflow 3.17) of which this project knows the rows."""
+KNOWN_DATABASES = ("sqlite", "postgresql", "mysql")
 NO_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """How stores answer to the id of no experiment."""
 
@@ -65,8 +70,7 @@ def retry_once(write: Callable[[], None]) -> None:
 def open_store(experiment_name: str) -> Iterator[tuple[MlflowClient, str]]:
     """A context with the client and the id of the experiment; store and experiment are created if they do not exist.
 
-    Within it no other process of this project opens the same local database, because MLflow's own setting up
-    fails when several do it at once.
+    Within it no other process of this project opens the same database.
 
     Raises:
         InputError: the store does not answer, is of another MLflow, takes no artifacts, or the experiment is deleted.
@@ -74,7 +78,7 @@ def open_store(experiment_name: str) -> Iterator[tuple[MlflowClient, str]]:
     with translate_store_errors():
         path = database_path(get_tracking_uri())
         _require_plain_path(str(path or ""), "database")
-        with _lock(path):
+        with lock_store(get_tracking_uri(), path):
             if path is not None:
                 _create_or_check_database(path)
             client = _client(path)
@@ -133,23 +137,12 @@ def _client(database: Path | None) -> MlflowClient:
     return MlflowClient(store_address(get_tracking_uri()))
 
 
-def local_store(client: MlflowClient, experiment_id: str) -> SqlAlchemyStore | None:
-    """The store behind a client if it is SQLite with local artifacts and a known schema; else None."""
+def sql_store(client: MlflowClient) -> SqlAlchemyStore | None:
+    """The SQL database behind a client, if it is of a kind and a schema whose rows are known; else None."""
     store = client._tracking_client.store
-    if not isinstance(store, SqlAlchemyStore) or store.engine.dialect.name != "sqlite":
+    if not isinstance(store, SqlAlchemyStore) or store.engine.dialect.name not in KNOWN_DATABASES:
         return None
-    location = str(client.get_experiment(experiment_id).artifact_location)
-    path = database_path(str(store.engine.url))
-    if not isinstance(get_artifact_repository(location), LocalArtifactRepository) or path is None:
-        return None
-    return store if set(_revisions(path)) <= KNOWN_REVISIONS else None
-
-
-def _lock(path: Path | None) -> ExclusiveFileLock | nullcontext[None]:
-    if path is None or os.name == "nt":
-        return nullcontext()
-    path.parent.mkdir(parents=True, exist_ok=True)  # As MLflow does, but later.
-    return ExclusiveFileLock(f"{path}.lock")
+    return store if _get_schema_version(store.engine) in KNOWN_REVISIONS else None  # type: ignore[no-untyped-call]
 
 
 def _create_or_check_database(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Write many records to a local SQLite store in one transaction: a tenth of the time of the public calls.
+"""Write many records to an SQL database in one transaction: a tenth of the time of the public calls.
 
 The transaction writes with MLflow's own table objects, which are not part of its public interface. So it is used only
 for a schema revision that it was written for, and only after a canary: the first record of a process goes through the
@@ -6,48 +6,68 @@ public calls, is written a second time inside a transaction that is rolled back,
 Otherwise all records go through the public calls.
 """
 
+import hashlib
 import logging
-import shutil
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from operator import itemgetter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from mlflow import MlflowClient
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.store.db.base_sql_model import Base
-from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlRun, SqlTag
+from mlflow.store.tracking.dbmodels.models import (
+    SqlExperiment,
+    SqlLatestMetric,
+    SqlMetric,
+    SqlParam,
+    SqlRun,
+    SqlTag,
+)
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.uri import append_to_uri_path
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from pipeline import names
 from pipeline.tracking.records import Record
-from pipeline.tracking.store.api_writer import PublicCalls, Writer, write_artifacts
-from pipeline.tracking.store.opening import local_store
+from pipeline.tracking.store.api_writer import PublicCalls, Writer, call_together, write_artifacts
+from pipeline.tracking.store.bulk_insert import insert_rows
+from pipeline.tracking.store.opening import sql_store
 
 log = logging.getLogger(__name__)
 
-BUSY_MILLISECONDS = 2000
-"""How long a transaction waits for another program; longer waits are ``tracking.delivery``'s, which can be stopped."""
+PATIENCE = {
+    "sqlite": "PRAGMA busy_timeout = 2000",
+    "postgresql": "SET LOCAL lock_timeout = 10000",
+    "mysql": "SET innodb_lock_wait_timeout = 10",
+}
+"""How long a transaction waits for other drivers, in SQLite for any program; longer waits are ``tracking.delivery``'s,
+which can be stopped."""
 
 RUN_TABLES = [table for table in Base.metadata.sorted_tables if "run_uuid" in table.columns]
+EXPERIMENTS = SqlExperiment.__table__
 
 
 class OneTransaction:
-    """Writes all rows of many runs at once, and skips runs that another process has finished meanwhile."""
+    """Writes all rows of many runs at once, and skips runs that another process has finished meanwhile.
+
+    A record that is written again, because the answer to the first time was lost, is not written twice: its run id
+    follows from what it is.
+    """
 
     def __init__(self, store: SqlAlchemyStore, experiment_id: str, artifact_location: str, public: PublicCalls) -> None:
         self._store = store
-        self._experiment_id = experiment_id
+        self._experiment_id = int(experiment_id)
         self._artifact_location = artifact_location
         self._public = public
         self._proven: bool | None = None
-        self._finished: dict[str, str] = {}
+        self._is_shared = False
         with store.ManagedSessionMaker() as session:
-            self._seen = self._newest_tag(session)
+            self._last_update = session.scalar(self._time_of_update)
 
     def write(self, records: Sequence[Record]) -> list[str]:
         run_ids: list[str] = []
@@ -61,61 +81,92 @@ class OneTransaction:
 
     def end(self, run_id: str, status: str) -> None:
         with self._store.ManagedSessionMaker(read_only=False) as session:
-            session.execute(text(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}"))
+            self._limit_waiting(session)
             ended = {"status": status, "end_time": int(time.time() * 1000)}
             session.execute(SqlRun.__table__.update().where(SqlRun.run_uuid == run_id).values(**ended))
 
     def _write_together(self, records: Sequence[Record]) -> list[str]:
-        new = {uuid4().hex: record for record in records}
-        try:
-            known = self._insert_unknown(new)
-        except Exception:
-            # The store has none of them, and the next try takes other ids. (After a signal that is not certain.)
-            self._remove_artifacts(new)
-            raise
-        self._remove_artifacts(known)
-        return [known.get(run_id, run_id) for run_id in new]
+        new = {self._run_id(record): record for record in records}
+        # Files first: a run that stands in the database has all its artifacts.
+        self._write_artifacts(new)
+        known = self._insert_unknown(new)
+        self._remove_artifacts(run_id for run_id, kept in known.items() if kept != run_id)
+        return [known.get(run_id, run_id) for run_id in map(self._run_id, records)]
+
+    def _run_id(self, record: Record) -> str:
+        """48 bits of time, then a digest, as in UUIDs of version 7 (RFC 9562).
+
+        The indexes of a database grow at their end then: with random ids a run costs twice as much after 5000 others.
+        """
+        identity = (self._experiment_id, record.fingerprint, record.start_time, record.tags.get(names.DRIVER_TAG))
+        return f"{record.start_time:012x}{hashlib.sha256(repr(identity).encode()).hexdigest()[:20]}"
 
     def _insert_unknown(self, new: Mapping[str, Record]) -> dict[str, str]:
-        """Writes the records; new id -> id in the store, for those that another process has finished meanwhile."""
-        # Files first: a run that stands in the database has all its artifacts.
-        for run_id, record in new.items():
-            write_artifacts(self._artifact_folder(run_id), record)
+        """Writes the records; new id -> id in the store, for those that are there already."""
         with self._store.ManagedSessionMaker(read_only=False) as session:
-            session.execute(text(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}"))
-            # An update of nothing takes the lock of the writer, so that nobody finishes a run between look and insert.
-            session.execute(SqlRun.__table__.update().where(SqlRun.run_uuid == "").values(status="FAILED"))
-            finished = self._finished | self._finished_by_others(session)
-            known = {
-                run_id: finished[record.fingerprint]
-                for run_id, record in new.items()
-                if record.fingerprint in finished and names.RERUN_TAG not in record.tags
-            }
+            self._limit_waiting(session)
+            # A row that is updated is locked, so that nobody finishes a run between look and insert.
+            session.execute(self._update(lifecycle_stage=EXPERIMENTS.c.lifecycle_stage))
+            last_update = session.scalar(self._time_of_update)
+            # Looking for fingerprints takes the longer, the more runs there are; a driver alone needs not.
+            self._is_shared |= last_update != self._last_update
+            known = self._finished(session, new) if self._is_shared else {}
+            known |= {each: each for each in session.scalars(select(SqlRun.run_uuid).where(SqlRun.run_uuid.in_(new)))}
             self._insert(session, [(run_id, record) for run_id, record in new.items() if run_id not in known])
-            seen = self._newest_tag(session)
+            last_update = max((last_update or 0) + 1, int(time.time() * 1000))
+            session.execute(self._update(last_update_time=last_update))
         # Only now is it certain that the transaction has taken place.
-        self._finished, self._seen = finished, seen
+        self._last_update = last_update
         return known
+
+    def _finished(self, session: Any, new: Mapping[str, Record]) -> dict[str, str]:
+        """New id -> id in the store, of what another process has finished meanwhile."""
+        finished: Any = (
+            select(SqlTag.value, SqlRun.run_uuid)
+            .join(SqlRun, SqlRun.run_uuid == SqlTag.run_uuid)
+            .where(SqlTag.key == names.FINGERPRINT_TAG, SqlTag.value.in_({each.fingerprint for each in new.values()}))
+            .where(SqlRun.experiment_id == self._experiment_id, SqlRun.status == "FINISHED")
+            .where(SqlRun.lifecycle_stage == "active")
+        )
+        by_fingerprint = {str(fingerprint): str(run_id) for fingerprint, run_id in session.execute(finished)}
+        return {
+            run_id: by_fingerprint[record.fingerprint]
+            for run_id, record in new.items()
+            if record.fingerprint in by_fingerprint and names.RERUN_TAG not in record.tags
+        }
+
+    @property
+    def _time_of_update(self) -> Any:
+        """Asks for the time of the experiment's last update, which grows with every transaction of this project."""
+        return select(EXPERIMENTS.c.last_update_time).where(EXPERIMENTS.c.experiment_id == self._experiment_id)
+
+    def _update(self, **values: Any) -> Any:
+        return EXPERIMENTS.update().where(EXPERIMENTS.c.experiment_id == self._experiment_id).values(**values)
+
+    def _limit_waiting(self, session: Any) -> None:
+        session.execute(text(PATIENCE[self._store.engine.dialect.name]))
+
+    def _write_artifacts(self, new: Mapping[str, Record]) -> None:
+        """Where the experiment says: in a folder, or through MLflow's client of an object store, several at once."""
+        if isinstance(get_artifact_repository(self._artifact_location), LocalArtifactRepository):
+            for run_id, record in new.items():
+                write_artifacts(Path(self._artifacts(run_id).artifact_dir), record)
+            return
+
+        def upload(run: tuple[str, Record]) -> None:
+            with tempfile.TemporaryDirectory() as folder:
+                write_artifacts(Path(folder), run[1])
+                self._artifacts(run[0]).log_artifacts(folder)
+
+        call_together(upload, [*new.items()])
 
     def _remove_artifacts(self, run_ids: Iterable[str]) -> None:
         for run_id in run_ids:
-            shutil.rmtree(self._artifact_folder(run_id).parent, ignore_errors=True)
-
-    def _finished_by_others(self, session: Any) -> dict[str, str]:
-        """Fingerprint -> run id of what has been finished since the last look; no older rows: sweeps may be long."""
-        finished = session.execute(
-            text(
-                "SELECT tags.value, runs.run_uuid FROM tags JOIN runs ON runs.run_uuid = tags.run_uuid"
-                " WHERE tags.rowid > :seen AND tags.key = :key AND runs.experiment_id = :experiment"
-                " AND runs.status = 'FINISHED' AND runs.lifecycle_stage = 'active'"
-            ),
-            {"seen": self._seen, "key": names.FINGERPRINT_TAG, "experiment": int(self._experiment_id)},
-        )
-        return {str(fingerprint): str(run_id) for fingerprint, run_id in finished}
-
-    @staticmethod
-    def _newest_tag(session: Any) -> int:
-        return int(session.execute(text("SELECT coalesce(max(rowid), 0) FROM tags")).scalar())
+            artifacts = self._artifacts(run_id)
+            with suppress(Exception):  # What nobody refers to does no harm.
+                artifacts.delete_artifacts()
+                if isinstance(artifacts, LocalArtifactRepository):
+                    Path(artifacts.artifact_dir).parent.rmdir()
 
     def _same_rows(self, record: Record, run_id: str) -> bool:
         twin = uuid4().hex
@@ -136,8 +187,8 @@ class OneTransaction:
             for table in RUN_TABLES
         }
 
-    def _artifact_folder(self, run_id: str) -> Path:
-        return Path(LocalArtifactRepository(self._artifact_uri(run_id)).artifact_dir)
+    def _artifacts(self, run_id: str) -> Any:
+        return get_artifact_repository(self._artifact_uri(run_id))
 
     def _artifact_uri(self, run_id: str) -> str:
         folder = (run_id, SqlAlchemyStore.ARTIFACTS_FOLDER_NAME)
@@ -158,14 +209,7 @@ class OneTransaction:
             rows[SqlLatestMetric] += {row["key"]: row for row in metrics}.values()
         for model, values in rows.items():
             if values:
-                self._insert_rows(session, model.__table__, values)
-
-    @staticmethod
-    def _insert_rows(session: Any, table: Any, rows: Sequence[dict[str, Any]]) -> None:
-        """Inserts plain values past SQLAlchemy's handling of parameters, which takes as long again as SQLite does."""
-        statement = table.insert().values(rows[0]).compile(dialect=session.connection().dialect)
-        in_order = itemgetter(*statement.positiontup)
-        session.connection().exec_driver_sql(str(statement), [in_order(row) for row in rows])
+                insert_rows(session.connection(), model.__table__, values)
 
     def _run_row(self, run_id: str, record: Record) -> dict[str, Any]:
         return {
@@ -182,22 +226,22 @@ class OneTransaction:
             "source_version": "",
             "lifecycle_stage": "active",
             "artifact_uri": self._artifact_uri(run_id),
-            "experiment_id": int(self._experiment_id),
+            "experiment_id": self._experiment_id,
         }
 
     def _metric_rows(self, run_id: str, record: Record) -> Iterator[dict[str, Any]]:
         for key, value, step in record.metrics:
             is_nan, stored = self._store.sanitize_metric_value(value)
             yield {
-                "run_uuid": run_id, "key": key, "value": stored, "timestamp": record.end_time, "step": step,
-                "is_nan": is_nan,
+                "run_uuid": run_id, "key": key, "timestamp": record.end_time, "step": step, "is_nan": is_nan,
+                "value": stored + 0.0,  # No store has kept a negative zero, but COPY would.
             }  # fmt: skip
 
 
 def writer_for(client: MlflowClient, experiment_id: str) -> Writer:
     """The fastest writer that is known to be right for the store behind ``client``."""
     public = PublicCalls(client, experiment_id)
-    store = local_store(client, experiment_id)
+    store = sql_store(client)
     if store is None:
         return public
     location = str(client.get_experiment(experiment_id).artifact_location)

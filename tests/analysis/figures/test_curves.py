@@ -171,7 +171,7 @@ def test_what_diverges_leaves_the_panel_and_does_not_flatten_the_others() -> Non
         assert axes.get_ylim()[1] == HIGHEST * max(first, last)
         assert axes.get_ylabel() in ("training loss", "test loss", "")
     assert titles_of(drawing)[0] == "mlp, activation=relu, learning rate 1e+06\n1 run, diverged"
-    assert drawing.data["value"].max() > 1e100
+    assert drawing.data["value"].max() > 1e20  # Far beyond the panel; how far depends on the draws.
     assert "1 run diverged: their lines end early, or leave the panel at" in drawing.numbers["lost"]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.data.idx_file import read_idx
+from pipeline.data.array_files import read_idx, read_npz
 from tests.support.data_files import (
     IMAGE_BYTES,
     IMAGES,
@@ -130,3 +130,104 @@ def test_idx_needs_both_files_and_a_name_that_tells_where_the_labels_are(tmp_pat
 def test_idx_refuses_measured_labels(tmp_path: Path) -> None:
     path = write_pair(tmp_path, labels=idx_bytes(np.array([0.1, 0.2, 0.3, 0.4])))
     assert refusal(read_idx, path).startswith(f"data.path: {tmp_path}/train-labels-idx1-ubyte: expected classes, ")
+
+
+def pair_named(folder: Path, images: str, labels: str, count: int = 4) -> Path:
+    """Images and labels of the first examples under these names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in ((images, idx_bytes(IMAGES[:count])), (labels, idx_bytes(LABELS[:count]))):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder / images
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("train-images-idx3-ubyte", "t10k-images-idx3-ubyte"),
+        ("train-images.idx3-ubyte", "t10k-images.idx3-ubyte"),
+        ("train-images-idx3-ubyte/train-images-idx3-ubyte", "t10k-images-idx3-ubyte/t10k-images-idx3-ubyte"),
+        ("emnist-letters-train-images-idx3-ubyte", "emnist-letters-test-images-idx3-ubyte"),
+    ],
+    ids=["MNIST", "dots", "Kaggle", "EMNIST"],
+)
+def test_idx_finds_labels_and_the_test_part_by_their_names(tmp_path: Path, train: str, test: str) -> None:
+    for images, count in ((train, 4), (test, 2)):
+        path = pair_named(tmp_path, images, images.replace("images", "labels").replace("idx3", "idx1"), count)
+    for given in (tmp_path, tmp_path / train):
+        examples = read_idx(given)
+        assert len(examples.inputs) == 4
+        assert examples.test is not None
+        np.testing.assert_array_equal(examples.test.labels, LABELS[:2])
+        assert examples.facts["test_file"] == str(path)
+    assert read_idx(tmp_path / train, tmp_path / train).test is None
+    assert len(read_idx(path).inputs) == 2
+
+
+def test_idx_folder_of_several_sets_asks_for_the_file(tmp_path: Path) -> None:
+    for split in ("digits", "letters"):
+        pair_named(tmp_path, f"emnist-{split}-train-images-idx3-ubyte", f"emnist-{split}-train-labels-idx1-ubyte")
+    message = refusal(read_idx, tmp_path)
+    assert "got 'emnist-digits-train-images-idx3-ubyte', 'emnist-letters-train-images-idx3-ubyte'" in message
+    path = pair_named(tmp_path, "t-images-idx3-ubyte", "t-labels-idx1-ubyte")
+    path.write_bytes(idx_bytes(IMAGES.reshape(4, 3, 2)[:, :, :1]))
+    message = refusal(read_idx, tmp_path / "emnist-digits-train-images-idx3-ubyte", path)
+    assert message.startswith(f"data.test_path: {path}: expected images like those in ")
+
+
+ARRAYS = {"inputs": np.arange(24.0).reshape(8, 3), "labels": np.arange(8) % 2}
+
+
+def test_npz_reads_numbers_images_and_a_test_part(tmp_path: Path) -> None:
+    path = tmp_path / "arrays.npz"
+    np.savez_compressed(path, **ARRAYS, test_inputs=np.ones((2, 3)), test_labels=np.array([0, 1]), other=np.arange(2))
+    examples = read_npz(path)
+    np.testing.assert_array_equal(examples.inputs, ARRAYS["inputs"])
+    assert examples.feature_names == ("x1", "x2", "x3")
+    assert examples.test is not None
+    assert examples.test.labels.tolist() == [0, 1]
+    np.savez(path, inputs=IMAGES, labels=np.array(["a", "b", "a", "b"]))
+    assert read_npz(path).feature_names[-1] == "pixel_1_2"
+    assert read_npz(path).inputs.shape == (4, 6)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.ones(3)}, "expected an array 'inputs', got none"),
+        ({"inputs": ARRAYS["inputs"]}, "expected an array 'labels', got 'inputs'"),
+        (
+            ARRAYS | {"inputs": np.ones(8)},
+            "inputs: expected numbers of shape (examples, features), got float64 of shape (8,)",
+        ),
+        (ARRAYS | {"inputs": np.full((8, 3), "x")}, "inputs: expected numbers of shape"),
+        (
+            ARRAYS | {"inputs": np.full((8, 3), None)},
+            "expected an archive of plain arrays (numpy.savez), got Object arr",
+        ),
+        (ARRAYS | {"labels": np.arange(7)}, "labels: expected 8 labels, one for each example, got int64 of shape (7,)"),
+        (ARRAYS | {"inputs": np.where(np.eye(8, 3), np.nan, 1.0)}, "inputs[0, 0]: expected a finite number, got nan"),
+        (ARRAYS | {"labels": np.arange(8) / 7}, "labels: expected classes, each of several examples"),
+        (ARRAYS | {"test_inputs": np.ones((2, 3))}, "expected an array 'test_labels', got "),
+        (
+            ARRAYS | {"test_inputs": np.ones((2, 2)), "test_labels": np.arange(2)},
+            "expected 3 features as in inputs, got (2, 2)",
+        ),
+    ],
+)
+def test_npz_refuses_in_one_line(tmp_path: Path, arrays: dict[str, np.ndarray], message: str) -> None:
+    path = tmp_path / "arrays.npz"
+    np.savez(path, **arrays)
+    assert message in refusal(read_npz, path)
+
+
+@pytest.mark.parametrize("content", [b"no archive", b"PK\3\4cut", b""])
+def test_npz_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "arrays.npz"
+    path.write_bytes(content)
+    assert refusal(read_npz, path).startswith(f"data.path: {path}: expected ")
+    np.save(tmp_path / "single.npy", np.ones(3))
+    assert "expected an archive of plain arrays" in refusal(read_npz, tmp_path / "single.npy")
+    np.savez(path, **ARRAYS)
+    path.write_bytes(path.read_bytes()[:-30])
+    assert "expected an archive of plain arrays" in refusal(read_npz, path)
