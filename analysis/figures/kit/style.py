@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import to_hex, to_rgb
@@ -14,11 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 
-COLOUR_BLIND_SAFE = (
-    *("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9"),
-)
-"""The palette ``colorblind`` of seaborn, whose import takes as long as a figure."""
-# One colour per initialisation in every figure. Symmetric starts are black and red; the random ones take safe hues.
+# One colour per initialisation in every figure. Symmetric starts are black and red; the random ones take seaborn's
+# colour-blind safe hues.
+_HUES = list(sns.color_palette("colorblind").as_hex())
 PALETTE = {
     "zeros": "#000000",
     "constant": "#d62728",
@@ -26,15 +25,15 @@ PALETTE = {
     "mirrored": "#aa4499",
     "perturbed": "#661100",
     "constant_layers": "#999933",
-    "normal": COLOUR_BLIND_SAFE[0],
-    "xavier_uniform": COLOUR_BLIND_SAFE[1],
-    "he_normal": COLOUR_BLIND_SAFE[2],
-    "orthogonal": COLOUR_BLIND_SAFE[4],
-    "uniform": COLOUR_BLIND_SAFE[5],
-    "xavier_normal": COLOUR_BLIND_SAFE[6],
-    "he_uniform": COLOUR_BLIND_SAFE[7],
-    "lecun_uniform": COLOUR_BLIND_SAFE[8],
-    "lecun_normal": COLOUR_BLIND_SAFE[9],
+    "normal": _HUES[0],
+    "xavier_uniform": _HUES[1],
+    "he_normal": _HUES[2],
+    "orthogonal": _HUES[4],
+    "uniform": _HUES[5],
+    "xavier_normal": _HUES[6],
+    "he_uniform": _HUES[7],
+    "lecun_uniform": _HUES[8],
+    "lecun_normal": _HUES[9],
 }
 SYMMETRIC = ("zeros", "constant")
 PIXELS_PER_INCH = 200
