@@ -99,9 +99,16 @@ def save_frame(frame: pd.DataFrame, folder: Path) -> Path:
 
     Returns:
         Its path, for ``data=parquet data.path=...``.
+
+    Raises:
+        InputError: Parquet has no place for what it holds, such as two columns of one name.
     """
     buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
+    try:
+        frame.rename(columns=str).to_parquet(buffer, index=False)
+    except (TypeError, ValueError, NotImplementedError) as error:  # Those of pyarrow are such.
+        said = " ".join(" ".join(map(str, error.args)).split())
+        raise InputError(f"frame: expected what a Parquet file can hold, got: {said}") from error
     path = folder / f"{hashlib.sha256(buffer.getvalue()).hexdigest()[:16]}.parquet"
     write_atomically(path, buffer.getvalue())
     return path
