@@ -5,7 +5,7 @@ Importing this package registers every measurement in its modules.
 - ``registry``: ``StackSnapshot``, the decorator ``measure``, ``measurements``; when RESULT_VERSION must be raised
 - ``standard``: losses, accuracies, gradient norm, symmetry and distance to the optimum, of every run
 - ``symmetry``: distances among hidden units, distinct units, spreads
-- ``reference_optimum``: the optimum of logistic regression, from SciPy
+- ``reference_optimum``: the optimum of logistic and linear regression, by ``newton``
 - ``weights``, ``layer_moments``, ``predictions``, ``separator``, ``curvature``: optional measurements
 
 From outside: ``MEASURES``, ``StackSnapshot``, ``measurements``, ``metric_count``; ``reference_optimum``.
