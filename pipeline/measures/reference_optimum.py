@@ -17,7 +17,7 @@ from scipy.optimize import linprog
 
 from pipeline.nn.accurate import accurate_product
 from pipeline.nn.losses import LOSSES, Loss
-from pipeline.numerics.functions import PORTABLE
+from pipeline.numerics.functions import PRECISE
 from pipeline.numerics.newton import minimised
 from pipeline.numerics.orthogonal import inverse_of_triangular, orthonormal, triangular
 from pipeline.numerics.sums import mean, total
@@ -102,7 +102,7 @@ class Objective:
 
     @cached_property
     def _loss(self) -> Loss:
-        return LOSSES[self.loss](len(self.targets), PORTABLE)
+        return LOSSES[self.loss](len(self.targets), PRECISE)
 
     def _penalised(self, weights: Array) -> Array:
         weights = weights.copy()

@@ -9,7 +9,7 @@ grid per run). Every product of two elements is then an integer multiple of one 
 ``BLOCK`` of them stays at or below ``2**53`` units, where float64 represents every integer. So no addition
 rounds, and the result depends neither on the order of the additions, nor on the BLAS kernel, the number of
 threads, the position of a row, or the number of runs in the stack. Products must neither underflow nor overflow for
-that: no grid is finer than 2**-530, and where one operand lies beyond 2**500 all of that run become NaN.
+that: no grid is finer than 2**-530, and where one operand reaches 2**500 all of that run become NaN.
 
 Sources: Rump, Ogita and Oishi (2008), "Accurate floating-point summation"; Ozaki, Ogita, Oishi and Rump
 (2012), "Error-free transformations of matrix multiplication"; Demmel and Nguyen (2015), "Parallel
@@ -30,6 +30,9 @@ SIGNIFICAND_BITS = 53
 OPERAND_BITS = 21
 BLOCK = 2 ** (SIGNIFICAND_BITS - 2 * OPERAND_BITS)
 LARGEST_OPERAND, SMALLEST_UNIT = 2.0**500, 2.0**-530
+SHIFT_OF_UNIT = 1.5 * 2.0 ** (SIGNIFICAND_BITS - 1)
+SHIFT_OF_SPACING = SHIFT_OF_UNIT * 2.0 ** (SIGNIFICAND_BITS - OPERAND_BITS)
+OVERFLOW = 2.0**1023 / np.spacing(LARGEST_OPERAND) * 2.0
 
 
 class Arithmetic(NamedTuple):
@@ -62,15 +65,18 @@ def rounded_to_grid(values: Array, out: Array | None = None, exponent: int | Non
         A C-contiguous array of the same shape. The error of an element is at most half a grid unit.
     """
     if exponent is None:
-        axes = (-2, -1)
-        largest = np.maximum(values.max(axis=axes, keepdims=True), -values.min(axis=axes, keepdims=True))
-        unit = np.maximum(np.spacing(largest) * 2.0 ** (SIGNIFICAND_BITS - OPERAND_BITS), SMALLEST_UNIT)
-        unit[~(largest <= LARGEST_OPERAND)] = np.nan
+        largest = np.maximum.reduce(values, (-2, -1), keepdims=True)
+        smallest = np.minimum.reduce(values, (-2, -1), keepdims=True)
+        np.maximum(largest, np.negative(smallest, smallest), out=largest)
+        shift = np.spacing(largest, largest)
+        # From LARGEST_OPERAND on, this factor makes it infinite, and so every element of the run NaN.
+        shift *= OVERFLOW
+        shift *= SHIFT_OF_SPACING / OVERFLOW
+        np.maximum(shift, SHIFT_OF_UNIT * SMALLEST_UNIT, out=shift)
     else:
-        unit = 2.0 ** (exponent - OPERAND_BITS)
+        shift = np.array(SHIFT_OF_UNIT * 2.0 ** (exponent - OPERAND_BITS))
     # Near 1.5 * 2**52 units neighbouring floats lie one unit apart, so the addition itself rounds to the grid.
     # Two elementwise operations are all it costs; np.rint would need a division and a product more.
-    shift = unit * (1.5 * 2.0 ** (SIGNIFICAND_BITS - 1))
     rounded: Array = np.add(values, shift, out=out, order="C")
     rounded -= shift
     return rounded

@@ -53,16 +53,16 @@ def targets_of(labels: Array, classes: int) -> Array:
     return (labels[None, :] == np.arange(classes)[:, None]).astype(np.float64)
 
 
-def _shifted_exponentials(elementary: Functions, logits: Array, out: Array | None = None) -> tuple[Array, Array]:
+def _below_largest(logits: Array, out: Array | None = None) -> tuple[Array, Array]:
     # Subtracting the largest logit of each example keeps exp from overflowing and changes no probability.
     largest = logits.max(axis=-2, keepdims=True)
-    shifted = np.subtract(logits, largest, out=out)
-    return elementary.exp(shifted, out=shifted), largest
+    return np.subtract(logits, largest, out=out), largest
 
 
 def softmax(elementary: Functions, logits: Array, out: Array | None = None) -> Array:
     """exp(z_j) / sum_c exp(z_c) over the class axis; (R, k, n) -> (R, k, n)."""
-    exponentials, _ = _shifted_exponentials(elementary, logits, out)
+    exponentials, _ = _below_largest(logits, out)
+    elementary.decay(exponentials, out=exponentials)
     exponentials /= total(exponentials, -2, keepdims=True)
     return exponentials
 
@@ -72,8 +72,8 @@ def _sigmoid(elementary: Functions, logits: Array, out: Array | None = None) -> 
 
 
 def _softmax_cross_entropy(elementary: Functions, logits: Array, targets: Array) -> Array:
-    exponentials, largest = _shifted_exponentials(elementary, logits)
-    log_normaliser = elementary.log(total(exponentials, -2)) + largest[..., 0, :]
+    below, largest = _below_largest(logits)
+    log_normaliser = elementary.log(total(elementary.exp(below), -2)) + largest[..., 0, :]
     value: Array = log_normaliser - total(targets * logits, -2)
     return value
 

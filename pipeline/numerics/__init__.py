@@ -5,6 +5,7 @@ random normal. What is here is made of the former, one call of NumPy for an oper
 compiler can fuse two of them.
 
 - ``elementary``: exp, log, tanh and their kin by ``tables``; ``functions``: those, and NumPy's
+- ``piecewise``: fewer of their digits, as many as operands have, and faster
 - ``angles``: sine and cosine, arc sine
 - ``sums``: sums and means in one order
 - ``draws``: uniform, normal, permutations from the raw words of a bit generator

@@ -18,7 +18,9 @@ def total(values: Array, axis: int = -1, *, keepdims: bool = False) -> Array:
     >>> total(np.array([[1.0, 2.0, 4.0], [8.0, 16.0, 32.0]]))
     array([ 7., 56.])
     """
-    rest = np.moveaxis(values, axis, 0)
+    order = list(range(values.ndim))
+    order.insert(0, order.pop(axis))
+    rest = values.transpose(order)
     if len(rest) < 2:  # The sum must be no view of what is summed.
         rest = rest.copy() if len(rest) else np.zeros((1, *rest.shape[1:]))
     while len(rest) > 1:

@@ -25,24 +25,6 @@ def _exponential(numerator: int, denominator: int) -> int:
 
 
 @cache
-def tangents(nodes_per_unit: int, last: int) -> Array:
-    """tanh at -last ... last, ``nodes_per_unit`` values a unit: (e - 1) / (e + 1) with e = exp(2 x)."""
-    factor, power, positive = _exponential(2, nodes_per_unit), ONE, []
-    for _ in range(last * nodes_per_unit):
-        power = power * factor >> BITS
-        positive.append((power - ONE) / (power + ONE))
-    ascending = np.array(positive)
-    return np.concatenate([-ascending[::-1], [0.0], ascending])
-
-
-@cache
-def steepness(nodes_per_unit: int) -> float:
-    """tanh(h / 2) / (h / 2) for h = 1 / nodes_per_unit."""
-    power = _exponential(1, nodes_per_unit)
-    return (power - ONE) * 2 * nodes_per_unit / (power + ONE)
-
-
-@cache
 def powers_of_two(bits: int) -> tuple[Array, tuple[float, float, float]]:
     """For j = 0 ... 2**bits - 1 the float 2**(j / 2**bits), from whose bits j has been subtracted below the exponent.
 

@@ -21,8 +21,8 @@ REFERENCES = {
 }
 KINKED = ("relu", "leaky_relu")
 BOTH = pytest.mark.parametrize("elementary", [NUMPY, PORTABLE], ids=["numpy", "portable"])
-LARGEST_ERROR = 5e-11
-"""Of the portable tanh (``numerics.elementary``), and of the Gaussian distribution function times S < 8."""
+LARGEST_ERROR = 2.4e-8
+"""Of the portable sigmoid, of tanh and of its slope, twice as much as its own (``numerics.piecewise``)."""
 # (g, g') as S tends to -infinity and to +infinity; g as a factor of S where it grows.
 LIMITS = {
     "tanh": ((-1.0, 0.0), (1.0, 0.0)),
@@ -70,14 +70,16 @@ def test_values_equal_the_closed_form(name: str, elementary: Functions, absolute
     np.testing.assert_array_equal(values, before)
 
 
-@BOTH
+@pytest.mark.parametrize(
+    ("elementary", "absolute"), [(NUMPY, 0.0), (PORTABLE, LARGEST_ERROR)], ids=["numpy", "portable"]
+)
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_derivative_equals_central_differences(name: str, elementary: Functions) -> None:
+def test_derivative_equals_central_differences(name: str, elementary: Functions, absolute: float) -> None:
     values, half_step = pre_activations(), 1e-5
     higher, lower = applied(name, values + half_step, NUMPY), applied(name, values - half_step, NUMPY)
     differences = (higher - lower) / (2.0 * half_step)
     # Truncation is half_step**2 / 6 * g''' < 2e-11; rounding is 2**-53 * 8 / half_step < 1e-10.
-    np.testing.assert_allclose(derivative(name, values, elementary), differences, rtol=0.0, atol=2e-10)
+    np.testing.assert_allclose(derivative(name, values, elementary), differences, rtol=0.0, atol=2e-10 + absolute)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

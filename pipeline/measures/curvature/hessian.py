@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.nn.activations import ACTIVATIONS, second_derivative
 from pipeline.nn.arithmetic import Array, exact_product, rounded_to_grid
 from pipeline.nn.problem import Problem, chunks
-from pipeline.numerics.functions import PORTABLE
+from pipeline.numerics.functions import PRECISE
 
 
 class Operand(NamedTuple):
@@ -100,9 +100,9 @@ class Hessian:
             pre_activation = precise_product(weights, below)
             activation, slope = np.empty_like(pre_activation), np.empty_like(pre_activation)
             g = ACTIVATIONS[architecture.activation]
-            g.function(pre_activation, activation, PORTABLE)
-            g.derivative(pre_activation, activation, slope, PORTABLE)
-            bend = second_derivative(architecture.activation, pre_activation, activation, slope, PORTABLE)
+            g.function(pre_activation, activation, PRECISE)
+            g.derivative(pre_activation, activation, slope, PRECISE)
+            bend = second_derivative(architecture.activation, pre_activation, activation, slope, PRECISE)
             ones = np.ones((len(activation), int(architecture.bias), activation.shape[-1]))
             below = precise(np.concatenate([activation, ones], axis=1))
             made.append((slope, bend, below))

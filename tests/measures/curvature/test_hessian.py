@@ -11,7 +11,7 @@ from pipeline.nn.arithmetic import ARITHMETICS, Array
 from pipeline.nn.losses import LOSSES
 from pipeline.nn.network import Architecture, backward, forward
 from pipeline.nn.problem import Problem, prepared_part
-from pipeline.numerics.functions import PORTABLE
+from pipeline.numerics.functions import PRECISE
 from pipeline.training.stack import train_stack
 from tests.support.configurations import configuration
 
@@ -86,14 +86,14 @@ def test_a_product_is_the_change_of_the_gradient(
 def test_second_derivatives_are_the_change_of_the_first(activation: str) -> None:
     def slopes(at: Array) -> tuple[Array, Array]:
         values, result = np.empty_like(at), np.empty_like(at)
-        ACTIVATIONS[activation].function(at, values, PORTABLE)
-        ACTIVATIONS[activation].derivative(at, values, result, PORTABLE)
+        ACTIVATIONS[activation].function(at, values, PRECISE)
+        ACTIVATIONS[activation].derivative(at, values, result, PRECISE)
         return values, result
 
     at = np.linspace(-4.05, 4.05, 10).reshape(1, 2, 5)
     values, slope = slopes(at)
     difference = (slopes(at + 1e-6)[1] - slopes(at - 1e-6)[1]) / 2e-6
-    np.testing.assert_allclose(second_derivative(activation, at, values, slope, PORTABLE), difference, atol=1e-8)
+    np.testing.assert_allclose(second_derivative(activation, at, values, slope, PRECISE), difference, atol=1e-8)
 
 
 def test_the_matrix_is_symmetric_and_the_arithmetic_of_the_training_changes_its_data_alone() -> None:
