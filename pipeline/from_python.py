@@ -2,14 +2,19 @@
 
 import gc
 import os
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from signal import SIGINT
 from typing import Any, NamedTuple, NoReturn
 
+import pandas as pd
+
 from pipeline.compose.complaints import told
 from pipeline.compose.session import open_hydra, open_multirun
+from pipeline.data.table_files import save_frame
 from pipeline.errors import ExecutorLostError, FailedJobsError, InputError, StoreLostError
 from pipeline.executors.batch import Failure
 from pipeline.nn.arithmetic import Array
@@ -39,12 +44,13 @@ class UntrackedRun(NamedTuple):
     weights: dict[str, Array]
 
 
-def sweep_runs(overrides: Sequence[str], *, track: bool) -> Sequence[Any]:
+def sweep_runs(overrides: Sequence[str], *, track: bool, frame: pd.DataFrame | None = None) -> Sequence[Any]:
     """The finished runs of a sweep in the order of its jobs; those that are tracked already are not trained again.
 
     Args:
         overrides: as on the command line, after ``python -m pipeline.run -m``.
         track: whether the runs are tracked; else nothing is written, and all are trained.
+        frame: the table to train on, as if it were the file of ``data=parquet``.
 
     Returns:
         A ``FinishedRun`` of the store each, or an ``UntrackedRun``.
@@ -58,7 +64,11 @@ def sweep_runs(overrides: Sequence[str], *, track: bool) -> Sequence[Any]:
     for override in overrides:
         if not isinstance(override, str) or override.startswith("-"):
             raise InputError(f"sweep: expected texts such as 'model=mlp' or 'seed=range(5)', got {override!r}")
-    with ONE_AT_A_TIME, _process_left_alone(), open_hydra() as hydra, _hear_interrupts():
+    with (
+        _saved(frame, overrides, track) as keys,
+        ONE_AT_A_TIME, _process_left_alone(), open_hydra() as hydra, _hear_interrupts(),
+    ):  # fmt: skip
+        overrides = [*keys, *overrides]
         forget_datasets()
         try:
             settle_experiment_of(overrides)
@@ -71,6 +81,25 @@ def sweep_runs(overrides: Sequence[str], *, track: bool) -> Sequence[Any]:
             if line is None or line == str(error) or is_of_the_system:
                 raise
             raise InputError(line) from error.__cause__
+
+
+@contextmanager
+def _saved(frame: Any, overrides: Sequence[str], track: bool) -> Iterator[list[str]]:
+    """A context in which a table is a file, and the overrides that train on it; none without a table.
+
+    Jobs of other processes, a sweep that goes on and the report read it again, so tracked runs keep their file.
+    """
+    if frame is None:
+        yield []
+        return
+    if not isinstance(frame, pd.DataFrame):
+        raise InputError(f"frame: expected a pandas DataFrame, got {type(frame).__name__}")
+    for override in overrides:
+        if override.lstrip("+~").partition("=")[0] in ("data", "data.path"):
+            raise InputError(f"frame: expected no other data beside it, got {override}")
+    with nullcontext("data") if track else tempfile.TemporaryDirectory() as folder:
+        path = str(save_frame(frame, Path(folder))).replace("'", r"\'")
+        yield ["data=parquet", f"data.path='{path}'"]
 
 
 def _tracked(sweeper: Any, arguments: Sequence[str]) -> Sequence[Any]:

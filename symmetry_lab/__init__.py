@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import ExecutorLostError, FailedJobsError, InputError, StoreLostError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analysis.tracked.runs import Runs
 
 __all__ = ["ExecutorLostError", "FailedJobsError", "InputError", "StoreLostError", "load", "sweep"]
 
 
-def sweep(*overrides: str, track: bool = True) -> "Runs":
+def sweep(*overrides: str, track: bool = True, frame: "pd.DataFrame | None" = None) -> "Runs":
     """Trains what is missing of a sweep and returns all of its runs, in the order of the jobs.
 
     It does what ``python -m pipeline.run -m`` does with the same overrides: the same keys and checks, executors, MLflow
@@ -33,6 +35,8 @@ def sweep(*overrides: str, track: bool = True) -> "Runs":
     Args:
         overrides: such as ``"init=constant,he_normal"`` or ``"seed=range(5)"``.
         track: False writes nothing, neither to MLflow nor to disk, and trains everything.
+        frame: a table to train on, for which ``data.target=...`` names the column of the labels, and all other keys of
+            ``data=parquet`` hold. It is kept as a file in the folder ``data``, without tracking as a temporary one.
 
     Raises:
         InputError: a mistake, in one line that says what to type; nothing has been trained.
@@ -49,7 +53,7 @@ def sweep(*overrides: str, track: bool = True) -> "Runs":
     from pipeline.from_python import sweep_runs
 
     try:
-        return _frame_of(sweep_runs(overrides, track=track))
+        return _frame_of(sweep_runs(overrides, track=track, frame=frame))
     except FailedJobsError as error:
         raise FailedJobsError(str(error), _frame_of(error.finished)) from None
 

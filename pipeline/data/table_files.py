@@ -47,7 +47,7 @@ def read_csv(path: Path, target: str | int, given: Given = Given(), *, as_text: 
     hint = " (if this line is data, put one with column names above it, or give the number of the column)"
     shown = names if dialect.header else dialect.first
     place = position_of("data.target", target, names, f"{path}: line 1", hint if is_data else "", shown)
-    frame = _frame(path, dialect, len(names), {place: str} if as_text else {})
+    frame = _frame(path, dialect, len(names), {place: object} if as_text else {})
     if frame.empty:
         raise unusable(f"{path}: line {max(1, _last_line(path, dialect))}", "rows after the header", "none")
     if dialect.comment and given.comment is None:
@@ -99,9 +99,16 @@ def save_frame(frame: pd.DataFrame, folder: Path) -> Path:
 
     Returns:
         Its path, for ``data=parquet data.path=...``.
+
+    Raises:
+        InputError: Parquet has no place for what it holds, such as two columns of one name.
     """
     buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
+    try:
+        frame.rename(columns=str).to_parquet(buffer, index=False)
+    except (TypeError, ValueError, NotImplementedError) as error:  # Those of pyarrow are such.
+        said = " ".join(" ".join(map(str, error.args)).split())
+        raise InputError(f"frame: expected what a Parquet file can hold, got: {said}") from error
     path = folder / f"{hashlib.sha256(buffer.getvalue()).hexdigest()[:16]}.parquet"
     write_atomically(path, buffer.getvalue())
     return path
