@@ -29,7 +29,7 @@ STEPS = 400
 def _dask(workers: int) -> Executor:
     from pipeline.executors.dask import DaskExecutor  # Only here, because only an extra makes it importable.
 
-    return DaskExecutor(workers, address=None, workers=workers)
+    return DaskExecutor(workers, address=None, workers=workers, security=None)
 
 
 EXECUTORS: dict[str, Callable[[int], Executor]] = {"processes": ProcessExecutor, "dask": _dask}

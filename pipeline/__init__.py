@@ -7,7 +7,7 @@ A suite imports only from those below it (contracts in ``pyproject.toml``); the 
 - sweep       all jobs of a multirun: check, resume, launch, summarise
 - compose     configurations from YAML and command line; knows Hydra's inside
 - tracking    runs and sweeps in MLflow
-- executors   where batches of jobs are trained: this process, a pool, Dask, Slurm
+- executors   where batches of jobs are trained: this process, a pool, Dask, batch systems
 - training    gradient descent on a stack of networks at once
 - config      the schema of a configuration, and its errors
 - measures    what is measured of a network while it trains

@@ -9,11 +9,13 @@ beside a key, or at the head of its option's file.
 import ast
 import re
 import sys
+import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
 
+import annotated_types
 import yaml
 
 from pipeline import PROJECT, ranges
@@ -50,7 +52,9 @@ class ConfFile(NamedTuple):
 def conf_file(path: Path) -> ConfFile:
     """Reads a file of ``conf/`` with its comments."""
     text = path.read_text(encoding="utf-8")
-    head = [line for line in text.partition("name:")[0].partition("_target_:")[0].splitlines() if line[:1] == "#"]
+    head = [
+        line for line in re.split("^[a-z_]+:", text, maxsplit=1, flags=re.MULTILINE)[0].splitlines() if line[:1] == "#"
+    ]
     meanings: dict[str, str] = {}
     key = ""
     for line in text.splitlines():
@@ -117,10 +121,16 @@ def _common_types(group: str) -> dict[str, Any]:
 
 
 def _own_types(group: str, name: str, file: ConfFile) -> Mapping[str, Any]:
-    """The keys that only this option has."""
+    """The keys that only this option has; of one that inherits another's, those that it sets itself."""
     if group in FAMILIES:
         return option_types(FAMILIES[group][name])
-    return _target_types(file.values["_target_"]) if group == "executor" else {}
+    if group != "executor":
+        return {}
+    if "_target_" in file.values:
+        return _target_types(file.values["_target_"])
+    base, _ = file.values["defaults"]
+    inherited = _own_types(group, base, conf_file(CONF / group / f"{base}.yaml"))
+    return {key: kind for key, kind in inherited.items() if key in file.values}
 
 
 def _target_types(target: str) -> dict[str, Any]:
@@ -128,10 +138,11 @@ def _target_types(target: str) -> dict[str, Any]:
     module, _, name = target.rpartition(".")
     tree = ast.parse((PROJECT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
     (found,) = (node for node in tree.body if getattr(node, "name", "") == name)
+    known = {**vars(typing), **vars(annotated_types), **vars(ranges)}
     functions = [node for node in ast.walk(found) if isinstance(node, ast.FunctionDef)]
     function = next((node for node in functions if node.name == "__init__"), functions[0])
     return {
-        argument.arg: eval(ast.unparse(argument.annotation), {**vars(ranges), "Any": Any})  # noqa: S307 - our own code
+        argument.arg: eval(ast.unparse(argument.annotation), known)  # noqa: S307 - our own code
         for argument in function.args.kwonlyargs
         if argument.annotation is not None
     }

@@ -88,7 +88,9 @@ class Region(NamedTuple):
 
 
 MORE = Region("> 0", lambda value: value > 0.0, math.inf)
-LESS = Region("< 0", lambda value: value < 0.0, -math.inf)
+ABOVE_1 = Region("above 1", lambda ratio: ratio > 1.0, math.inf)
+BELOW_1 = Region("below 1", lambda ratio: ratio < 1.0, -math.inf)
+NOT_BELOW_1 = Region("not below 1", lambda ratio: ratio >= 1.0, math.inf)
 NOT_LESS = Region("not below 0", lambda value: value >= 0.0, math.inf)
 
 

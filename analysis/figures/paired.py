@@ -1,5 +1,6 @@
 """Figure 9: initialisations compared run against run, with everything else equal."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -83,10 +84,9 @@ def _draw_intervals(axes: Axes, panel: pd.DataFrame, rows: list[str], colours: d
     axes.set_yticks(range(len(rows)), [literal(name) for name in rows], size=8)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
-    ticks = [tick for tick in axes.get_xticks() if abs(tick) <= 10.0 * largest]
-    axes.set_xticks(
-        [tick for tick in ticks if tick == 0.0 or round(np.log10(abs(tick))) % 2 == 0] if len(ticks) > 7 else ticks
-    )
+    last = math.floor(math.log10(largest)) if largest > 0.0 else 0
+    powers = [10.0**power for power in (last - 2, last)]
+    axes.set_xticks([*(-power for power in powers[::-1]), 0.0, *powers])
 
 
 def _signed(value: float) -> str:

@@ -104,7 +104,7 @@ def distance_matrices(tables: Tables) -> Drawing:
     scale = Normalize(0.0, max(each.max() for each in distances.values()) or 1.0)
     apart = [kind for kind in dict.fromkeys(kind for kind, _ in distances) if _has_distance(distances, kind)]
     apart = apart or [pair.random.kind]
-    canvas = Figure(figsize=(5.6 * len(apart), 4.0), layout="constrained")
+    canvas = Figure(figsize=(2.6 + 4.6 * len(apart), 4.0), layout="constrained")
     frames = []
     halves = iter(canvas.subfigures(1, len(apart), squeeze=False)[0])
     title = [_shared_settings(pair, shown)]

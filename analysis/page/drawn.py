@@ -1,23 +1,31 @@
 """Draws the figures of a report into files, on several cores where that is safe."""
 
+import gc
 import io
 import multiprocessing
+import re
 import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
 from mlflow import get_tracking_uri
 
 from analysis.errors import ReportError
 from analysis.figures.kit.drawing import Draw, Drawing, NotShownError, words_of
 from analysis.figures.kit.narrow import stack_panels
-from analysis.figures.kit.style import house_style
+from analysis.figures.kit.style import PIXELS_PER_INCH, house_style
 from analysis.page.page import Shown
 from analysis.tracked.tables import Tables
 from pipeline.addresses import database_path
 
+PLACES = re.compile(rb' (?:d|x|y|width|height)="[^"]*"|translate\([^)]*\)')
+DECIMALS = re.compile(rb"(\.\d\d)\d+")
+"""A hundredth of a point is less than anybody sees, and the other decimals of places would be a fifth of a picture."""
 _task: tuple[Mapping[str, Draw], Tables, Path]
 """What forked workers inherit: tables hold functions, which cannot be sent."""
 
@@ -39,7 +47,8 @@ def draw_all(wanted: Mapping[str, Draw], tables: Tables, folder: Path, workers: 
     )
     if workers < 2 or len(wanted) < 2 or not is_safe:
         return {name: _draw(name) for name in wanted}
-    with ProcessPoolExecutor(min(workers, len(wanted)), multiprocessing.get_context("fork")) as pool:
+    # Frozen, the libraries' objects are not looked through for garbage again and again.
+    with ProcessPoolExecutor(min(workers, len(wanted)), multiprocessing.get_context("fork"), gc.freeze) as pool:
         return dict(zip(wanted, pool.map(_draw, wanted), strict=True))
 
 
@@ -62,18 +71,19 @@ def _draw(name: str) -> Shown:
 def _save(drawing: Drawing, name: str, folder: Path) -> tuple[bytes, bytes]:
     """Writes the picture as SVG and PNG and its numbers as CSV; returns the SVG, and that for a phone."""
     canvas, engine = drawing.figure, drawing.figure.get_layout_engine()
-    canvas.draw_without_rendering()
-    canvas.set_layout_engine("none")  # Computed once for all files.
-    svg = _svg_of(drawing)
+    svg = _svg_of(canvas)
     (folder / f"{name}.svg").write_bytes(svg)
-    canvas.savefig(folder / f"{name}.png")
+    canvas.set_layout_engine("none")  # Computed once for both files.
+    canvas.set_dpi(PIXELS_PER_INCH)
+    FigureCanvasAgg(canvas).print_png(folder / f"{name}.png")  # type: ignore[no-untyped-call]
     drawing.data.to_csv(folder / f"{name}.csv", index=False)
     canvas.set_layout_engine(engine)
-    return svg, _svg_of(drawing) if stack_panels(canvas) else b""
+    return svg, _svg_of(canvas) if stack_panels(canvas) else b""
 
 
-def _svg_of(drawing: Drawing) -> bytes:
+def _svg_of(canvas: Figure) -> bytes:
+    """The figure as SVG, arranged anew if it has a layout; ``Figure.savefig`` would draw everything twice."""
     buffer = io.BytesIO()
     # Without a date, equal runs give equal bytes.
-    drawing.figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
+    FigureCanvasSVG(canvas).print_svg(buffer, metadata={"Date": None})  # type: ignore[no-untyped-call]
+    return PLACES.sub(lambda places: DECIMALS.sub(rb"\1", places[0]), buffer.getvalue())

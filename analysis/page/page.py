@@ -1,9 +1,9 @@
 """The report as one self-contained HTML page."""
 
-import base64
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -21,6 +21,8 @@ from pipeline import addresses
 VERDICT_CLASS = {EXACTLY: "exact", WITHIN: "within", FAILS: "fails", UNDECIDED: "undecided", NOT_TESTED: "untested"}
 NOT_PARAMS = {*FACTS} - {"optimum"}
 MOST_VALUES = 12
+PLAIN = " /:=;,()'+-.!*?@$"
+"""What an address inside quotation marks may hold as it is."""
 
 
 class Part(NamedTuple):
@@ -77,11 +79,21 @@ class Shown(NamedTuple):
 
     @property
     def image(self) -> str:
-        return base64.b64encode(self.svg).decode()
+        return data_address(self.svg)
 
     @property
     def narrow_image(self) -> str:
-        return base64.b64encode(self.narrow).decode()
+        return data_address(self.narrow)
+
+
+def data_address(svg: bytes) -> str:
+    """A picture as an address that needs no request; as text, which takes a quarter less room than base64.
+
+    >>> data_address(b'<svg width="1"/>'), data_address(b"")
+    ('data:image/svg+xml,%3Csvg width=%221%22/%3E', '')
+    """
+    lines = re.sub(r"\n\s*", " ", svg.decode())
+    return f"data:image/svg+xml,{quote(lines, safe=PLAIN)}" if svg else ""
 
 
 def rendered_page(

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.special import ndtri, stdtrit
-from scipy.stats import binom, rankdata
+from scipy.special import bdtr, ndtri, stdtrit
 
 CONFIDENCE = 0.95
 
@@ -81,7 +80,8 @@ def aggregated(data: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFram
     for group, rows in data[np.isfinite(data[value])].groupby(list(by), sort=True, observed=True):
         matrix = rows.pivot(index="run_id", columns="step", values=value)
         # Steps at which the same runs are left share one call; without divergence that is all of them.
-        for present, steps in matrix.T.groupby(matrix.notna().T.apply(tuple, axis=1)):
+        left = pd.Series(list(map(tuple, matrix.notna().to_numpy().T)), matrix.columns)
+        for present, steps in matrix.T.groupby(left):
             mean, low, high = mean_with_interval(steps.T.to_numpy()[list(present)])
             part = pd.DataFrame({"step": steps.index, value: mean, "low": low, "high": high, "runs": sum(present)})
             for column, key in zip(by, group, strict=True):
@@ -123,9 +123,7 @@ def median_with_interval(values: np.ndarray) -> tuple[float, float, float]:
     (4.5, 1.0, 8.0)
     """
     ordered, count = np.sort(np.asarray(values, float)), len(values)
-    outside = int(binom.ppf(0.5 * (1.0 - CONFIDENCE), count, 0.5))
-    if binom.cdf(outside, count, 0.5) > 0.5 * (1.0 - CONFIDENCE):
-        outside -= 1
+    outside = np.count_nonzero(bdtr(np.arange(count), count, 0.5) <= 0.5 * (1.0 - CONFIDENCE)) - 1
     ends = (ordered[outside], ordered[-1 - outside]) if outside >= 0 else (-np.inf, np.inf)
     return float(np.median(ordered)), float(ends[0]), float(ends[1])
 
@@ -145,7 +143,7 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> tuple[float, float, 
     """
     if len(one) < 3 or np.ptp(one) == 0.0 or np.ptp(other) == 0.0:
         return np.nan, np.nan, np.nan
-    first, second = (ranks - ranks.mean() for ranks in (rankdata(one), rankdata(other)))
+    first, second = (ranks - ranks.mean() for ranks in (pd.Series(side).rank().to_numpy() for side in (one, other)))
     correlation = float((first * second).sum() / np.sqrt((first**2).sum() * (second**2).sum()))
     # A perfect correlation of a sample does not make the true one perfect: it counts as the next one below.
     inner = 1.0 - 12.0 / (len(one) ** 3 - len(one))

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.special import expit
-from sklearn.datasets import load_breast_cancer
 
 FEATURES = ("mean radius", "mean texture")
 RATE, STEPS, NEWTON_STEPS = 1.0, 200, 20
@@ -51,6 +50,8 @@ def hessian(weights: np.ndarray, inputs: np.ndarray) -> np.ndarray:
 @cache
 def descent_from_zeros() -> Descent:
     """Gradient descent on the tumours of ``breast_cancer``, of which it takes two features; the classes overlap."""
+    from sklearn.datasets import load_breast_cancer  # Half a second, which no other figure needs.
+
     data = load_breast_cancer()
     columns = [list(data.feature_names).index(feature) for feature in FEATURES]
     inputs, labels = data.data[:, columns], data.target.astype(float)

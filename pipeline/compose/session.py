@@ -41,7 +41,7 @@ def open_hydra() -> Iterator[Hydra]:
         GlobalHydra.set_instance(instance)  # Hydra's own ``initialize`` leaves a copy.
         instance.hydra, current.cfg = before[:2]
         runtime.set("name", before[2])
-        base.setbase(before[3])  # type: ignore[arg-type]
+        base.version_base = before[3]  # Hydra's own ``setbase`` takes no base that was never set.
 
 
 @contextmanager

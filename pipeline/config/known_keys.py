@@ -14,6 +14,15 @@ PRESETS = "experiment"
 """The group whose files hold keys of all other groups."""
 NAMING = ("name", "_target_")
 """Keys that a group's option is recognised by; users choose with ``group=option``."""
+RENAMED = {
+    "executor.partition": "executor.queue",
+    "executor.time": "executor.walltime",
+    "executor.array": "executor.jobs",
+    "executor.maximum": "executor.jobs",
+    "executor.sbatch": "executor.job_extra_directives",
+    "executor.folder": "executor.log_directory",
+}
+"""Keys of former versions and of others' programs, and what they are here."""
 LIKE = 0.7
 """Letters in common, from 0 to 1, from which one word may be a slip for another."""
 FEW = 3
@@ -33,7 +42,9 @@ def options_by_group() -> dict[str, dict[str, tuple[str, ...]]]:
 def _values(file: Path) -> dict[str, Any]:
     text = file.read_text(encoding="utf-8")
     values: dict[str, Any] = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    return {key: value for key, value in values.items() if key not in (*NAMING, "defaults", "hydra")}
+    bases = [base for base in values.get("defaults", []) if isinstance(base, str) and base != "_self_"]
+    inherited = {key: value for base in bases for key, value in _values(file.with_name(f"{base}.yaml")).items()}
+    return inherited | {key: value for key, value in values.items() if key not in (*NAMING, "defaults", "hydra")}
 
 
 @cache
@@ -109,6 +120,8 @@ def unknown_key(key: str, allowed: Sequence[str], owner: str = "") -> str:
     >>> unknown_key("mom", ["seed"])
     'mom: no such key (did you mean optimizer.momentum, of optimizer=momentum?)'
     """
+    if new := RENAMED.get(key):
+        return f"{key}: no such key; it is {new} now, of {_holders(new)}"
     group = key.rpartition(".")[0]
     here = [f"{group}.{name}" if group else name for name in allowed]
     has = f"; {owner or group or 'the top level'} has {', '.join(allowed) or 'no keys'}"

@@ -8,8 +8,8 @@ same bits, so one that is lost is simply trained again. Workers load neither Hyd
 - inline       serial, in this process
 - processes    local multiprocessing
 - dask         a Dask scheduler, running or own
-- slurm        Slurm jobs, through submitit
-- exchange     folder through which driver and Slurm jobs hand over batches
-- slurm_queue  squeue and scancel
+- dask_worker  Dask worker that finishes its batch before it ends
+- jobqueue     jobs of Slurm, PBS, SGE, LSF, HTCondor and OAR, through dask-jobqueue
+- job_keeper   how many jobs there are, and others for those that have ended
 - remote_work  check code, versions and data on another machine, then train
 """

@@ -10,6 +10,7 @@ import time
 from asyncio import CancelledError
 from concurrent.futures import CancelledError as FutureCancelled
 from contextlib import suppress
+from pathlib import Path
 
 from pipeline.errors import ExecutorLostError, InputError, MissingExtraError
 from pipeline.executors.batch import Batch, Failure, Trained, given_up
@@ -23,7 +24,8 @@ try:
     import dask
     from distributed import Client, Future, KilledWorker, LocalCluster, Worker, WorkerPlugin
     from distributed.comm import CommClosedError
-    from distributed.deploy.spec import close_clusters
+    from distributed.deploy.spec import SpecCluster, close_clusters
+    from distributed.security import Security
 except ImportError:
     raise MissingExtraError("dask", "distributed", "executor=dask") from None
 
@@ -31,60 +33,53 @@ log = logging.getLogger(__name__)
 # At the end of this process Dask would complain of a cluster that a signal found starting; its workers end anyhow.
 atexit.unregister(close_clusters)
 # Dask logs tracebacks of what is survived; what is not comes back as an error.
-for name in ("distributed", "distributed.client"):
+for name in ("distributed", "distributed.client", "tornado.application"):
     logging.getLogger(name).setLevel(logging.CRITICAL)
 
 LOOPBACK = "127.0.0.1"
+DASHBOARD = f"{LOOPBACK}:0"
+TLS_FILES = ("tls_ca_file", "tls_cert", "tls_key")
+"""As options of ``dask scheduler`` and ``dask worker`` call them."""
+TLS_KEYS = f"{{{', '.join(f'{key}: FILE' for key in TLS_FILES)}}}"
+TLS_ROLES = ("client", "scheduler", "worker")
+OWN_SCHEDULER = {
+    "distributed.scheduler.allowed-failures": TRIES - 1,
+    # A batch that only waits at a worker when it dies would count as one that kills.
+    "distributed.scheduler.worker-saturation": 1.0,
+}
+"""Dask's settings for a scheduler in this process."""
 PAUSE = 0.01
 """Seconds between two looks at what is done."""
 COUNTING_INTERVAL = 1.0
 """Seconds between two looks at how many workers there are."""
-CONNECTING, CLOSING = 10.0, 2.0
-"""Seconds for the first and the last words; a scheduler that is not there, or gone, hears neither."""
+CONNECTING, CLOSING, ENDING = 10.0, 2.0, 10.0
+"""Seconds for the first and the last words, which no scheduler hears that is not there, and to end one's own."""
 PATIENCE = 60.0
 """Seconds to wait for a scheduler that was there before, and for a result that is said to be ready."""
 
 
-class DaskExecutor:
-    """Trains on Dask workers; each is best started with one thread (``dask worker ADDRESS --nthreads 1``).
+class ClientExecutor:
+    """What trains through a Dask client, wherever scheduler and workers are."""
 
-    Args:
-        room: the most workers of its own that this machine has memory and work for.
-        address: where a scheduler runs already; None for an own one on this machine, which only this machine reaches.
-        workers: how many workers an own scheduler gets; None for one on each core.
+    _client: Client
+    _cluster: SpecCluster | None = None
 
-    Raises:
-        InputError: nobody answers at the address.
-    """
-
-    def __init__(self, room: int, *, address: str | None, workers: Count | None) -> None:
-        if address is not None and workers is not None:
-            raise InputError(f"executor.workers: expected null with executor.address, got {workers}")
-        self._cluster = _own_cluster(min(workers or cores(), room)) if address is None else None
-        self._address = address or self._cluster.scheduler_address  # type: ignore[union-attr]
-        try:
-            self._client = Client(self._address, set_as_default=False, timeout=CONNECTING)
-        except (OSError, ValueError) as error:
-            raise InputError(f"executor.address: expected a Dask scheduler, got {address}: {error}") from None
-        if self._cluster is not None:
-            self._client.register_plugin(_DeafWorker())
+    def __init__(self) -> None:
         self._under_way: dict[Future, Batch] = {}
         self._ready: list[tuple[Batch, Trained]] = []
-        self._counted_at = 0.0
-        self._workers = 1
 
-    @property
-    def slots(self) -> int:
-        now = time.monotonic()
-        if now > self._counted_at + COUNTING_INTERVAL and self._client.status == "running":
-            self._counted_at = now
-            with suppress(OSError):  # The scheduler has just gone; whoever waits will see it.
-                self._workers = max(1, len(self._client.nthreads()))
-        return self._workers
+    def _connect(self, address: str, security: Security | None) -> None:
+        self._address, self._security = address, security
+        try:
+            self._client = self._new_client(CONNECTING)
+        except TypeError:  # What Dask says where TLS has no certificate.
+            raise InputError(f"executor.security: expected {TLS_KEYS} for {address}, got null") from None
+        except (OSError, ValueError, RuntimeError) as error:
+            cause = f"{address}: {error.__cause__ or error}"
+            raise InputError(f"executor.address: expected a Dask scheduler, got {cause}") from None
 
-    @property
-    def capacity(self) -> int:
-        return PER_SLOT * self.slots
+    def _new_client(self, patience: float) -> Client:
+        return Client(self._address, set_as_default=False, timeout=patience, security=self._security)
 
     def submit(self, batch: Batch) -> None:
         # Each time under another name: Dask takes what has the name of something known as done.
@@ -103,6 +98,8 @@ class DaskExecutor:
         return done
 
     def _collect(self) -> None:
+        if not self._under_way:
+            return
         try:
             for future in [future for future in self._under_way if future.done()]:
                 self._ready.append((self._under_way[future], _trained(self._under_way[future], future)))
@@ -122,7 +119,7 @@ class DaskExecutor:
         self._under_way.clear()
         self._close_client()
         try:
-            self._client = Client(self._address, set_as_default=False, timeout=PATIENCE)
+            self._client = self._new_client(PATIENCE)
         except OSError:
             raise ExecutorLostError(f"No Dask scheduler at {self._address} for {PATIENCE:.0f} s") from None
         for batch in lost:
@@ -132,7 +129,8 @@ class DaskExecutor:
         self._under_way.clear()
         self._close_client()
         if self._cluster is not None:
-            self._cluster.close()
+            with suppress(TimeoutError, AssertionError):  # It asserts that it could submit every job.
+                self._cluster.close(timeout=ENDING)
 
     def _close_client(self) -> None:
         """Ends the connection; a scheduler that still runs forgets what it was given."""
@@ -140,16 +138,84 @@ class DaskExecutor:
             self._client.close(timeout=CLOSING)
 
 
-def _own_cluster(workers: int) -> LocalCluster:
-    settings = {
-        "distributed.scheduler.allowed-failures": TRIES - 1,
-        # A batch that only waits at a worker when it dies would count as one that kills.
-        "distributed.scheduler.worker-saturation": 1.0,
-    }
-    with dask.config.set(settings):
-        return LocalCluster(
-            n_workers=workers, threads_per_worker=1, memory_limit=0, host=LOOPBACK, dashboard_address=f"{LOOPBACK}:0"
-        )
+class DaskExecutor(ClientExecutor):
+    """Trains on Dask workers; each is best started with one thread (``dask worker ADDRESS --nthreads 1``).
+
+    Args:
+        room: the most workers of its own that this machine has memory and work for.
+        address: where a scheduler runs already; None for an own one on this machine, which only this process reaches.
+        workers: how many workers an own scheduler gets; None for one on each core.
+        security: the user's own certificate (``TLS_FILES``); None for that of Dask's configuration with an address, and
+            for a new one, which only this process and its workers have, with an own scheduler.
+
+    Raises:
+        InputError: nobody answers at the address.
+    """
+
+    def __init__(
+        self, room: int, *, address: str | None, workers: Count | None, security: dict[str, str] | None
+    ) -> None:
+        super().__init__()
+        self._counted_at = 0.0
+        self._workers = 1
+        if address is not None:
+            if workers is not None:
+                raise InputError(f"executor.workers: expected null with executor.address, got {workers}")
+            self._connect(address, tls_of(security))
+            return
+        with dask.config.set(OWN_SCHEDULER):
+            self._cluster = LocalCluster(
+                n_workers=min(workers or cores(), room),
+                threads_per_worker=1,
+                memory_limit=0,
+                host=LOOPBACK,
+                dashboard_address=DASHBOARD,
+                security=tls_of(security) or True,
+            )
+        self._connect(self._cluster.scheduler_address, self._cluster.security)
+        self._client.register_plugin(_DeafWorker())
+
+    @property
+    def slots(self) -> int:
+        now = time.monotonic()
+        if now > self._counted_at + COUNTING_INTERVAL and self._client.status == "running":
+            self._counted_at = now
+            with suppress(OSError):  # The scheduler has just gone; whoever waits will see it.
+                self._workers = max(1, len(self._client.nthreads()))
+        return self._workers
+
+    @property
+    def capacity(self) -> int:
+        return PER_SLOT * self.slots
+
+
+def tls_of(security: dict[str, str] | None) -> Security | None:
+    """TLS with the user's own certificate, which serves as that of client, scheduler and workers.
+
+    Raises:
+        InputError: not these files, or they cannot be read.
+    """
+    if security is None:
+        return None
+    expected = f"executor.security: expected PEM files as {TLS_KEYS}"
+    given = ", ".join(f"{key}: {file}" for key, file in security.items())
+    if sorted(security) != sorted(TLS_FILES):
+        raise InputError(f"{expected}, got {{{given}}}")
+    own = {f"tls_{role}_{part}": security[f"tls_{part}"] for role in TLS_ROLES for part in ("cert", "key")}
+    made = Security(require_encryption=True, tls_ca_file=security["tls_ca_file"], **own)
+    try:
+        made.get_connection_args("client")
+    except OSError as error:
+        raise InputError(f"{expected}, got {{{given}}} ({error})") from None
+    return made
+
+
+def new_tls(folder: Path) -> Security:
+    """TLS with a new certificate, for whoever can read a folder."""
+    made = Security.temporary()
+    for file, text in zip(TLS_FILES, (made.tls_ca_file, made.tls_client_cert, made.tls_client_key), strict=True):
+        (folder / file).write_text(text, encoding="utf-8")
+    return tls_of({file: str(folder / file) for file in TLS_FILES})
 
 
 class _DeafWorker(WorkerPlugin):  # type: ignore[misc]

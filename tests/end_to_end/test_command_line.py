@@ -48,7 +48,8 @@ def test_a_sweep_leaves_one_parent_and_a_nested_finished_run_per_job(client: Mlf
 
 
 def test_a_tracked_run_holds_the_numbers_of_the_trainer_to_the_last_bit(client: MlflowClient) -> None:
-    overrides = {"init": "normal", "optimizer.learning_rate": 0.5, "seed": 1, "training.steps": 40, "data.limit": 300}
+    overrides = {"init": "normal", "optimizer.learning_rate": 0.5, "seed": 1, "training.steps": 40, "data.limit": 300,
+                 "record_weights": [0]}  # fmt: skip
     config = configuration(overrides)
     (result,) = train_stack([config])
     _, children = runs_of(client)

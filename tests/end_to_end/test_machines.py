@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.machines import SHORT, WITHOUT_AVX2, cases, digests_elsewhere, environments, trained_digests
 from benchmarks.workloads import configuration
+from pipeline.data.examples import FILES
 from pipeline.data.sources import SOURCES
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.nn.initializers import INITIALIZERS
@@ -24,7 +25,7 @@ EVERYWHERE = "533cd1eb0bf16671"
 def test_the_cases_cover_every_activation_optimizer_scheme_and_data_set() -> None:
     for kind, members in (("activation", ACTIVATIONS), ("optimizer", OPTIMIZERS), ("init", INITIALIZERS)):
         assert {f"{kind} {name}" for name in members} <= cases().keys()
-    assert {f"data {name}" for name in SOURCES if name not in ("csv", "idx")} <= cases().keys()
+    assert {f"data {name}" for name in SOURCES.keys() - FILES} <= cases().keys()
 
 
 def test_other_kernels_of_numpy_and_blas_change_no_bit(tmp_path: Path) -> None:

@@ -3,22 +3,13 @@
 Their format belongs to the UI, so only its own pages can show that they still work.
 """
 
-import os
 import re
-import shlex
 import shutil
-import signal
-import socket
 import sqlite3
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import mlflow
 import pytest
@@ -26,22 +17,18 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from pipeline import addresses, names
-from pipeline.addresses import ui_command
 from pipeline.sweep.summary import COLUMNS, best_first
 from pipeline.tracking.store.queries import finished_run
 from pipeline.tracking.tracker import Tracker
 from tests.support.browser import open_browser
 from tests.support.command_line import command
+from tests.support.tracking_ui import served_ui, table_of
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs: pip install -e '.[browser]'")
 
 pytestmark = pytest.mark.slow
-START_SECONDS = 120
 WAIT_MS = 60_000
 
-CELLS = """cells => cells.map(cell => [
-    cell.closest(".ag-row").getAttribute("row-index"), cell.getAttribute("col-id"), cell.textContent.trim()])"""
-"""The table as (row, column, text): the UI keeps parts of a row in containers of their own."""
 HEADERS = """headers => headers.map(header => [header.getAttribute("aria-colindex"), header.textContent.trim()])"""
 
 
@@ -79,41 +66,8 @@ def folder(sweep: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="module")
 def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the printed command serves the folder, given in another one."""
-    printed = ui_command(f"sqlite:///{folder}/mlflow.db")
-    assert printed is not None
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
-    served = f"http://127.0.0.1:{port}"
-    with (folder / "ui.log").open("wb") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", *shlex.split(printed), "--port", str(port), "--workers", "1"],
-            cwd=tmp_path_factory.mktemp("elsewhere"),
-            env=clean | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            wait_until_healthy(served, server, folder / "ui.log")
-            yield served
-        finally:
-            # The command starts workers of its own; nothing in the copied folder needs an orderly end.
-            with suppress(ProcessLookupError):
-                os.killpg(server.pid, signal.SIGKILL)
-            server.wait(timeout=30)
-
-
-def wait_until_healthy(served: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            with urlopen(f"{served}/health", timeout=5):  # noqa: S310
-                return
-        except (URLError, OSError):
-            time.sleep(0.2)
-    pytest.fail(f"mlflow ui does not answer:\n{log.read_text(encoding='utf-8', errors='replace')[-3000:]}")
+    with served_ui(folder, tmp_path_factory.mktemp("elsewhere")) as served:
+        yield served
 
 
 @pytest.fixture
@@ -146,18 +100,6 @@ def printed_link(printed: str, view: str, address: str) -> str:
     """The link that the end of the sweep printed, at the address of this test's server."""
     (link,) = re.findall(rf"^  {view} +({re.escape(addresses.UI_ADDRESS)}/\S+)$", printed, flags=re.MULTILINE)
     return str(link).replace(addresses.UI_ADDRESS, address)
-
-
-def table_of(page: Any) -> list[dict[str, str]]:
-    """What a table shows when it has come to rest: cells are filled one after the other."""
-    before: list[Any] = []
-    while not (cells := page.locator(".ag-row .ag-cell").evaluate_all(CELLS)) or cells != before:
-        before = cells
-        page.wait_for_timeout(500)
-    rows: dict[int, dict[str, str]] = {}
-    for row, column, text in cells:
-        rows.setdefault(int(row), {})[column] = text
-    return [rows[row] for row in sorted(rows)]
 
 
 def test_the_runs_view_lists_the_runs_of_the_sweep_by_test_loss(

@@ -91,7 +91,7 @@ def test_a_sweep_with_a_scheduler_of_its_own_is_stopped_and_goes_on_without_dask
 def executor() -> Iterator[Any]:
     from pipeline.executors.dask import DaskExecutor
 
-    with closing(DaskExecutor(2, address=None, workers=None)) as opened:
+    with closing(DaskExecutor(2, address=None, workers=None, security=None)) as opened:
         yield opened
 
 
@@ -142,10 +142,12 @@ def known_tasks(executor: Any, expected: int) -> int:
 
 
 def test_closing_cancels_what_is_queued_at_a_scheduler_that_others_use(executor: Any) -> None:
-    chosen = {"executor": "dask", "executor.address": executor._address}
-    with open_executor(configuration(chosen).executor) as other:
+    from pipeline.executors.dask import ClientExecutor
+
+    with closing(ClientExecutor()) as other:
+        other._connect(executor._address, executor._security)
         for job in range(400):
-            other._under_way[other._client.submit(time.sleep, 0.5, pure=False)] = Batch((job,), ())  # type: ignore[attr-defined]
+            other._under_way[other._client.submit(time.sleep, 0.5, pure=False)] = Batch((job,), ())
         assert known_tasks(executor, 400) == 400
     # Left alone, they would take a minute and more.
     assert known_tasks(executor, 0) == 0

@@ -8,7 +8,7 @@ import pytest
 
 from analysis.audit import Audit, differences
 from tests.support.slurm_cluster import missing_programs, slurm_cluster
-from tests.support.sweeps import SWEEP, audited, completed, completed_apart
+from tests.support.sweeps import JOBS, SWEEP, audited, completed, completed_apart
 
 pytestmark = pytest.mark.usefixtures("with_database")
 
@@ -36,19 +36,27 @@ def test_a_class_of_the_users_own_trains_and_what_it_gives_back_twice_counts_onc
     audited(tmp_path, like=undisturbed)
 
 
-@pytest.mark.soak
-def test_the_default_sweep_has_the_same_bits_under_all_four_executors(tmp_path: Path, empty_database: Path) -> None:
-    pytest.importorskip("distributed", reason="needs: pip install distributed")
-    pytest.importorskip("submitit", reason="needs: pip install submitit")
+@pytest.mark.parametrize(
+    ("sweep", "jobs"),
+    [
+        pytest.param(SWEEP, JOBS, marks=pytest.mark.slow, id="small"),
+        pytest.param(("-m",), 180, marks=pytest.mark.soak, id="default"),
+    ],
+)
+def test_a_sweep_has_the_same_metrics_under_all_four_executors(
+    tmp_path: Path, empty_database: Path, sweep: tuple[str, ...], jobs: int
+) -> None:
+    pytest.importorskip("dask_jobqueue", reason="needs: pip install dask-jobqueue")
     if missing := missing_programs():
         pytest.skip(f"needs Slurm (slurm-wlm, munge), found no {', '.join(missing)}")
     audits = {}
     with tempfile.TemporaryDirectory(prefix="slurm-") as nodes, slurm_cluster(Path(nodes)) as cluster:
         for executor in ("processes", "inline", "dask", "slurm"):
+            own = ("executor.interface=lo",) if executor == "slurm" else ()
             folder = tmp_path / executor
             folder.mkdir()
             shutil.copy(empty_database, folder / "mlflow.db")
-            completed_apart(folder, "-m", f"executor={executor}", **cluster.environment)
-            audits[executor] = audited(folder, jobs=180)
+            completed_apart(folder, *sweep, f"executor={executor}", *own, **cluster.environment)
+            audits[executor] = audited(folder, jobs=jobs)
     for executor, audit in audits.items():
         assert differences(audit, audits["processes"]) == [], executor

@@ -37,7 +37,7 @@ def composed(overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
     choices |= {group: changes.pop(group) for group in choices if group in changes}
     for group, option in choices.items():
         # What config.yaml itself holds of a group is common to all its options.
-        values[group] = _yaml(f"{group}/{option}") | values.get(group, {})
+        values[group] = _option(group, option) | values.get(group, {})
     for key, value in changes.items():
         *path, last = key.split(".")
         section = values
@@ -56,6 +56,13 @@ def _default_choices() -> dict[str, str]:
         for group, option in entry.items()
         if option is not None and not group.startswith("override ")
     }
+
+
+def _option(group: str, option: str) -> dict[str, Any]:
+    """An option's keys, with those of the options of its group that it begins with."""
+    own = _yaml(f"{group}/{option}")
+    bases = [_option(group, base) for base in own.pop("defaults", []) if base != "_self_"]
+    return {key: value for values in (*bases, own) for key, value in values.items()}
 
 
 def _yaml(name: str) -> dict[str, Any]:

@@ -135,6 +135,13 @@ class HaltedTraining:
     def let_one_pass(self) -> None:
         (self._folder / "pass").touch()
 
+    def let_pass(self, batches: int) -> None:
+        """Lets so many more batches be trained, and waits until they have begun."""
+        for _ in range(batches):
+            self.let_one_pass()
+            while (self._folder / "pass").exists():
+                time.sleep(0.01)
+
     def end(self) -> None:
         (self._folder / "halt").unlink()
 

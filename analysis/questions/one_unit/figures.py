@@ -21,7 +21,7 @@ PATHS = {
     "twins": "plain networks, each with\nits single unit",
 }
 COLOURS = ("#000000", "#0173b2", "#de8f05", "#029e73", "#cc78bc", "#ca9161", "#949494")
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "plain constant start": {"color": PALETTE["constant"], "marker": "o"},
     "rates scaled to one path": {"color": "#000000", "marker": "x"},
     "random start": {"color": PALETTE["normal"], "marker": "s"},

@@ -11,11 +11,12 @@ opposite gradients: they stay mirrored. A pair computes 2 v g(w x + b), as two c
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.claims.answer import Answer, question
 from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, UNDECIDED, WITHIN, Claim, stated
-from analysis.claims.verdicts import LESS, MORE, NOT_LESS, ZERO, decided, decided_for_every
+from analysis.claims.verdicts import ABOVE_1, BELOW_1, NOT_BELOW_1, ZERO, Region, decided, decided_for_every
 from analysis.statistics.intervals import means_with_intervals
 from analysis.tracked.tables import Tables
 from analysis.wording import amount
@@ -148,15 +149,15 @@ def final_losses(networks: pd.DataFrame) -> pd.DataFrame:
 
 
 def differences(one: pd.DataFrame, other: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """What the final training losses of some runs are above those of others, a row for each pair.
+    """How many times as large the final training losses of some runs are as those of others, a row for each pair.
 
-    Columns ``case`` (how many distinct units of which activation), ``run_id`` and ``value``. Runs are paired by setting
-    and the keys.
+    Columns ``case`` (how many distinct units, which activation), ``run_id`` and ``value``, the logarithm of the ratio:
+    losses of networks of which some have dead units are skewed. Runs are paired by setting and the keys.
     """
     pairs = one.merge(other, on=[*SETTING, *keys], suffixes=("", "_other"))
     one_loss, other_loss = (pairs[f"{names.LOSS_TRAIN}{suffix}"].astype(float) for suffix in ("", "_other"))
     cases = pairs["distinct"].astype(str) + " " + pairs["model.activation"]
-    return pairs[["run_id"]].assign(case=cases, value=one_loss - other_loss)
+    return pairs[["run_id"]].assign(case=cases, value=np.log(one_loss / other_loss))
 
 
 def without_biases(networks: pd.DataFrame, kind: str) -> pd.DataFrame:
@@ -170,15 +171,19 @@ def _cost_claim(networks: pd.DataFrame) -> Claim:
     copies = without_biases(networks, COPIES)
     finer = copies[copies["distinct"] % 2 == 0]
     values = differences(copies, finer.assign(distinct=finer["distinct"] // 2), ["distinct", "width"])
-    claim = stated(statement, "mean fall > 0 at every doubling")
-    return decided_for_every(claim, MORE, values, copies, "fall", "from {} units to twice as many".format)
+    claim = stated(statement, f"loss over that of twice as many units {ABOVE_1.text} at every doubling")
+    return _ratio_decided(claim, ABOVE_1, values, copies, "from {} units to twice as many")
+
+
+def _ratio_decided(claim: Claim, region: Region, values: pd.DataFrame, runs: pd.DataFrame, where: str) -> Claim:
+    return decided_for_every(claim, region, values, runs, "ratio", where.format, scale=np.exp)
 
 
 def _worth_claim(networks: pd.DataFrame) -> Claim:
     statement = "A network with copies ends no lower than a plain random network of as many units as differ."
-    claim = stated(statement, f"mean difference of the final training losses {NOT_LESS.text} for all")
+    claim = stated(statement, f"ratio of the final training losses {NOT_BELOW_1.text} for all")
     compared = networks[networks["kind"].isin((COPIES, PLAIN)) & ~networks["model.bias"].astype(bool)]
-    return decided_for_every(claim, NOT_LESS, _worth(networks), compared, "difference", "with {} units".format)
+    return _ratio_decided(claim, NOT_BELOW_1, _worth(networks), compared, "with {} units")
 
 
 def _worth(networks: pd.DataFrame) -> pd.DataFrame:
@@ -188,7 +193,7 @@ def _worth(networks: pd.DataFrame) -> pd.DataFrame:
 
 
 def lower_cases(networks: pd.DataFrame) -> list[str]:
-    """The cases in which copies end lower than plain units: their intervals, that hold together, lie below 0."""
+    """The cases in which copies end lower than plain units: their intervals, that hold together, lie below 1."""
     worth = [(str(case), of_case.to_numpy()) for case, of_case in _worth(networks).groupby("case")["value"]]
     highs = means_with_intervals([falls for _, falls in worth], together=True)[:, 2]
     return [case for (case, falls), high in zip(worth, highs, strict=True) if len(falls) > 1 and high < 0.0]
@@ -196,11 +201,11 @@ def lower_cases(networks: pd.DataFrame) -> list[str]:
 
 def _alone_claim(networks: pd.DataFrame, kind: str, statement: str) -> Claim:
     """Whether one of the two differences from a plain network suffices, wherever copies end lower than it."""
-    claim = stated(statement, "mean difference from plain networks < 0, wherever copies end lower than these")
+    claim = stated(statement, f"ratio to plain networks {BELOW_1.text}, wherever copies end lower than these")
     one, plain = without_biases(networks, kind), without_biases(networks, PLAIN)
     values = differences(one, plain, ["distinct"])
     values = values[values["case"].isin(lower_cases(networks))]
-    return decided_for_every(claim, LESS, values, pd.concat([one, plain]), "difference", "with {} units".format)
+    return _ratio_decided(claim, BELOW_1, values, pd.concat([one, plain]), "with {} units")
 
 
 def _conclusion(networks: pd.DataFrame, claims: list[Claim]) -> str:

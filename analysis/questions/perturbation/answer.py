@@ -8,7 +8,15 @@ import pandas as pd
 from analysis.claims.answer import Answer, question
 from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, UNDECIDED, Claim, widths_of
 from analysis.claims.verdicts import POSITIVE, ZERO, Prediction, around, decided, decided_for_every
-from analysis.questions.perturbation.tables import EPSILON, L2, LINEAR, late_breaks, pushed_networks, time_fit
+from analysis.questions.perturbation.tables import (
+    EPSILON,
+    L2,
+    LINEAR,
+    late_breaks,
+    pushed_networks,
+    seen_pushes,
+    time_fit,
+)
 from analysis.statistics.breaking import APART
 from analysis.statistics.intervals import sample_mean
 from analysis.tracked.tables import Tables
@@ -53,7 +61,7 @@ def _claims(tables: Tables, networks: pd.DataFrame, arithmetic: str) -> Iterator
     yield _time_claim(claim("4", statement, f"steps a factor e, times rate: 1 within {TOLERANCE:.0%}"), networks)
     statement = "Once broken, the network ends below the unpushed one, whatever the push was."
     yield _loss_claim(claim("5", statement, "a lower final training loss"), pushed, unpushed)
-    held = everywhere[(everywhere["smallest"] > 0.0) & everywhere[EPSILON].between(0.0, SMALL, inclusive="right")]
+    held = seen_pushes(everywhere[(everywhere["smallest"] > 0.0) & (everywhere[EPSILON] <= SMALL)])
     statement = f"Where it is a minimum in these directions (a strong penalty), every push up to {SMALL:g} dies."
     yield _dying_claim(tables, claim("6", statement, "last distance over the first < 1"), held)
     statement = (
@@ -77,6 +85,8 @@ def _any_claim(claim: Claim, pushed: pd.DataFrame) -> Claim:
 
 def _rate_claim(claim: Claim, pushed: pd.DataFrame) -> Claim:
     fitted = pushed[pushed["rate"].notna()]
+    # Larger pushes break before there is a rate; of the last size that has one, only some runs may.
+    fitted = fitted[fitted.groupby(EPSILON)["run_id"].transform("size") > 1]
     if fitted[EPSILON].nunique() < 2:
         return claim
     values = fitted.assign(case=fitted[EPSILON], value=fitted["rate"] / fitted["rate"].median())

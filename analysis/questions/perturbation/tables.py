@@ -10,8 +10,8 @@ from pipeline import names
 
 EPSILON, L2 = "init.epsilon", "training.l2"
 SMALLEST = names.stability("smallest_eigenvalue")
-RESOLVED = 1e-12
-"""Smaller distances are near the last bits of the weights."""
+RESOLVED = {"blas": 1e-12, "exact": 1e-6}
+"""Smaller distances are rounding: near the last bits of the weights, and of the 21 that exact products see."""
 LINEAR = 1e-3
 """Below this distance the units' difference is small beside their weights, and grows as its linear equation says."""
 SETTLED = 1e-3
@@ -40,7 +40,8 @@ def pushed_networks(tables: Tables) -> pd.DataFrame:
                        smallest=runs[L2].map(eigenvalues).astype(float))  # fmt: skip
     curves = tables.values(runs, [names.DISTANCE]).sort_values("step")
     curve_of = {str(run_id): curve for run_id, curve in curves.groupby("run_id")}
-    fits = [_growth(curve_of[run_id], start) for run_id, start in zip(runs["run_id"], runs["settles_at"], strict=True)]
+    shown = zip(runs["run_id"], runs["settles_at"], runs["arithmetic"].map(RESOLVED), strict=True)
+    fits = [_growth(curve_of[run_id], start, resolved) for run_id, start, resolved in shown]
     runs = runs.join(pd.DataFrame(fits, index=runs.index, columns=GROWTH, dtype=float))
     return runs.sort_values(["arithmetic", EPSILON, "seed"], ignore_index=True)
 
@@ -55,18 +56,27 @@ def _settling_step(tables: Tables, runs: pd.DataFrame) -> float:
     return float(losses.loc[losses["step"] > (-1 if np.isnan(moving) else moving), "step"].min())
 
 
-def _growth(curve: pd.DataFrame, start: float) -> tuple[float, float]:
+def _growth(curve: pd.DataFrame, start: float, resolved: float) -> tuple[float, float]:
     """Slope and largest residual of ln(distance) while the growth is linear and the unpushed network rests."""
-    growing = curve[(curve["step"] >= start) & curve["value"].between(RESOLVED, LINEAR)]
+    growing = curve[(curve["step"] >= start) & curve["value"].between(resolved, LINEAR)]
+    # By the later half the directions that shrink faster, or grow more slowly, have fallen behind.
+    growing = growing.iloc[len(growing) // 2 :]
     if len(growing) < FEWEST_POINTS:
         return np.nan, np.nan
     fit = exponential_fit(growing["step"].to_numpy(), growing["value"].to_numpy(), np.zeros(len(growing)))
     return fit.slope, fit.largest_residual
 
 
+def seen_pushes(networks: pd.DataFrame) -> pd.DataFrame:
+    """The runs with a push that their products see from the start: exact ones round it away below their grid."""
+    grid = networks["arithmetic"].map({"blas": 0.0, "exact": RESOLVED["exact"]}).astype(float)
+    return networks[(networks[EPSILON] > 0.0) & (networks[EPSILON] >= grid)]
+
+
 def late_breaks(networks: pd.DataFrame) -> pd.DataFrame:
-    """The runs that break after the unpushed network has settled: all their time is bought at one rate."""
-    pushed = networks[(networks[EPSILON] > 0.0) & np.isfinite(networks["breaks_at"]) & ~(networks["smallest"] > 0.0)]
+    """The seen runs that break after the unpushed network has settled: all their time is bought at one rate."""
+    pushed = seen_pushes(networks)
+    pushed = pushed[np.isfinite(pushed["breaks_at"]) & ~(pushed["smallest"] > 0.0)]
     return pushed[pushed["breaks_at"] > pushed["settles_at"]]
 
 

@@ -1,6 +1,5 @@
 """Which random scheme, when? Signals layer by layer against the derivations, and what training makes of them."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +7,7 @@ import pandas as pd
 
 from analysis.claims.answer import Answer, question
 from analysis.claims.claim import WITHIN, Claim, stated
-from analysis.claims.verdicts import Prediction, Region, around, decided, decided_for_every
+from analysis.claims.verdicts import ABOVE_1, Prediction, around, decided, decided_for_every
 from analysis.questions.schemes.tables import final_losses, moments_of
 from analysis.tracked.tables import Tables
 from analysis.wording import number
@@ -16,7 +15,6 @@ from analysis.wording import number
 TOLERANCE = 0.1
 SAME_RATIO = 1e-4
 """Exact products round to 21 bits, and each scheme's weights otherwise."""
-ABOVE_1 = Region("> 1", lambda ratio: ratio > 1.0, math.inf)
 
 
 class Derivation(NamedTuple):

@@ -102,7 +102,7 @@ def _breaking_claim(tables: Tables, networks: pd.DataFrame, source: str) -> Clai
         runs=len(runs),
         steps=len(distances),
         widths=widths_of(runs),
-        interval=(low, high) if np.isfinite(mean) and len(runs) > 1 else (np.nan, np.nan),
+        interval=(max(low, 0.0), high) if np.isfinite(mean) and len(runs) > 1 else (np.nan, np.nan),
         worst_run=str(runs["run_id"].iloc[-1]),
     )
 

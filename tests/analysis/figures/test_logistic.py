@@ -154,7 +154,7 @@ def test_every_outcome_of_the_search_for_an_optimum_has_its_words() -> None:
     squared = trained_tables(grid_of(**{"training.loss": "squared_error"}))
     for tables, words, label in (
         (undecided, "whether an optimum exists is undecided", "training loss [nats]"),
-        (squared, "no optimum was computed for this loss", "training loss"),
+        (squared, "an optimum exists", "gap to the optimum"),
     ):
         drawing = logistic_optimum(tables)
         assert words_of(drawing)[0].endswith(f"\n{words}")

@@ -18,6 +18,7 @@ from analysis.theory.descent import descent_from_zeros, gradient, hessian, mean_
 from analysis.theory.equal_linear import SINGULAR_VALUES, linear_descents
 from analysis.tracked.tables import Tables
 from pipeline.nn.activations import ACTIVATIONS
+from pipeline.numerics.functions import NUMPY
 from tests.support.tracked import trained_tables
 
 PARTS = ["1", "2a", "2b", "2c", "2d", "2e", "2f", "2g"]
@@ -53,13 +54,13 @@ def test_the_numbers_put_into_2b_and_2c_are_what_the_code_computes(activation: s
     weighted = value(numbers["a"]) * value(numbers["input_sum"])
     assert weighted == pytest.approx(value(numbers["S"]), rel=1e-4)
     g, x, slope = ACTIVATIONS[activation], np.empty(1), np.empty(1)
-    g.function(np.array([weighted]), x)
-    g.derivative(np.array([weighted]), x, slope)
+    g.function(np.array([weighted]), x, NUMPY)
+    g.derivative(np.array([weighted]), x, slope, NUMPY)
     assert value(numbers["x"]) == pytest.approx(x[0], rel=1e-4)
     # delta(1) = g'(S) sum_j w_j delta_j(2), after the last step, when the columns of W(2) differ.
     sums = (arrays["example_inputs"] @ arrays["weights1"][-1] + arrays["biases1"][-1])[:1]
-    g.function(sums, x)
-    g.derivative(sums.copy(), x, slope)
+    g.function(sums, x, NUMPY)
+    g.derivative(sums.copy(), x, slope, NUMPY)
     delta = slope[0] * (arrays["weights2"][-1][0] @ arrays["example_deltas2"][-1])
     assert value(numbers["delta_last"]) == pytest.approx(delta, rel=5e-3)
     assert abs(value(numbers["delta_first"])) < 1e-5 * np.abs(arrays["example_deltas2"][0]).max()
