@@ -32,6 +32,24 @@ def counted(counts: Sequence[int]) -> str:
     return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
 
 
+def has_squared_error(runs: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether the loss of each run is the squared error: it is named, or that of ``data.task=regression``."""
+    chosen = (runs[key] if key in runs else pd.Series("", runs.index) for key in ("training.loss", "data.task"))
+    loss, task = (column.map(str) for column in chosen)
+    return (loss == "squared_error") | (task == "regression")
+
+
+def flat_model(runs: pd.DataFrame) -> str:
+    """What a network without hidden units is called: with the squared error its outputs are linear.
+
+    >>> flat_model(pd.DataFrame({"training.loss": [None, None], "data.task": ["classification", "regression"]}))
+    'logistic or linear regression'
+    """
+    kinds = has_squared_error(runs)
+    names = ["logistic"] * (not kinds.all() or kinds.empty) + ["linear"] * bool(kinds.any())
+    return f"{' or '.join(names)} regression"
+
+
 def fate(diverged: "pd.Series[bool]") -> str:
     """How many runs are shown, and how many are not."""
     if diverged.all():

@@ -7,6 +7,7 @@ what it does to them is worth a row.
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pandas as pd
 
 from analysis.claims.claim import FAILS, WITHIN, Claim
@@ -103,4 +104,19 @@ def _hidden_layer_claims(tables: Tables, arithmetic: str) -> Iterator[Claim]:
     yield judged("2e, a = 0", rest, ZERO, resting, [*distances, *outputs])
     yield judged("2f", "All of this holds after every step.", ZERO, symmetric, [*activations, *deltas, *distances])
     closest = [names.symmetry("distance_min", layer) for layer in layers]
-    yield judged("2g-i", "Random initialisation breaks the symmetry.", POSITIVE, broken, closest)
+    claim = Claim("2g-i", arithmetic, "Random initialisation breaks the symmetry.", POSITIVE.text, command=SWEEP)
+    yield decided(claim, POSITIVE, _resolved(tables, tables.values(broken, closest)), broken, "distance")
+
+
+def _resolved(tables: Tables, values: pd.DataFrame) -> pd.DataFrame:
+    """The values before the loss of a run has grown by more than its arithmetic resolves, on its way to overflow.
+
+    Beside steps of that size the differences between units fall below the last bit, so that different units round to
+    one: it says nothing of their start.
+    """
+    losses = tables.curves[tables.curves["metric"] == names.LOSS_TRAIN].set_index(["run_id", "step"])["value"]
+    first = losses[losses.index.get_level_values("step") == 0].droplevel("step")
+    resolution = tables.runs.set_index("run_id")["dtype"].map(lambda dtype: np.finfo(dtype).eps)
+    loss = losses.reindex(pd.MultiIndex.from_frame(values[["run_id", "step"]])).to_numpy()
+    largest = (first / resolution).reindex(values["run_id"]).to_numpy()
+    return values[~(loss > largest)]

@@ -9,10 +9,10 @@ import pandas as pd
 
 from analysis.errors import ReportError
 from analysis.tracked.tables import Tables
-from analysis.wording import amount
+from analysis.wording import amount, has_squared_error
 from pipeline import names
 
-SETTINGS = ("model.hidden_units", "model.activation", "model.bias", "model.dropout", "training.loss")
+SETTINGS = ("model.hidden_units", "model.activation", "model.bias", "model.dropout")
 MOST_HIDDEN = 3
 
 
@@ -92,7 +92,8 @@ def tracked_networks(tables: Tables) -> Counter[Network]:
     tracked: Counter[Network] = Counter()
     if tables.runs.empty:
         return tracked
-    for _, runs in tables.runs.groupby([*SETTINGS, names.DATA_DIGEST_PARAM], dropna=False, sort=False):
+    squared = has_squared_error(tables.runs)
+    for _, runs in tables.runs.groupby([*SETTINGS, squared, names.DATA_DIGEST_PARAM], dropna=False, sort=False):
         widths = _widths(tables, runs["run_id"])
         if not widths:
             continue
@@ -102,7 +103,7 @@ def tracked_networks(tables: Tables) -> Counter[Network]:
             activation=str(run["model.activation"]) if hidden else "",
             bias=bool(run["model.bias"]),
             dropout=float(run["model.dropout"]) if hidden else 0.0,
-            squared_error=run["training.loss"] == "squared_error",
+            squared_error=bool(squared[runs.index[0]]),
         )
         tracked[network] += len(runs)
     return tracked

@@ -7,7 +7,7 @@ import pandas as pd
 from analysis.figures.kit.drawing import NotShownError
 from analysis.figures.kit.words import distinguishing, labelled, own_and_shared, param_texts, start_labels
 from analysis.tracked.tables import Tables
-from analysis.wording import SWEEP, amount
+from analysis.wording import SWEEP, amount, flat_model
 from pipeline import names
 
 MOST_PROBLEMS, MOST_RATES = 4, 6
@@ -58,13 +58,13 @@ def logistic_problems(tables: Tables) -> list[Problem]:
         raise NotShownError("no run is a logistic regression", COMMAND)
     if runs["diverged"].all():
         raise NotShownError(
-            f"every logistic regression diverged ({amount(len(runs), 'run')})",
+            f"every {flat_model(runs)} diverged ({amount(len(runs), 'run')})",
             f"{COMMAND} optimizer.learning_rate=0.01,0.1",
         )
     runs = _with_labels(runs)
     problems = [_problem(tables, part) for _, part in runs.groupby(["problem", "outcome"], observed=True, sort=True)]
     if all(problem.spreads.empty for problem in problems):
-        raise NotShownError("no two logistic regressions differ in nothing but their initialisation", COMMAND)
+        raise NotShownError(f"no two runs of {flat_model(runs)} differ in nothing but their initialisation", COMMAND)
     rates = max(len(problem.rates) for problem in problems)
     if len(problems) > MOST_PROBLEMS or rates > MOST_RATES:
         raise NotShownError(

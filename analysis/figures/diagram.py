@@ -11,7 +11,7 @@ from analysis.figures.architecture import Network, described, layer_table, layer
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.words import literal
 from analysis.tracked.tables import Tables
-from analysis.wording import SWEEP, amount
+from analysis.wording import SWEEP, amount, flat_model
 
 FORWARD = "0.2"
 BACKWARD = "#d55e00"  # The colour-blind safe hue that no initialisation has.
@@ -64,6 +64,7 @@ def network_diagram(tables: Tables) -> Drawing:
         "runs": tracked[network],
         "all_runs": len(tables.runs),
         "network": described(network),
+        "flat_model": flat_model(tables.runs),
         "output_function": network.outputs.function,
         "loss": network.outputs.loss,
         "not_drawn": (f" Not drawn: hidden {left_out}." if left_out else "") + (dropped if network.dropout else ""),

@@ -100,6 +100,7 @@ def final_heatmaps(tables: Tables) -> Drawing:
     canvas.suptitle(f"{amount(len(runs), 'run')}, {each}; {fate}", fontsize="medium")
     numbers = {
         "part": part_of(metrics["loss"]),
+        "quantities": " and ".join(metrics),
         "runs": len(runs),
         "diverged": diverged,
         "lost": lost(diverged, "they are in no mean"),

@@ -13,7 +13,7 @@ from analysis.figures.kit.style import add_legend_above, set_step_axis, set_valu
 from analysis.figures.kit.words import literal, loss_label, loss_unit
 from analysis.statistics.intervals import aggregated
 from analysis.tracked.tables import Tables
-from analysis.wording import amount, counted, fate, lost, number
+from analysis.wording import amount, counted, fate, flat_model, lost, number
 from pipeline import names
 
 SPREAD = "spread between starts"
@@ -111,6 +111,7 @@ def _numbers(problems: Sequence[Problem], data: pd.DataFrame) -> dict[str, Any]:
     batches = sorted(runs.loc[~runs["diverged"], "training.batch_size"].dropna().unique())
     below_zero = sum(int((problem.left["value"] < 0.0).sum()) for problem in problems)
     return {
+        "flat_model": flat_model(runs),
         "runs": len(runs),
         "diverged": int(runs["diverged"].sum()),
         "lost": lost(int(runs["diverged"].sum()), "they are left out"),

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures.kit.style import schemes_in
-from analysis.wording import natural_order
+from analysis.wording import has_squared_error, natural_order
 from pipeline import names
 
 OPTIONS = ("model", "init", "data", "optimizer", "arithmetic", "dtype")
@@ -110,8 +110,7 @@ def loss_label(runs: pd.DataFrame, metric: str) -> str:
 
 def loss_unit(runs: pd.DataFrame) -> str:
     """The unit behind a label; empty where not all losses are cross-entropies, which alone have one."""
-    losses = set(runs["training.loss"].map(_text)) if "training.loss" in runs else set()
-    return " [nats]" if losses <= {"none", "cross_entropy"} else ""
+    return "" if has_squared_error(runs).any() else " [nats]"
 
 
 def literal(text: object) -> str:

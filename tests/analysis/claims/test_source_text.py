@@ -7,6 +7,8 @@ import pytest
 
 from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, WITHIN, Claim
 from analysis.claims.source_text import claims_of, claims_table
+from analysis.figures.architecture import tracked_networks
+from analysis.figures.kit.words import loss_label
 from analysis.theory.gradient_check import gradient_check, negative_log_likelihood
 from analysis.tracked.tables import Tables
 from pipeline import names
@@ -18,7 +20,8 @@ RATE = "optimizer.learning_rate"
 @pytest.fixture(scope="module")
 def tables() -> Tables:
     # A longer training, so that logistic regression comes near its optimum.
-    return trained_tables([changes | {"training.steps": 600, "training.l2": 0.01} for changes in default_grid()])
+    settings = {"training.steps": 600, "training.l2": 0.01, "training.batch_size": None}
+    return trained_tables([changes | settings for changes in default_grid()])
 
 
 def verdict(tables: Tables, identity: str, arithmetic: str | None = None) -> Claim:
@@ -166,3 +169,34 @@ def test_the_table_has_a_row_a_claim(tables: Tables) -> None:
     frame = claims_table(claims_of(tables))
     assert list(frame.columns) == list(Claim._fields)
     assert frame["verdict"].isin([EXACTLY, WITHIN]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_units_that_an_exploding_run_rounds_together_do_not_refute_2g_i(tables: Tables, dtype: str) -> None:
+    run_id = run_of(tables, {"model": "mlp", "init": "he_normal"})
+    runs = tables.runs.assign(dtype=dtype)
+    merged = with_value(replace(tables, runs=runs), run_id, "symmetry/distance_min", 600, 0.0)
+    assert verdict(merged, "2g-i").verdict == FAILS
+    for growth, found in ((0.5, FAILS), (4.0, EXACTLY)):
+        loss = growth * float(tables.curve(names.LOSS_TRAIN).query("run_id == @run_id and step == 0")["value"].iloc[0])
+        exploded = with_value(merged, run_id, names.LOSS_TRAIN, 600, loss / float(np.finfo(dtype).eps))
+        assert verdict(exploded, "2g-i").verdict == found
+
+
+def test_the_noise_of_batches_does_not_refute_2g_ii(tables: Tables) -> None:
+    run_id = run_of(tables, {"model": "logistic", "init": "normal", RATE: 1.0})
+    noisy = with_value(tables, run_id, names.OPTIMUM_GAP, 600, 0.5)
+    claim = verdict(replace(noisy, runs=noisy.runs.assign(**{"training.batch_size": 64})), "2g-ii")
+    assert claim.verdict == NOT_TESTED
+    assert claim.measured.endswith("with the noise of batches of 64: set training.batch_size=null, or")
+
+
+def test_a_quantity_as_target_makes_it_linear_regression(tables: Tables) -> None:
+    runs = tables.runs.assign(**{"training.loss": None, "data.task": "regression"})
+    statement = verdict(replace(tables, runs=runs), "2g-ii").statement
+    assert statement == "Linear regression reaches its global optimum from every start."
+    assert verdict(tables, "2g-ii").statement.startswith("Logistic regression ")
+    (outputs,) = {network.outputs.function for network in tracked_networks(replace(tables, runs=runs))}
+    assert outputs == "identity"
+    assert loss_label(runs, names.LOSS_TRAIN) == "training loss"
+    assert loss_label(tables.runs, names.LOSS_TRAIN) == "training loss [nats]"

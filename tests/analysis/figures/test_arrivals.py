@@ -48,7 +48,7 @@ def test_what_cannot_be_shown_is_a_reason_with_a_command() -> None:
     for tables, reason in (
         (trained_tables([{"init": "zeros"}]), "no run is a logistic regression"),
         (diverged, r"every logistic regression diverged \(1 run\)"),
-        (trained_tables([one, one | {"seed": 1}]), "no two logistic regressions differ in nothing but"),
+        (trained_tables([one, one | {"seed": 1}]), "no two runs of logistic regression differ in nothing but"),
         (trained_tables(many_rates), rf"1 problem by {MOST_RATES + 1} learning rates, where .* have room"),
         (trained_tables(many_problems), rf"{MOST_PROBLEMS + 1} problems by 1 learning rate, where .* have room"),
     ):
