@@ -11,6 +11,17 @@ rounds, and the result depends neither on the order of the additions, nor on the
 threads, the position of a row, or the number of runs in the stack. Products must neither underflow nor overflow for
 that: no grid is finer than 2**-530, and where one operand reaches 2**500 all of that run become NaN.
 
+What rounding the operands costs, beside what other products lose: median and largest error of an element, in units of
+the sum of the magnitudes of its terms (standard normal operands; ``python -m benchmarks.product_error``).
+
+| terms | exact | float32 | float64 |
+|---|---|---|---|
+| 8 | 3e-7, 3e-6 | 2e-8, 2e-7 | 3e-17, 3e-16 |
+| 64 | 1e-7, 6e-7 | 1e-8, 2e-7 | 3e-17, 3e-16 |
+| 784 | 6e-8, 3e-7 | 1e-8, 1e-7 | 2e-17, 2e-16 |
+
+So an exact product is reproducible to the bit, and about as precise as one of float32 numbers with three bits fewer.
+
 Sources: Rump, Ogita and Oishi (2008), "Accurate floating-point summation"; Ozaki, Ogita, Oishi and Rump
 (2012), "Error-free transformations of matrix multiplication"; Demmel and Nguyen (2015), "Parallel
 reproducible summation".
