@@ -13,6 +13,7 @@ TABLE = "size;colour;id;kind\n" + "".join(
     f"{i % 7},5;{'rgb'[i % 3] if i else ''};{i};{'xy'[i % 2]}\n" for i in range(40)
 )
 KEYS = (
+    "seed=0",
     *("data=csv", "data.path=d.csv", "data.target=-1", "data.drop=[id]", "data.missing=drop", "model=mlp"),
     *("init=normal", "optimizer.learning_rate=0.1", "training.steps=2", "training.batch_size=null"),
 )
@@ -24,7 +25,7 @@ LINE = (
 
 
 @pytest.mark.usefixtures("with_database")
-@pytest.mark.parametrize("sweep", [("-m", "seed=0,1"), ()])
+@pytest.mark.parametrize("sweep", [("-m",), ()])
 def test_what_was_read_is_said_and_stored(tmp_path: Path, sweep: tuple[str, ...]) -> None:
     (tmp_path / "d.csv").write_text(TABLE)
     called = call("pipeline.run", *sweep, *KEYS, "executor=inline", folder=tmp_path)
@@ -53,9 +54,6 @@ def test_what_was_read_is_said_and_stored(tmp_path: Path, sweep: tuple[str, ...]
             "data.drop: d.csv: line 1, column 'id': expected a feature, got what looks like a row number",
         ),
         (["data.drop=id"], "data.drop: expected a list of whole numbers or texts, got 'id'"),
-        (["data.missing=skip"], "data.missing: expected one of error, drop, mean, most_frequent, got 'skip'"),
-        (["data.separator=ab"], "data.separator: expected one sign or a word (comma, semicolon, tab, blanks, pipe)"),
-        (["data.header=maybe"], "data.header: expected true or false or null, got 'maybe'"),
         (["data.task=regression"], "data.target: d.csv: column 'kind': expected numbers for data.task=regression"),
         (["data.test_path=none.csv"], "data.test_path: none.csv: expected a file, got no such file"),
     ],

@@ -1,7 +1,6 @@
 """A table of the program's own: trained on as a file, kept where the runs are, and known again."""
 
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 
 from pipeline import names
 from symmetry_lab import InputError, sweep
-from tests.support.in_process import as_a_new_process
 
 KEYS = (
     *("data.target=kind", "model=mlp", "init=zeros", "optimizer.learning_rate=0.1", "seed=0", "training.steps=2"),
@@ -19,12 +17,6 @@ KEYS = (
 FRAME = pd.DataFrame(
     {"size": np.linspace(0.5, 2.0, 20), "colour": ["red", "blue"] * 10, 3: range(20, 0, -1), "kind": list("aabba") * 4}
 )
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path) -> Iterator[Path]:
-    with as_a_new_process(tmp_path, {}):
-        yield tmp_path
 
 
 @pytest.mark.usefixtures("with_database")
@@ -46,6 +38,7 @@ def test_an_untracked_frame_leaves_nothing(here: Path, monkeypatch: pytest.Monke
     assert [*map(str, here.rglob("*"))] == [str(here / "temporary, (it's)")]
 
 
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("frame", "more", "message"),
     [
