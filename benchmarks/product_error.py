@@ -2,8 +2,8 @@
 
     python -m benchmarks.product_error
 
-Two matrices of independent standard normal numbers, (rows, inner) and (inner, rows). The error of an element is taken in
-units of the sum of the magnitudes of its terms, which bounds it; true values come from extended precision.
+Two matrices of independent standard normal numbers, (rows, inner) and (inner, rows). The error of an element is taken
+in units of the sum of the magnitudes of its terms, which bounds it; true values come from extended precision.
 """
 
 import numpy as np
