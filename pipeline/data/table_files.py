@@ -157,20 +157,22 @@ def _lines(path: Path, dialect: Dialect) -> Iterator[io.TextIOWrapper]:
 
 def _numbered(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """The records after the header, with the numbers of their lines; for messages, because it is slow."""
+    line = 1
     with _lines(path, dialect) as lines:
-        yield from islice(records(lines, dialect.separator, dialect.comment), int(dialect.header), None)
+        try:
+            for line, cells in islice(records(lines, dialect.separator, dialect.comment), int(dialect.header), None):
+                yield line, cells
+        except csv.Error as error:
+            raise unusable(f"{path}: line {line + 1}", "cells whose quotes end", error) from error
 
 
 def _require_equal_lines(path: Path, dialect: Dialect) -> None:
     """Refuses a line with more or fewer cells than the header, or a quote that never ends."""
-    width, line = len(dialect.names), 1
+    width = len(dialect.names)
     as_in = "the header" if dialect.header else "the first line"
-    try:
-        for line, cells in _numbered(path, dialect):
-            if len(cells) != width:
-                raise unusable(f"{path}: line {line}", f"{width} cells as in {as_in}", len(cells))
-    except csv.Error as error:
-        raise unusable(f"{path}: line {line + 1}", "cells whose quotes end", error) from error
+    for line, cells in _numbered(path, dialect):
+        if len(cells) != width:
+            raise unusable(f"{path}: line {line}", f"{width} cells as in {as_in}", len(cells))
 
 
 def _require_plain_comments(path: Path, dialect: Dialect) -> None:

@@ -114,6 +114,7 @@ CONTENT = COMMA.encode()
         ),
         (CONTENT.replace(b"4.0", b"4\0"), {}, r"byte \d+ of the file: expected text, got byte 0x00"),
         (CONTENT.replace(b"4.0", b'"4'), {}, r"line 3: expected cells whose quotes end"),
+        (CONTENT.replace(b"4.0", b"").replace(b"x", b'"x"z', 1), {}, r"line \d: expected cells whose quotes end"),
         (CONTENT, {"separator": ";"}, r"line 1: expected one of 'a,b,kind', got 'kind'"),
         (CONTENT, {"separator": "ab"}, r"^data.separator: expected one sign or a word \(comma, .*\), got 'ab'$"),
         (CONTENT, {"decimal": ""}, r"^data.decimal: expected one sign or a word"),
