@@ -40,4 +40,6 @@ def load_curves(client: MlflowClient, parents: list[Run], runs: pd.DataFrame, no
     curves = pd.concat(joined)
     joined.clear()
     order = np.lexsort((curves["step"], curves["metric"].cat.codes, curves["run_id"].cat.codes))
-    return curves.take(order).reset_index(drop=True)
+    curves = curves.take(order).reset_index(drop=True)
+    # Before release 3 pandas also groups by the categories that do not occur in a selection.
+    return curves if int(pd.__version__.partition(".")[0]) >= 3 else curves.astype({"run_id": object, "metric": object})
