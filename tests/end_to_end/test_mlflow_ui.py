@@ -202,7 +202,7 @@ def test_the_report_opens_among_the_artifacts_of_the_sweep(
     report = page.frame_locator("iframe")
     report.get_by_role("heading", name="Experiment symmetry").wait_for()
     report.get_by_text("Of 11 statements about symmetry").wait_for()
-    image = report.locator("#loss_over_steps img")
+    image = report.locator("#loss_over_steps img.wide")
     image.wait_for()
     assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
     for view, link in addresses.view_links(parent.info.experiment_id, parent.info.run_id).items():
