@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.data.examples import Examples, require_classes
-from pipeline.data.opened_file import content_of, opened, readable, require_room, status_of, unusable
+from pipeline.data.opened_file import content_of, of_test_part, opened, readable, require_room, status_of, unusable
 from pipeline.errors import InputError, quoted_names
 
 NPZ_ARRAYS = ("inputs", "labels", "test_inputs", "test_labels")
@@ -42,12 +42,10 @@ def read_idx(path: Path, test_path: Path | None = None) -> Examples:
     facts = {"read": "IDX", "file": str(image_path)}
     if test_images in (None, image_path):
         return examples._replace(facts=facts)
-    try:
+    with of_test_part():
         test = _images(test_images)
         if test.feature_names != examples.feature_names:
             raise unusable(test_images, f"images like those in {image_path}", "images of another size")
-    except InputError as error:
-        raise InputError(str(error).replace("data.path", "data.test_path", 1)) from None
     return examples._replace(test=test, facts=facts | {"test_file": str(test_images)})
 
 
@@ -62,8 +60,12 @@ def _images(image_path: Path) -> Examples:
     inputs = images.reshape(count, rows * columns).astype(np.float64)
     if images.dtype == np.uint8:
         inputs /= 255
-    names = tuple(f"pixel_{r}_{c}" for r in range(rows) for c in range(columns))
-    return Examples(inputs, labels, names, place=str(label_path))
+    return Examples(inputs, labels, _pixels(rows, columns), place=str(label_path))
+
+
+def _pixels(rows: int, columns: int) -> tuple[str, ...]:
+    """The names of an image's features."""
+    return tuple(f"pixel_{r}_{c}" for r in range(rows) for c in range(columns))
 
 
 def _require_classes(place: str, labels: NDArray[Any]) -> None:
@@ -118,13 +120,7 @@ def _from_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], inputs_name: st
             place = ", ".join(map(str, np.argwhere(~np.isfinite(array))[0]))
             raise unusable(f"{path}: {name}[{place}]", "a finite number", array[~np.isfinite(array)][0])
     flat = inputs.reshape(len(inputs), -1).astype(np.float64)
-    sizes = inputs.shape[1:]
-    is_image = len(sizes) == 2
-    names = (
-        tuple(f"pixel_{r}_{c}" for r in range(sizes[0]) for c in range(sizes[1]))
-        if is_image
-        else tuple(f"x{i}" for i in range(1, flat.shape[1] + 1))
-    )
+    names = _pixels(*inputs.shape[1:]) if inputs.ndim == 3 else tuple(f"x{i}" for i in range(1, flat.shape[1] + 1))
     return Examples(flat, labels, names, place=f"{path}: {labels_name}")
 
 

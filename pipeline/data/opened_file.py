@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import re
 import stat
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,6 +20,19 @@ CHUNK = 2**20
 def unusable(place: str | Path, expected: str, got: object) -> InputError:
     """An error about a data file: where in it, what is expected there, what is there instead."""
     return InputError(f"data.path: {place}: expected {expected}, got {got}")
+
+
+@contextmanager
+def of_test_part(keys: str = "path") -> Iterator[None]:
+    """A context in which what is refused by a key of the training file names ``data.test_path``.
+
+    Args:
+        keys: those keys, with ``|`` between them.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise InputError(re.sub(rf"^data\.({keys}):", "data.test_path:", str(error))) from None
 
 
 @contextmanager

@@ -8,7 +8,6 @@ The examples of the synthetic sources come in mixed order, so that the first of 
 """
 
 import math
-import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,6 +21,7 @@ from sklearn import datasets
 from pipeline.data.array_files import read_idx, read_npz
 from pipeline.data.dialect import Given
 from pipeline.data.examples import SOURCES, Examples, source
+from pipeline.data.opened_file import of_test_part
 from pipeline.data.table import Table, Use, read_table
 from pipeline.data.table_files import read_csv, read_parquet
 from pipeline.errors import InputError
@@ -209,10 +209,8 @@ def csv(
 def _table(read: Callable[[Path], Table], path: str, test_path: str | None, use: Use) -> Examples:
     table, test = read(_file_path(path)), None
     if test_path is not None:
-        try:
+        with of_test_part("path|target"):
             test = read(_file_path(test_path))
-        except InputError as error:
-            raise InputError(re.sub(r"^data\.(path|target)", "data.test_path", str(error))) from None
     return read_table(table, use, test)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.data.columns import LABELS, Column, column_of
 from pipeline.data.examples import Examples, require_classes
+from pipeline.data.opened_file import of_test_part
 from pipeline.errors import InputError, quoted_names
 
 MOST_COLUMNS = 10_000
@@ -95,10 +96,8 @@ def read_table(table: Table, use: Use, test: Table | None = None) -> Examples:
     examples = _examples(table, columns, labels, use)
     if use.task == "classification":
         require_classes(f"data.target: {examples.place}", examples.labels, examples.class_names)
-    facts = {**table.found, **_facts(table, columns, left_out, use), "rows_dropped": examples.facts["rows_dropped"]}
-    own_test = None
-    if test is not None:
-        own_test = _test_examples(test, table, target, columns, use)
+    facts = {**table.found, **_facts(table, target, columns, left_out, use), **examples.facts}
+    own_test = None if test is None else _test_examples(test, table, target, columns, use)
     return examples._replace(test=own_test, facts=facts)
 
 
@@ -209,7 +208,7 @@ def _complete_rows(table: Table, columns: Sequence[Column], use: Use) -> NDArray
 
 def _test_examples(test: Table, table: Table, target: int, columns: Mapping[int, Column], use: Use) -> Examples:
     """The examples of the test file, whose columns must be those of the training file."""
-    try:
+    with of_test_part():
         found = {
             place: position_of("data.path", table.names[place], test.names, test.head) for place in (target, *columns)
         }
@@ -220,17 +219,15 @@ def _test_examples(test: Table, table: Table, target: int, columns: Mapping[int,
         own = {found[place]: column_of(test, found[place], use, like=column) for place, column in columns.items()}
         labels = column_of(test, found[target], use._replace(categories="one_hot"), is_target=True)
         return _examples(test, own, labels, use)
-    except InputError as error:
-        raise InputError(str(error).replace("data.path", "data.test_path", 1)) from None
 
 
-def _facts(table: Table, columns: Mapping[int, Column], left_out: list[str], use: Use) -> dict[str, Any]:
+def _facts(table: Table, target: int, columns: Mapping[int, Column], left_out: list[str], use: Use) -> dict[str, Any]:
     """What the description says of the columns."""
     names = table.names
     kinds: dict[str, list[str]] = {}
     for place, column in columns.items():
         kinds.setdefault(column.kind, []).append(names[place])
-    filled = {names[place]: int(column.missing.sum()) for place, column in columns.items() if column.missing.any()}
+    filled = {names[place]: column.holes for place, column in columns.items() if column.holes}
     return {
         "kinds": kinds,
         "columns_left_out": left_out,
@@ -239,5 +236,5 @@ def _facts(table: Table, columns: Mapping[int, Column], left_out: list[str], use
         "filled": filled if use.missing not in ("error", "drop") else {},
         "fill": use.missing,
         "constant": [names[place] for place, column in columns.items() if column.is_constant()],
-        "target": table.names[position_of("data.target", use.target, names, table.head)],
+        "target": names[target],
     }

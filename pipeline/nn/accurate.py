@@ -23,7 +23,7 @@ def accurate_product(left: Array, right: Array, slices: int = FULL) -> Array:
     # Powers of two, between a column of the left and a row of the right operand, so that all rows weigh alike.
     _, exponents = np.frexp(np.abs(right).max(axis=1, initial=0.0))
     balanced = np.ldexp(left, exponents), np.ldexp(right, -exponents[:, None])
-    parts = [_sliced(values, slices) for values in balanced]
+    parts = [sliced(values, slices) for values in balanced]
     total: Array = np.zeros(())
     # The smallest first.
     for depth in range(slices - 1, -1, -1):
@@ -32,7 +32,7 @@ def accurate_product(left: Array, right: Array, slices: int = FULL) -> Array:
     return total
 
 
-def _sliced(values: Array, slices: int) -> list[Array]:
+def sliced(values: Array, slices: int) -> list[Array]:
     """Operands of exact products whose sum is the values, up to what lies below the last of them."""
     parts = []
     for _ in range(slices):

@@ -8,15 +8,15 @@ import numpy as np
 
 from pipeline.config.schema import Config
 from pipeline.data.dataset import Dataset
-from pipeline.training.datasets import dataset_of
+from pipeline.training.datasets import dataset_of, digest_of
 
 MOST_SHOWN = 6
 
 
 def described_data(configs: Sequence[Config]) -> list[dict[str, Any]]:
     """The description of each data set of these configurations once, as plain values."""
-    datasets = {dataset.digest: dataset for dataset in (dataset_of(config.data) for config in configs)}
-    return [description(dataset) for dataset in datasets.values()]
+    different = {digest_of(config.data): config.data for config in configs}
+    return [description(dataset_of(data)) for data in different.values()]
 
 
 def description(dataset: Dataset) -> dict[str, Any]:

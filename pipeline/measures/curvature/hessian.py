@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipeline.nn.accurate import sliced
 from pipeline.nn.activations import ACTIVATIONS, second_derivative
-from pipeline.nn.arithmetic import Array, exact_product, rounded_to_grid
+from pipeline.nn.arithmetic import Array, exact_product
 from pipeline.nn.problem import Problem, chunks
 from pipeline.numerics.functions import PRECISE
 
@@ -34,8 +35,7 @@ class Operand(NamedTuple):
 
 def precise(values: Array) -> Operand:
     """An operand that keeps 42 bits of its largest element: the 21 of the exact products are few for curvature."""
-    coarse = rounded_to_grid(values)
-    return Operand(coarse, rounded_to_grid(values - coarse))
+    return Operand(*sliced(values, 2))
 
 
 def precise_product(left: Operand, right: Operand) -> Array:
