@@ -22,19 +22,9 @@ from mlflow.entities import Run
 
 from analysis.arguments import OptionParser
 from analysis.errors import ReportError
+from analysis.tracked.artifacts import artifacts_of, curves_artifact, jobs_of, weights_in
 from analysis.tracked.rows import row_of
-from analysis.tracked.store import (
-    all_runs,
-    artifacts_of,
-    chosen_experiment,
-    curves_artifact,
-    experiment_named,
-    first_line,
-    history_of,
-    jobs_of,
-    open_store,
-    weights_in,
-)
+from analysis.tracked.store import all_runs, chosen_experiment, experiment_named, first_line, history_of, open_store
 from analysis.tracked.tables import Weights
 from pipeline import names
 from pipeline.addresses import masked_address

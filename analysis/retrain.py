@@ -15,7 +15,8 @@ from mlflow.entities import Run
 from threadpoolctl import threadpool_limits
 
 from analysis.errors import ReportError
-from analysis.tracked.store import all_runs, artifacts_of, experiment_named, history_of, open_store, weights_in
+from analysis.tracked.artifacts import artifacts_of, weights_in
+from analysis.tracked.store import all_runs, experiment_named, history_of, open_store
 from pipeline import names
 from pipeline.config.parse import parse_config
 from pipeline.errors import InputError

@@ -26,6 +26,8 @@ from pipeline.addresses import database_path
 PLACES = re.compile(rb' (?:d|x|y|width|height)="[^"]*"|translate\([^)]*\)')
 DECIMALS = re.compile(rb"(\.\d\d)\d+")
 """A hundredth of a point is less than anybody sees, and the other decimals of places would be a fifth of a picture."""
+NAMES = re.compile(rb'(?<=["#])p[0-9a-f]{10}(?=[")])')
+"""Of clipped areas, hashes of their places to the last bit, which the solver of the layout finds anew each time."""
 _task: tuple[Mapping[str, Draw], Tables, Path]
 """What forked workers inherit: tables hold functions, which cannot be sent."""
 
@@ -86,4 +88,6 @@ def _svg_of(canvas: Figure) -> bytes:
     buffer = io.BytesIO()
     # Without a date, equal runs give equal bytes.
     FigureCanvasSVG(canvas).print_svg(buffer, metadata={"Date": None})  # type: ignore[no-untyped-call]
-    return PLACES.sub(lambda places: DECIMALS.sub(rb"\1", places[0]), buffer.getvalue())
+    names: dict[bytes, bytes] = {}
+    svg = NAMES.sub(lambda name: names.setdefault(name[0], b"p%d" % len(names)), buffer.getvalue())
+    return PLACES.sub(lambda places: DECIMALS.sub(rb"\1", places[0]), svg)

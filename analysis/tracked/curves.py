@@ -5,7 +5,8 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from analysis.tracked.store import curves_artifact, first_line, history_of
+from analysis.tracked.artifacts import curves_artifact
+from analysis.tracked.store import first_line, history_of
 from pipeline import names
 
 

@@ -10,19 +10,10 @@ from mlflow import MlflowClient, get_tracking_uri
 from mlflow.entities import Experiment, Run, RunData
 
 from analysis.errors import ReportError
+from analysis.tracked.artifacts import features_of, jobs_of, weights_of
 from analysis.tracked.curves import load_curves
 from analysis.tracked.rows import row_of
-from analysis.tracked.store import (
-    NEXT_STEP,
-    all_runs,
-    experiment_named,
-    features_of,
-    first_line,
-    jobs_of,
-    next_step,
-    open_store,
-    weights_of,
-)
+from analysis.tracked.store import NEXT_STEP, all_runs, experiment_named, first_line, next_step, open_store
 from analysis.tracked.tables import FACTS, Question, Tables
 from analysis.wording import amount
 from pipeline import addresses, names

@@ -13,10 +13,11 @@ import pandas as pd
 from mlflow import get_tracking_uri
 
 from analysis.errors import ReportError
+from analysis.tracked.artifacts import weights_of
 from analysis.tracked.curves import load_curves
 from analysis.tracked.load import load_tables
 from analysis.tracked.rows import checked_row, row_of
-from analysis.tracked.store import CURVE_COLUMNS, open_store, runs_with_ids, weights_of
+from analysis.tracked.store import CURVE_COLUMNS, open_store, runs_with_ids
 from analysis.tracked.tables import FACTS, Tables, Weights
 from pipeline.addresses import store_address
 

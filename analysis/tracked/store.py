@@ -1,26 +1,19 @@
 """Reads the tracking store through MLflow's public API: a local database or a tracking server."""
 
-import json
 import os
 import sqlite3
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from zipfile import is_zipfile
 
-import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 from mlflow import MlflowClient, get_tracking_uri
-from mlflow.artifacts import download_artifacts
 from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from analysis.errors import ReportError
-from analysis.tracked.tables import Weights
 from analysis.wording import SWEEP
 from pipeline import names
 from pipeline.addresses import database_path, masked, masked_address, require_reachable, store_address
@@ -152,22 +145,8 @@ def runs_with_ids(client: MlflowClient, run_ids: Sequence[str]) -> Iterator[Run]
         yield from client.search_runs([experiment], f"attributes.run_id IN ({listed})", max_results=PAGE)
 
 
-def curves_artifact(client: MlflowClient, parent: str) -> list[pd.DataFrame]:
-    """The curves of all runs of a sweep in parts, from its artifact; it raises as the store does where there is none.
-
-    Run ids and metrics are categories: as texts they would be four fifths of the table.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        path = client.download_artifacts(parent, names.CURVES_FILE, folder)
-        try:
-            with pq.ParquetFile(path, read_dictionary=CURVE_COLUMNS[:2], pre_buffer=False) as file:
-                groups = (file.read_row_group(group, CURVE_COLUMNS) for group in range(file.num_row_groups))
-                return [_curves(group.to_pandas()) for group in groups]
-        except (ValueError, TypeError, KeyError, OSError):  # PyArrow's message would name the temporary folder.
-            raise ReportError("it is no table of curves") from None
-
-
-def _curves(table: pd.DataFrame) -> pd.DataFrame:
+def curves_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Curves with the types that every reader of them expects; run ids and metrics are categories."""
     kinds = ("category", "category", "int64", "float64")
     return table[CURVE_COLUMNS].astype(dict(zip(CURVE_COLUMNS, kinds, strict=True)))
 
@@ -179,66 +158,4 @@ def history_of(client: MlflowClient, run_id: str, metrics: list[str]) -> pd.Data
         for metric in metrics
         for point in client.get_metric_history(run_id, metric)
     ]
-    return _curves(pd.DataFrame(points, columns=CURVE_COLUMNS))
-
-
-def jobs_of(client: MlflowClient, parent: str) -> set[str]:
-    """Fingerprints of the jobs of a sweep, from the list that it leaves before it trains; raises as the store does."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(client.download_artifacts(parent, names.JOBS_FILE, folder))
-        return set(json.loads(path.read_text(encoding="utf-8"))["fingerprints"])
-
-
-def features_of(client: MlflowClient, parent: str) -> dict[str, list[str]]:
-    """Digest of a data set -> names of its features, as its sweep has described it; none of a sweep that has not."""
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            path = Path(client.download_artifacts(parent, names.DATA_FILE, folder))
-            return {data["digest"]: data["features"] for data in json.loads(path.read_text(encoding="utf-8"))}
-        except Exception:  # Missing, torn, a server's refusal: each store raises its own types. Figures do without.
-            return {}
-
-
-@contextmanager
-def artifacts_of(client: MlflowClient, run: Run) -> Iterator[Path]:
-    """A folder with all artifacts of one run; a ninth of the time of naming them to the client one by one.
-
-    Raises:
-        ReportError: they cannot be fetched.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            path = download_artifacts(
-                artifact_uri=run.info.artifact_uri, dst_path=folder, tracking_uri=client.tracking_uri
-            )
-        except Exception as error:  # Each store raises its own types.
-            raise ReportError(f"cannot fetch the artifacts of run {run.info.run_id}: {first_line(error)}") from None
-        yield Path(path)
-
-
-def weights_of(run: Run, tracking_uri: str, file: str = names.WEIGHTS_FILE) -> Weights:
-    """Initial and final weights of one run, or its recording; where its artifacts are files, without asking the store.
-
-    Raises:
-        ReportError: the artifact is missing or broken.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            address = f"{run.info.artifact_uri}/{file}"
-            path = Path(download_artifacts(artifact_uri=address, dst_path=folder, tracking_uri=tracking_uri))
-        except Exception as error:  # As above.
-            raise ReportError(f"cannot read {file} of run {run.info.run_id}: {first_line(error)}") from None
-        return weights_in(path, run.info.run_id)
-
-
-def weights_in(path: Path, run_id: str) -> Weights:
-    """The weights in a file; raises as ``weights_of``."""
-    try:
-        if path.exists() and not is_zipfile(path):
-            raise ReportError("it is no archive of arrays")  # NumPy would take it for a pickle.
-        # Opened here, because NumPy leaves a file open that it cannot read.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return dict(arrays)
-    except Exception as error:  # Any failure means that the weights cannot be read.
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
-        raise ReportError(f"cannot read {path.name} of run {run_id}: {reason}") from None
+    return curves_table(pd.DataFrame(points, columns=CURVE_COLUMNS))

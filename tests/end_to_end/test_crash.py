@@ -13,7 +13,7 @@ import pytest
 from mlflow import MlflowClient
 
 from analysis.audit import Audit, audit_of
-from analysis.tracked.store import curves_artifact
+from analysis.tracked.artifacts import curves_artifact
 from pipeline import names
 from tests.support.sweeps import JOBS, SWEEP, audited, clean_environment, completed, started, wait_for, workers_of
 

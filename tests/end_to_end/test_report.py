@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -15,6 +16,7 @@ from analysis.claims.source_text import claims_of
 from analysis.errors import ReportError
 from analysis.page.page import rendered_page
 from analysis.report import write_report
+from analysis.tracked import artifacts
 from analysis.tracked.load import load_tables
 from pipeline import names
 from tests.support.in_process import call
@@ -41,21 +43,23 @@ def parent_of(client: MlflowClient) -> str:
 
 
 @pytest.fixture
-def curves_artifact(store: MlflowClient, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes | None], None]:
+def curves_artifact(
+    store: MlflowClient, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[bytes | None], None]:
     """Replaces what the store gives for the sweep's curves: other bytes, or nothing."""
-    download = MlflowClient.download_artifacts
+    download = artifacts.download_artifacts
 
     def replace_with(content: bytes | None) -> None:
-        def downloaded(client: MlflowClient, run_id: str, path: str, dst_path: str) -> str:
-            if path != names.CURVES_FILE:
-                return str(download(client, run_id, path, dst_path))
+        def downloaded(*, artifact_uri: str, **options: Any) -> str:
+            if not artifact_uri.endswith(names.CURVES_FILE):
+                return str(download(artifact_uri=artifact_uri, **options))
             if content is None:
                 raise OSError("no such artifact")
-            target = Path(dst_path) / path
+            target = tmp_path_factory.mktemp("given") / names.CURVES_FILE
             target.write_bytes(content)
             return str(target)
 
-        monkeypatch.setattr(MlflowClient, "download_artifacts", downloaded)
+        monkeypatch.setattr(artifacts, "download_artifacts", downloaded)
 
     return replace_with
 

@@ -18,7 +18,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from analysis.audit import audit_of
-from analysis.tracked.store import curves_artifact
+from analysis.tracked.artifacts import curves_artifact
 from pipeline import addresses, names
 from pipeline.system import signals as interrupts
 from pipeline.system.signals import Interrupted, raise_if_stopped, stoppable
