@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from threadpoolctl import threadpool_limits
 
 from analysis.audit import Audit
+from analysis.figures import Drawing
 from pipeline.system.signals import Interrupted, handle_signals
 from tests.support.in_process import call
 from tests.support.sweeps import audited, completed
@@ -88,6 +89,19 @@ def handlers() -> Iterator[None]:
 
     with handle_signals(end):
         yield
+
+
+@pytest.fixture
+def blank_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spares a test of a page's words the drawing of its pictures; their data and captions are the real ones."""
+
+    def save(drawing: Drawing, name: str, folder: Path) -> tuple[bytes, bytes]:
+        for ending in ("svg", "png"):
+            (folder / f"{name}.{ending}").touch()
+        drawing.data.to_csv(folder / f"{name}.csv", index=False)
+        return b"<svg/>", b""
+
+    monkeypatch.setattr("analysis.page.drawn._save", save)
 
 
 @pytest.fixture

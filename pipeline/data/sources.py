@@ -16,7 +16,6 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from annotated_types import Ge, Le
 from numpy.typing import NDArray
-from sklearn import datasets
 
 from pipeline.data.array_files import read_idx, read_npz
 from pipeline.data.dialect import Given
@@ -44,26 +43,26 @@ Task = Literal["classification", "regression"]
 @source()
 def digits(generator: Draws) -> Examples:
     """1797 handwritten digits of 8 x 8 pixels in 10 classes; pixels in [0, 1] on a grid of 1/16."""
-    examples = _bundled(datasets.load_digits())
+    examples = _bundled("digits")
     return examples._replace(inputs=examples.inputs / 16)
 
 
 @source()
 def breast_cancer(generator: Draws) -> Examples:
     """569 tumours described by 30 measurements of cell nuclei, benign or malignant."""
-    return _bundled(datasets.load_breast_cancer())
+    return _bundled("breast_cancer")
 
 
 @source()
 def iris(generator: Draws) -> Examples:
     """150 flowers of 3 species described by 4 lengths in cm, ordered by species."""
-    return _bundled(datasets.load_iris())
+    return _bundled("iris")
 
 
 @source()
 def wine(generator: Draws) -> Examples:
     """178 wines of 3 growers described by 13 chemical measurements, ordered by grower."""
-    return _bundled(datasets.load_wine())
+    return _bundled("wine")
 
 
 @source(features=lambda options: 2)
@@ -214,8 +213,11 @@ def _table(read: Callable[[Path], Table], path: str, test_path: str | None, use:
     return read_table(table, use, test)
 
 
-def _bundled(bunch: Any) -> Examples:
+def _bundled(name: str) -> Examples:
     """A data set of scikit-learn, with its class names as labels."""
+    from sklearn import datasets  # Over a second, which no other data set needs.
+
+    bunch: Any = getattr(datasets, f"load_{name}")()
     return Examples(bunch.data, bunch.target_names[bunch.target], tuple(map(str, bunch.feature_names)))
 
 

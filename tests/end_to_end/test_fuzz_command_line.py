@@ -129,7 +129,7 @@ def checked_ending(folder: Path, arguments: list[str]) -> str:
     return ending
 
 
-@settings(**CHEAP, max_examples=25)
+@settings(**CHEAP, max_examples=10)
 @given(commands)
 @example([*FEW_JOBS, "hydra.sweeper.grids=[]"])
 @example([*FEW_JOBS, "hydra.sweeper.max_batch_size=-1"])

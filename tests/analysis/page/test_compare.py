@@ -12,7 +12,7 @@ from tests.support.tracked import trained_tables
 
 
 def test_verdicts_and_figures_of_both_experiments_stand_beside_each_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blank_pictures: None
 ) -> None:
     for name, inits in (("ours", ("constant", "normal")), ("a <b>", ("constant",))):
         tables = replace(trained_tables({"init": init} for init in inits), experiment_name=name, parent=None)

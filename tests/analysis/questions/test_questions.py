@@ -86,7 +86,7 @@ NEW_QUESTION = {
 
 
 def test_a_new_question_is_a_folder_of_its_own_and_nothing_else(
-    tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blank_pictures: None
 ) -> None:
     (tmp_path / "new").mkdir()
     for name, content in NEW_QUESTION.items():

@@ -144,7 +144,7 @@ def test_equal_units_are_equal_bars_and_equal_columns(tables: Tables, name: str)
 
 
 def test_each_part_of_the_sheet_is_found_on_the_page(
-    tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blank_pictures: None
 ) -> None:
     monkeypatch.setattr("analysis.report.load_tables", lambda _: replace(tables, parent=None))
     written = write_report("symmetry", tmp_path)
