@@ -110,7 +110,9 @@ def main() -> None:
     parser = OptionParser(prog="python -m analysis.report", description="Reports on the tracked runs.")
     parser.add_argument("--experiment", help="MLflow experiment (default: that of the environment, or symmetry)")
     parser.add_argument("--output", type=Path, default=Path("reports"), help="folder to write into (default: reports)")
-    parser.add_argument("--only", nargs="+", default=[], metavar="FIGURE", help=f"some of: {', '.join(FIGURES)}")
+    parser.add_argument(
+        "--only", nargs="+", action="extend", default=[], metavar="FIGURE", help=f"some of: {', '.join(FIGURES)}"
+    )
     parser.add_argument("--compare", metavar="NAME", help="report on this experiment, too, and lay both side by side")
     parser.add_argument("--animate", action="store_true", help="write the hidden units over the steps as a GIF instead")
     arguments = parser.parse_args()

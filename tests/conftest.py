@@ -1,5 +1,6 @@
 """Fixtures of all tests."""
 
+import gc
 import shutil
 import signal
 from collections.abc import Iterator
@@ -110,3 +111,8 @@ def tracking_to() -> Iterator[None]:
     before = mlflow.get_tracking_uri()
     yield
     mlflow.set_tracking_uri(before)
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the collector of garbage need not look through it again and again."""
+    gc.freeze()

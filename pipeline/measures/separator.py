@@ -4,7 +4,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
 
 from pipeline import names
 from pipeline.measures.registry import StackSnapshot, measure
@@ -95,6 +94,8 @@ def _largest_margin_weights(examples: bytes, labels: bytes, outputs: int) -> Arr
         pairs = one_hot[classes][:, None] - one_hot[None]
         rivals = ~one_hot.astype(bool)[classes]
         advantages = (pairs[:, :, :, None] * features[:, None, None])[rivals].reshape(rivals.sum(), -1)
+    from scipy.optimize import nnls  # A fifth of a second, which most processes need not wait.
+
     stacked = np.vstack([advantages.T, np.ones(len(advantages))])
     unit = np.append(np.zeros(len(stacked) - 1), 1.0)
     solution, _ = nnls(stacked, unit, maxiter=100 * stacked.shape[1])

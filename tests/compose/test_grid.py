@@ -13,7 +13,7 @@ from tests.support.in_process import call
 from tests.support.prepared import configs, jobs
 
 QUESTIONS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
-LONG = ("logistic", "symmetry")
+LONG = ("logistic", "partial", "schemes", "symmetry", "zero")
 """Of these even one seed takes seconds."""
 
 

@@ -60,6 +60,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str, l
     return [tuple(json.loads(line)) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
+@pytest.mark.slow
 def test_no_command_looks_up_or_contacts_anybody(recorded: list[tuple[str, str, list[str]]]) -> None:
     # The two commands and the two workers at least.
     assert sum(kind == "started" for kind, _, _ in recorded) >= 4

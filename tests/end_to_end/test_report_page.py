@@ -39,6 +39,15 @@ def of_reported(reported: tuple[Path, str], tracking_to: None) -> MlflowClient:
     return MlflowClient()
 
 
+def test_a_figure_drawn_again_has_the_same_bytes(reported: tuple[Path, str], tmp_path: Path) -> None:
+    only = [word for name in ("loss_over_steps", "final_heatmaps") for word in ("--only", name)]
+    assert call("analysis.report", *only, "--output", str(tmp_path), folder=reported[0]).returncode == 0
+    first, again = report_bytes(reported[0] / "out put" / "symmetry"), report_bytes(tmp_path / "symmetry")
+    assert len(again) == 6
+    assert [name for name in again if first[name] != again[name]] == []
+
+
+@pytest.mark.slow
 def test_regenerating_gives_the_same_bytes(reported: tuple[Path, str], tmp_path: Path) -> None:
     first = reported[0] / "out put"
     assert call("analysis.report", "--output", str(tmp_path), folder=reported[0]).returncode == 0
