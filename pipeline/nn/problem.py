@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.nn.arithmetic import Arithmetic, Array
+from pipeline.nn.label_noise import LabelNoise
 from pipeline.nn.losses import Loss
 from pipeline.nn.network import Architecture, input_operand
 from pipeline.numerics.workspace import Workspace
@@ -66,6 +67,7 @@ class Problem:
         train: the training part.
         test: the test part; it may hold no examples.
         unit: in regression, what the targets were divided by; else None.
+        label_noise: from the targets of a step's examples to noisy ones, or None: the labels are as they are.
     """
 
     architecture: Architecture
@@ -78,6 +80,7 @@ class Problem:
     train: Part
     test: Part
     unit: float | None = None
+    label_noise: LabelNoise | None = None
 
 
 def prepared_part(
