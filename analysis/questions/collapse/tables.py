@@ -1,8 +1,7 @@
 """Tables of the question ``collapse``: how fast one unit and the difference between two grow, beside the theory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,7 +59,8 @@ def _moments(examples: int, ones: int, batch: int, noise: float) -> tuple[float,
 
 
 @cache
-def _unit_rates(examples: int, ones: int, batch: int, rate: float, noise: float) -> tuple[float, float]:
+def unit_rates(examples: int, ones: int, batch: int, rate: float, noise: float) -> tuple[float, float]:
+    """The growth rate of one unit near 0, and what the limit of small steps says."""
     batches = Batches.of(examples, ones, batch)
     return noisy_labels.unit_rate(rate, noise, batches), noisy_labels.diffusion_rate(rate, noise, batches)
 
@@ -78,7 +78,7 @@ def single_units(tables: Tables) -> pd.DataFrame:
     runs = runs[runs[UNITS].map(lambda units: units == (1,)) & (runs[ACTIVATION] == "identity")]
     runs = runs[(runs["init"] == "constant") & (runs[L2] == 0.0)]
     keys = runs[[EXAMPLES, "ones", "batch", names.RATE, "noise"]].itertuples(index=False)
-    runs = _joined(runs, ["predicted", "diffusion"], [_unit_rates(*key) for key in keys])
+    runs = _joined(runs, ["predicted", "diffusion"], [unit_rates(*key) for key in keys])
     return runs.assign(scale=runs[names.RATE] * np.sqrt(runs["variance"] + runs["mean"] ** 2))
 
 
@@ -90,6 +90,21 @@ def growing_units(tables: Tables) -> pd.DataFrame:
     ends = curves.groupby("run_id").agg(first=("value", "first"), last=("value", "last"), steps=("step", "last"))
     ends = ends[(ends["last"] < LINEAR) & (ends["last"] > 0.0)]
     return runs.assign(growth=runs["run_id"].map(np.log(ends["last"] / ends["first"]) / ends["steps"]).astype(float))
+
+
+def fates(tables: Tables) -> pd.DataFrame:
+    """The ``single_units`` from an ordinary start: whether they have ``vanished``, and were ``to_vanish``.
+
+    ``is_decidable``: the predicted growth of the logarithm is three times its spread, or more, by the last step.
+    """
+    runs = single_units(tables)
+    runs = runs[runs.get("init.value", pd.Series(0.0, runs.index)) >= TINY]
+    steps = runs["training.steps"].astype(float)
+    return runs.assign(
+        vanished=(runs.get(names.WEIGHT_NORM, np.inf) < VANISHED) & ~runs["diverged"],
+        to_vanish=runs["predicted"] < 0.0,
+        is_decidable=runs["predicted"].abs() * steps > 3.0 * runs["scale"] * np.sqrt(steps),
+    )
 
 
 def pairs(tables: Tables) -> pd.DataFrame:
@@ -113,6 +128,52 @@ def pairs(tables: Tables) -> pd.DataFrame:
     )
 
 
+def different_pairs(tables: Tables) -> pd.DataFrame:
+    """The pairs without a penalty that start different, with ``relative_distance`` and ``smaller``, at the end.
+
+    The size of a unit is the norm of its two weights; ``smaller`` is that of the smaller one over that of the larger.
+    """
+    runs = pairs(tables)
+    runs = runs[(runs[L2] == 0.0) & (runs.get("init.epsilon", pd.Series(0.0, runs.index)) > LINEAR) & ~runs["diverged"]]
+    sizes = []
+    for run_id in runs["run_id"]:
+        weights = tables.weights(run_id)
+        sizes.append(np.hypot(weights["final_weights1"][0], weights["final_weights2"][:, 0]))
+    return runs.assign(
+        effective_width=runs.get(names.EFFECTIVE_WIDTH, np.nan),
+        relative_distance=runs.get(names.symmetry("relative_distance"), np.nan),
+        smaller=[size.min() / size.max() for size in sizes],
+    )
+
+
+def kept_ratios(tables: Tables) -> pd.DataFrame:
+    """The pairs of identity units with noise: the relative change of (u1 - u2) / (u1 + u2), u = a + w, as ``value``."""
+    runs = pairs(tables)
+    runs = runs[(runs[ACTIVATION] == "identity") & ~runs["diverged"] & (runs["noise"] > 0.0)]
+    changes = []
+    for run_id in runs["run_id"]:
+        weights = tables.weights(run_id)
+        sums = [weights[f"{end}_weights1"][0] + weights[f"{end}_weights2"][:, 0] for end in ("initial", "final")]
+        before, after = ((one - other) / (one + other) for one, other in sums)
+        changes.append(abs(after / before - 1.0))
+    return runs.assign(value=changes, step=runs["training.steps"])
+
+
+def noisy_networks(tables: Tables) -> pd.DataFrame:
+    """Networks that classify with replaced labels, beside their twin without: each metric also as ``without METRIC``.
+
+    A twin differs in the noise alone. Whatever has none, or has diverged, is left out.
+    """
+    runs = tables.runs[(tables.runs["data"] != "coin") & ~tables.runs["diverged"]]
+    runs = runs.assign(noise=runs.get(NOISE, pd.Series(0.0, runs.index)).astype(float).fillna(0.0))
+    metrics = [names.EFFECTIVE_WIDTH, names.symmetry("relative_distance")]
+    runs = runs.reindex(columns=[*runs, *(metric for metric in metrics if metric not in runs)])
+    key = ["data", UNITS, ACTIVATION, "init", names.RATE, BATCH, L2, "training.steps", "seed"]
+    plain = runs[runs["noise"] == 0.0].drop_duplicates(key)[[*key, "run_id", *metrics]]
+    plain = plain.rename(columns={column: f"without {column}" for column in ("run_id", *metrics)})
+    return runs[runs["noise"] > 0.0].merge(plain, on=key)
+
+
 def _growth(curve: pd.DataFrame) -> float:
     outside = ~curve["value"].between(RESOLVED, LINEAR).to_numpy()
     # From where it first leaves the range on, nothing is linear.
@@ -121,74 +182,3 @@ def _growth(curve: pd.DataFrame) -> float:
     if len(linear) < FEWEST_POINTS:
         return np.nan
     return exponential_fit(linear["step"].to_numpy(), linear["value"].to_numpy(), np.zeros(len(linear))).slope
-
-
-def thresholds(runs: pd.DataFrame, by: Sequence[str], exact: Callable[[dict[str, Any]], float]) -> pd.DataFrame:
-    """Where rates change their sign as the noise grows, one row per group and seed.
-
-    Between the two noises around the sign change of the predicted rates, both predicted and measured rates are taken as
-    lines of the variance. ``value`` are jackknife pseudovalues of the measured threshold over the predicted one (their
-    mean and t interval are those of the jackknife; Tukey 1958), ``exact`` the threshold without that interpolation.
-
-    Args:
-        runs: with ``growth``, ``predicted`` and ``variance``.
-        by: the columns of which each combination has a threshold.
-        exact: from the values of these columns, with ``low`` and ``high`` variance, to the threshold.
-    """
-    parts = []
-    for case, alike in runs[runs["growth"].notna()].groupby(list(by)):
-        predicted = alike.groupby("variance")["predicted"].mean()
-        # What was trained by chance from fewer seeds at one noise has no place in a jackknife over seeds.
-        table = alike.pivot_table(index="seed", columns="variance", values="growth").dropna()
-        changes = np.flatnonzero(np.diff(np.sign(predicted.to_numpy())))
-        if not len(changes) or len(table) < 2:
-            continue
-        bracket = predicted.index[changes[0] : changes[0] + 2]
-        expected = _crossing(bracket.to_numpy(), predicted[bracket].to_numpy())
-        rates = table[bracket].to_numpy()
-        whole = _crossing(bracket.to_numpy(), rates.mean(axis=0))
-        without = [
-            _crossing(bracket.to_numpy(), np.delete(rates, seed, axis=0).mean(axis=0)) for seed in range(len(rates))
-        ]
-        values = (len(rates) * whole - (len(rates) - 1) * np.array(without)) / expected
-        facts = dict(zip(by, case, strict=True))
-        found = exact(facts | {"low": bracket[0], "high": bracket[1]})
-        ids = alike.drop_duplicates("seed").set_index("seed")["run_id"]
-        parts.append(pd.DataFrame({**facts, "value": values, "exact": found, "run_id": ids[table.index].to_numpy()}))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*by, "value", "exact", "run_id"])
-
-
-def _crossing(x: np.ndarray, y: np.ndarray) -> float:
-    """Where the line through two points is 0."""
-    return float(x[0] - y[0] * (x[1] - x[0]) / (y[1] - y[0]))
-
-
-def unit_thresholds(tables: Tables) -> pd.DataFrame:
-    """The ``thresholds`` of one unit, by learning rate and batch size."""
-
-    def exact(case: dict[str, Any]) -> float:
-        examples, ones, batch = case[EXAMPLES], case["ones"], case["batch"]
-        least = Batches.of(examples, ones, batch).variance(0.0)
-
-        def rate_at(variance: float) -> float:
-            noise = np.sqrt(max(variance - least, 0.0) * batch)
-            return _unit_rates(examples, ones, batch, case[names.RATE], float(noise))[0]
-
-        return noisy_labels.threshold(rate_at, case["low"], case["high"])
-
-    runs = growing_units(tables)
-    return thresholds(runs, [EXAMPLES, "ones", "batch", names.RATE], exact)
-
-
-def pair_thresholds(tables: Tables) -> pd.DataFrame:
-    """The ``thresholds`` of two units with a penalty, by activation and learning rate."""
-
-    def exact(case: dict[str, Any]) -> float:
-        def rate_at(variance: float) -> float:
-            return noisy_labels.pair_rate(case[ACTIVATION], case["mean"], case[names.RATE], variance, case[L2])
-
-        return noisy_labels.threshold(rate_at, case["low"], case["high"])
-
-    runs = pairs(tables)
-    runs = runs[(runs[L2] > 0.0) & (runs[ACTIVATION] != "identity")]
-    return thresholds(runs, [ACTIVATION, names.RATE, L2, "mean"], exact)
