@@ -33,7 +33,7 @@ class Batches(NamedTuple):
     def of(cls, examples: int, ones: int, batch_size: int) -> "Batches":
         """Those of so many labels 1 among the examples; the others are 0."""
         whole, rest = divmod(examples, batch_size)
-        sizes = [batch_size] * whole + [rest] * (rest > 0)
+        sizes = [batch_size] * whole + [rest] * bool(rest)
         counts = [np.arange(size + 1) for size in sizes]
         shares = [hypergeom.pmf(count, examples, ones, size) for count, size in zip(counts, sizes, strict=True)]
         means = [count / size for count, size in zip(counts, sizes, strict=True)]

@@ -35,8 +35,12 @@ RELATIVE_DISTANCE = names.symmetry("relative_distance")
 @question(figures=())
 def answer(tables: Tables) -> Answer:
     """One unit near 0 and from an ordinary start; two units almost equal, and different; a usual network."""
-    claims = [*_unit_claims(tables), *_pair_claims(tables), *_different_claims(tables), *_usual_claims(tables)]
-    return Answer(claims, _conclusion(tables, claims))
+    units, two = growing_units(tables), pairs(tables)
+    claims = [
+        *_unit_claims(units), _fate_claim(tables), *_pair_claims(tables, two), *_different_claims(tables, two),
+        *_usual_claims(tables),
+    ]  # fmt: skip
+    return Answer(claims, _conclusion(units, claims))
 
 
 def _cells(runs: pd.DataFrame, words: Callable[[dict[Any, Any]], str]) -> list[str]:
@@ -52,8 +56,7 @@ def _of_pair(run: dict[Any, Any]) -> str:
     return f"with {run[ACTIVATION]} at learning rate {run[names.RATE]:g}, noise {run['noise']:g}, l2 {run[L2]:g}"
 
 
-def _unit_claims(tables: Tables) -> Iterator[Claim]:
-    runs = growing_units(tables)
+def _unit_claims(runs: pd.DataFrame) -> Iterator[Claim]:
     measured = runs[runs["growth"].notna()]
     measured = measured.assign(case=_cells(measured, _of_unit))
     prediction = (
@@ -73,10 +76,9 @@ def _unit_claims(tables: Tables) -> Iterator[Claim]:
         f"variance of the gradient's noise, measured over predicted, for each: 1 ± {THRESHOLD_TOLERANCE:g}",
     )
     yield _threshold_claim(
-        claim, THRESHOLD_TOLERANCE, unit_thresholds(tables), measured,
+        claim, THRESHOLD_TOLERANCE, unit_thresholds(runs), measured,
         lambda run: f"at learning rate {run[names.RATE]:g}, batch {run['batch']}",
     )  # fmt: skip
-    yield _fate_claim(tables)
 
 
 def _threshold_claim(
@@ -113,8 +115,8 @@ def _fate_claim(tables: Tables) -> Claim:
     )  # fmt: skip
 
 
-def _pair_claims(tables: Tables) -> Iterator[Claim]:
-    runs = pairs(tables)
+def _pair_claims(tables: Tables, runs: pd.DataFrame) -> Iterator[Claim]:
+    kept = kept_ratios(tables, runs)
     runs = runs[runs["growth"].notna() & (runs[ACTIVATION] != "identity")]
     noisy = runs[runs["noise"] > 0.0]
     share = (noisy["growth"] - noisy["without_noise"]) / (noisy["predicted"] - noisy["without_noise"])
@@ -130,7 +132,6 @@ def _pair_claims(tables: Tables) -> Iterator[Claim]:
         " outgoing weight) stays as it was.",
         f"relative change {SAME.text}",
     )
-    kept = kept_ratios(tables)
     yield decided(claim, SAME, kept, kept, "change of the ratio")
     claim = stated(
         "Against a penalty there is a threshold: gelu units, which the penalty drives apart, come together above it;"
@@ -138,7 +139,7 @@ def _pair_claims(tables: Tables) -> Iterator[Claim]:
         f"variance of the gradient's noise, measured over predicted, for each: 1 ± {PAIR_TOLERANCE:g}",
     )
     yield _threshold_claim(
-        claim, PAIR_TOLERANCE, pair_thresholds(tables), runs[runs[L2] > 0.0],
+        claim, PAIR_TOLERANCE, pair_thresholds(runs), runs[runs[L2] > 0.0],
         lambda run: f"with {run[ACTIVATION]} at learning rate {run[names.RATE]:g}",
     )  # fmt: skip
     yield _exponent_claim(noisy[noisy[L2] == 0.0])
@@ -162,8 +163,8 @@ def _exponent_claim(runs: pd.DataFrame) -> Claim:
     return decided_for_every(claim, ABOVE_1, both.assign(case=cases), runs, "exponent")
 
 
-def _different_claims(tables: Tables) -> Iterator[Claim]:
-    runs = different_pairs(tables)
+def _different_claims(tables: Tables, runs: pd.DataFrame) -> Iterator[Claim]:
+    runs = different_pairs(tables, runs)
     noisy = runs[runs["noise"] > 0.0]
     sizes = "size of the smaller over that of the larger"
     statements = (
@@ -197,10 +198,10 @@ def _usual_claims(tables: Tables) -> Iterator[Claim]:
         yield found._replace(measured=f"{told}; {found.measured}") if found.runs else found
 
 
-def _conclusion(tables: Tables, claims: list[Claim]) -> str:
+def _conclusion(units: pd.DataFrame, claims: list[Claim]) -> str:
     """What noise does to one unit, to two, and to a usual network; why what fails does."""
     sentences = []
-    thresholds = unit_thresholds(tables)
+    thresholds = unit_thresholds(units)
     if len(thresholds):
         smallest = thresholds[thresholds["batch"] == thresholds["batch"].min()]
         told = [f"{number(variance, 3)} at learning rate {rate:g}"

@@ -161,7 +161,7 @@ def collapse_width(tables: Tables) -> Drawing:
     Raises:
         NotShownError: no such units.
     """
-    runs = different_pairs(tables)
+    runs = different_pairs(tables, pairs(tables))
     if runs.empty:
         raise NotShownError("no two units started different")
     runs = runs.assign(panel=runs[ACTIVATION] + ", 2 units", is_noisy=runs["noise"] > 0.0)

@@ -128,12 +128,11 @@ def pairs(tables: Tables) -> pd.DataFrame:
     )
 
 
-def different_pairs(tables: Tables) -> pd.DataFrame:
-    """The pairs without a penalty that start different, with ``relative_distance`` and ``smaller``, at the end.
+def different_pairs(tables: Tables, runs: pd.DataFrame) -> pd.DataFrame:
+    """The ``pairs`` without a penalty that start different, with ``relative_distance`` and ``smaller`` at the end.
 
     The size of a unit is the norm of its two weights; ``smaller`` is that of the smaller one over that of the larger.
     """
-    runs = pairs(tables)
     runs = runs[(runs[L2] == 0.0) & (runs.get("init.epsilon", pd.Series(0.0, runs.index)) > LINEAR) & ~runs["diverged"]]
     sizes = []
     for run_id in runs["run_id"]:
@@ -146,9 +145,8 @@ def different_pairs(tables: Tables) -> pd.DataFrame:
     )
 
 
-def kept_ratios(tables: Tables) -> pd.DataFrame:
-    """The pairs of identity units with noise: the relative change of (u1 - u2) / (u1 + u2), u = a + w, as ``value``."""
-    runs = pairs(tables)
+def kept_ratios(tables: Tables, runs: pd.DataFrame) -> pd.DataFrame:
+    """The ``pairs`` of identity units with noise: how much (u1 - u2) / (u1 + u2), u = a + w, changes, as ``value``."""
     runs = runs[(runs[ACTIVATION] == "identity") & ~runs["diverged"] & (runs["noise"] > 0.0)]
     changes = []
     for run_id in runs["run_id"]:

@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.questions.collapse.tables import ACTIVATION, EXAMPLES, L2, growing_units, pair_rate, pairs, unit_rates
+from analysis.questions.collapse.tables import ACTIVATION, EXAMPLES, L2, pair_rate, unit_rates
 from analysis.theory import noisy_labels
 from analysis.theory.noisy_labels import Batches
-from analysis.tracked.tables import Tables
 from pipeline import names
 
 
@@ -53,8 +52,8 @@ def _crossing(x: np.ndarray, y: np.ndarray) -> float:
     return float(x[0] - y[0] * (x[1] - x[0]) / (y[1] - y[0]))
 
 
-def unit_thresholds(tables: Tables) -> pd.DataFrame:
-    """The ``thresholds`` of one unit, by learning rate and batch size."""
+def unit_thresholds(runs: pd.DataFrame) -> pd.DataFrame:
+    """The ``thresholds`` of ``growing_units``, by learning rate and batch size."""
 
     def exact(case: dict[str, Any]) -> float:
         examples, ones, batch = case[EXAMPLES], case["ones"], case["batch"]
@@ -66,12 +65,11 @@ def unit_thresholds(tables: Tables) -> pd.DataFrame:
 
         return noisy_labels.threshold(rate_at, case["low"], case["high"])
 
-    runs = growing_units(tables)
     return thresholds(runs, [EXAMPLES, "ones", "batch", names.RATE], exact)
 
 
-def pair_thresholds(tables: Tables) -> pd.DataFrame:
-    """The ``thresholds`` of two units with a penalty, by activation and learning rate."""
+def pair_thresholds(runs: pd.DataFrame) -> pd.DataFrame:
+    """The ``thresholds`` of those of the ``pairs`` that have a penalty, by activation and learning rate."""
 
     def exact(case: dict[str, Any]) -> float:
         def rate_at(variance: float) -> float:
@@ -79,6 +77,5 @@ def pair_thresholds(tables: Tables) -> pd.DataFrame:
 
         return noisy_labels.threshold(rate_at, case["low"], case["high"])
 
-    runs = pairs(tables)
     runs = runs[(runs[L2] > 0.0) & (runs[ACTIVATION] != "identity")]
     return thresholds(runs, [ACTIVATION, names.RATE, L2, "mean"], exact)
