@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.style import add_legend_above, set_step_axis, set_value_axis
@@ -21,7 +22,7 @@ from analysis.questions.collapse.tables import (
     pairs,
     unit_rates,
 )
-from analysis.statistics.intervals import aggregated, means_with_intervals
+from analysis.statistics.intervals import means_with_intervals
 from analysis.theory.noisy_labels import Batches
 from analysis.tracked.tables import Tables
 from pipeline import names
@@ -147,6 +148,7 @@ def collapse_pairs(tables: Tables) -> Drawing:
             parts.append(_draw_means(axes, alike, "noisiness", "over_rate", colours[l2], **facts))
         axes.axhline(0.0, color="0.85", lw=0.8, zorder=0)
         axes.set(title=activation, xlabel="learning rate times\nvariance of the gradient")
+        axes.xaxis.set_major_locator(MaxNLocator(4))
     panels[0].set_ylabel("growth rate of the difference\nover learning rate")
     legend: dict[str, dict[str, Any]] = {f"l2 = {l2:g}": {"color": colours[l2]} for l2 in penalties}
     legend |= {f"learning rate {rate:g}": {"color": "0.4", "ls": styles[rate]} for rate in rates}
@@ -179,19 +181,19 @@ def collapse_width(tables: Tables) -> Drawing:
     curves["value"] -= (curves["metric"] == names.EFFECTIVE_WIDTH).astype(float)
     # What rounding leaves of a width of 1.
     curves["value"] = curves["value"].where(curves["value"].abs() > 1e-15, 0.0)
-    data = aggregated(curves, "value", by=["metric", "panel", "is_noisy"])
+    data = curves.sort_values(["metric", "panel", "is_noisy", "run_id", "step"], ignore_index=True)
     titles = sorted(set(data["panel"]))
     rows = {plain: "distance\n(modulo sign)", names.EFFECTIVE_WIDTH: "effective width - 1"}
     canvas = Figure(figsize=(9.0, 5.0), layout="constrained")
+    group: Any
     grid = canvas.subplots(len(rows), len(titles), sharex=True, sharey="row", squeeze=False)
     for row, (metric, label) in zip(grid, rows.items(), strict=True):
         of_metric = data[data["metric"] == metric]
         for axes, title in zip(row, titles, strict=True):
-            for is_noisy, line in of_metric[of_metric["panel"] == title].groupby("is_noisy"):
-                colour = NOISY if is_noisy else QUIET
-                axes.plot(line["step"], line["value"], color=colour, lw=1.4)
-                axes.fill_between(line["step"], line["low"], line["high"], color=colour, alpha=0.2, lw=0)
+            for group, line in of_metric[of_metric["panel"] == title].groupby(["is_noisy", "run_id"]):
+                axes.plot(line["step"], line["value"], color=NOISY if group[0] else QUIET, lw=0.8, alpha=0.6)
             set_step_axis(axes)
+            axes.set_xticks([0, 10, 1000])
         set_value_axis(row[0], of_metric["value"])
         row[0].set_ylabel(label)
     for axes, title in zip(grid[0], titles, strict=True):
@@ -199,4 +201,4 @@ def collapse_width(tables: Tables) -> Drawing:
     for axes in grid[-1]:
         axes.set_xlabel("step")
     add_legend_above(canvas, {"label noise": {"color": NOISY}, "none": {"color": QUIET}})
-    return Drawing(canvas, data, {"runs": len(shown), "runs_a_line": int(data["runs"].max())})
+    return Drawing(canvas, data, {"runs": len(shown)})

@@ -285,6 +285,6 @@ def test_figures_show_the_measured_means_at_their_noise(tables: Tables) -> None:
     titles = [axes.get_title() for axes in drawing.figure.axes[:4]]
     assert titles == ["gelu, 2 units", "identity, 2 units", "tanh, 2 units", "tanh, iris"]
     width = drawing.data[(drawing.data["metric"] == names.EFFECTIVE_WIDTH) & (drawing.data["step"] == STEPS)]
-    shown = width.set_index(["panel", "is_noisy"])["value"]
+    shown = width.groupby(["panel", "is_noisy"])["value"].mean()
     assert shown["gelu, 2 units", True] == 0.0
     assert shown["tanh, iris", False] == pytest.approx(0.9)
