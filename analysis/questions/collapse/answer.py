@@ -12,6 +12,7 @@ from analysis.claims.verdicts import ABOVE_1, MORE, Prediction, around, decided,
 from analysis.questions.collapse.tables import (
     ACTIVATION,
     L2,
+    LARGE,
     VANISHED,
     different_pairs,
     fates,
@@ -29,7 +30,6 @@ UNIT_TOLERANCE, PAIR_TOLERANCE, THRESHOLD_TOLERANCE, SMALL = 0.05, 0.2, 0.25, 1e
 ONE = Prediction("below 1.01", "max", lambda width: width < 1.01)
 SAME = Prediction(f"below {SMALL:g}", "max", lambda value: value < SMALL)
 SIMILAR = Prediction("above 0.1", "min", lambda value: value > 0.1)
-RELATIVE_DISTANCE = names.symmetry("relative_distance")
 
 
 @question(figures=())
@@ -184,15 +184,17 @@ def _usual_claims(tables: Tables) -> Iterator[Claim]:
     """Paired by seed: with noise against without, at each batch size."""
     runs = noisy_networks(tables)
     runs = runs.assign(case=_cells(runs, lambda run: f"on {run['data']}, batch {run['training.batch_size']:g}"))
-    for statement, metric, what in (
-        ("In a usual network too, on data, noise in the labels lowers the effective width.", names.EFFECTIVE_WIDTH,
+    for statement, column, what in (
+        ("In a usual network too, on data, noise in the labels lowers the effective width.", "effective_width",
          "effective width"),
-        ("It also brings the units nearer to each other for their size.", RELATIVE_DISTANCE, "relative distance"),
+        ("It also brings the units nearer to each other for their size, up to their signs.", "relative_distance",
+         "relative distance"),
+        ("Instead it makes units vanish.", "large_units", f"number of units above {LARGE:g} times the largest"),
     ):  # fmt: skip
         claim = stated(statement, f"lower {what} at the end than without it, seed by seed, for every batch size")
-        values = runs.assign(value=runs[f"without {metric}"] - runs[metric])
+        values = runs.assign(value=runs[f"without {column}"] - runs[column])
         found = decided_for_every(claim, MORE, values, runs, "lower by")
-        means = runs.groupby("case")[[metric, f"without {metric}"]].mean()
+        means = runs.groupby("case")[[column, f"without {column}"]].mean()
         told = "; ".join(f"{number(mean.iloc[0], 3)} against {number(mean.iloc[1], 3)} {case}"
                          for case, mean in means.iterrows())  # fmt: skip
         yield found._replace(measured=f"{told}; {found.measured}") if found.runs else found
@@ -220,10 +222,9 @@ def _conclusion(units: pd.DataFrame, claims: list[Claim]) -> str:
     if claims[4].verdict not in (NOT_TESTED, FAILS):
         sentences.append(
             "Whether noise brings two units together, their activation decides: gelu units merge, of two tanh units one"
-            " takes all and the other vanishes, identity units line up and stay as different in size as they were."
+            " takes all and the other vanishes, identity units line up and keep the ratio of their weights."
         )
-    if claims[-1].verdict == FAILS:
-        sentences.append(
-            "In the usual network, of tanh units, weights shrink and line up, but units do not merge either."
-        )
+    if claims[-1].verdict not in (NOT_TESTED, FAILS):
+        counts = claims[-1].measured.partition("; lower")[0]
+        sentences.append(f"In a usual network units vanish too ({counts}, larger than {LARGE:g} times the largest).")
     return " ".join(sentences)

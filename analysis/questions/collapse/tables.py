@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.statistics.fits import exponential_fit
 from analysis.theory import noisy_labels
 from analysis.theory.noisy_labels import Batches
-from analysis.tracked.tables import Tables
+from analysis.tracked.tables import Tables, Weights
 from pipeline import names
 
 NOISE, EXAMPLES, L2, BATCH, UNITS, ACTIVATION = (
@@ -26,6 +26,7 @@ SETTLED = 0.3
 """By this share of the steps two units have learned what there is to learn, and drifted to where noise leaves them."""
 FEWEST_POINTS = 5
 VANISHED = 1e-3
+LARGE = 0.1
 
 
 def networks_of_one_number(tables: Tables) -> pd.DataFrame:
@@ -158,18 +159,36 @@ def kept_ratios(tables: Tables, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def noisy_networks(tables: Tables) -> pd.DataFrame:
-    """Networks that classify with replaced labels, beside their twin without: each metric also as ``without METRIC``.
+    """Networks of one hidden layer with replaced labels, beside their twins without: each column also ``without ...``.
 
-    A twin differs in the noise alone. Whatever has none, or has diverged, is left out.
+    A twin differs in the noise alone. Columns: the effective width; ``relative_distance``, modulo sign where that is
+    measured; ``large_units``, how many are larger than ``LARGE`` times the largest, by all weights of a unit.
     """
-    runs = tables.runs[(tables.runs["data"] != "coin") & ~tables.runs["diverged"]]
-    runs = runs.assign(noise=runs.get(NOISE, pd.Series(0.0, runs.index)).astype(float).fillna(0.0))
-    metrics = [names.EFFECTIVE_WIDTH, names.symmetry("relative_distance")]
-    runs = runs.reindex(columns=[*runs, *(metric for metric in metrics if metric not in runs)])
+    runs = tables.runs[(tables.runs["data"] != "coin") & (tables.runs[UNITS].map(len) == 1) & ~tables.runs["diverged"]]
+    measured = (names.EFFECTIVE_WIDTH, names.DISTANCE, names.DISTANCE_MODULO_SIGN, names.symmetry("relative_distance"))
+    runs = runs.reindex(columns=[*runs, *(key for key in (NOISE, *measured) if key not in runs)])
+    width, distance, modulo_sign, relative = (runs[key] for key in measured)
+    runs = runs.assign(
+        noise=runs[NOISE].astype(float).fillna(0.0),
+        effective_width=width,
+        relative_distance=(relative * modulo_sign / distance).fillna(relative),
+    )
     key = ["data", UNITS, ACTIVATION, "init", names.RATE, BATCH, L2, "training.steps", "seed"]
-    plain = runs[runs["noise"] == 0.0].drop_duplicates(key)[[*key, "run_id", *metrics]]
-    plain = plain.rename(columns={column: f"without {column}" for column in ("run_id", *metrics)})
-    return runs[runs["noise"] > 0.0].merge(plain, on=key)
+    columns = ["run_id", "effective_width", "relative_distance"]
+    plain = runs[runs["noise"] == 0.0].drop_duplicates(key)[[*key, *columns]]
+    plain = plain.rename(columns={column: f"without {column}" for column in columns})
+    both = runs[runs["noise"] > 0.0].merge(plain, on=key)
+    for prefix in ("", "without "):
+        both[f"{prefix}large_units"] = [_large_units(tables.weights(run_id)) for run_id in both[f"{prefix}run_id"]]
+    return both
+
+
+def _large_units(weights: Weights) -> float:
+    parts = [weights["final_weights1"], weights["final_weights2"].T]
+    if "final_biases1" in weights:
+        parts.append(weights["final_biases1"][None])
+    sizes = np.sqrt((np.concatenate(parts) ** 2).sum(axis=0))
+    return float((sizes > LARGE * sizes.max()).sum())
 
 
 def _growth(curve: pd.DataFrame) -> float:
