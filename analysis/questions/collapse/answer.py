@@ -217,9 +217,9 @@ def _conclusion(units: pd.DataFrame, claims: list[Claim]) -> str:
             "The limit of small steps fails at large ones, where the logarithm of 1 + eta r is no parabola: noise"
             " that is large enough makes a unit grow again."
         )
-    if claims[3].verdict == FAILS:
-        sentences.append("Large steps from an ordinary start may also diverge before the unit vanishes.")
-    if claims[4].verdict not in (NOT_TESTED, FAILS):
+    if claims[3].verdict == FAILS and "diverged" in claims[3].measured:
+        sentences.append("From an ordinary start large steps may diverge before the unit vanishes.")
+    if {found.verdict for found in claims[8:12]} == {EXACTLY}:
         sentences.append(
             "Whether noise brings two units together, their activation decides: gelu units merge, of two tanh units one"
             " takes all and the other vanishes, identity units line up and keep the ratio of their weights."
