@@ -48,6 +48,7 @@ class Dataset:
             bytes and shapes of the four arrays and the class names.
         unit: in regression, the standard deviation of the training targets, in their own units; else None.
         facts: what a reader found out about the user's file, as plain values.
+        teacher: (units, d), the weights of a committee that labels fresh examples in every training step; else None.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Dataset:
     digest: str
     unit: float | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    teacher: NDArray[np.float64] | None = None
 
     @property
     def size(self) -> int:
@@ -115,6 +117,8 @@ def load_dataset(
     else:
         parts = Parts(inputs[train_rows], inputs[test_rows], examples.feature_names)
     train_inputs, test_inputs, feature_names = parts
+    if standardize and examples.teacher is not None:
+        raise InputError(f"data.standardize: expected false with data={name}, whose fresh inputs are standard, got true")
     if standardize:
         train_inputs, test_inputs = _standardized(train_inputs, test_inputs, feature_names)
     labels, unit = (labels, None) if classes else _standardized_targets(examples, labels, train_rows)
@@ -125,7 +129,9 @@ def load_dataset(
     arrays = (train_inputs, train_labels, test_inputs, test_labels)
     for array in arrays:
         array.flags.writeable = False
-    return Dataset(name, *arrays, classes, feature_names, _digest(arrays, classes, unit), unit, examples.facts)
+    determining = arrays if examples.teacher is None else (*arrays, examples.teacher)
+    digest = _digest(determining, classes, unit)
+    return Dataset(name, *arrays, classes, feature_names, digest, unit, examples.facts, examples.teacher)
 
 
 def _targets(name: str, examples: Examples, limit: int | None) -> tuple[NDArray[Any], tuple[str, ...]]:
@@ -166,7 +172,12 @@ def _split(count: int, test_fraction: float, generator: Draws) -> tuple[NDArray[
 def _standardized_targets(
     examples: Examples, targets: NDArray[np.float64], train_rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], float]:
-    """Targets of mean 0 and standard deviation 1 in the training part, and what that deviation was."""
+    """Targets of mean 0 and standard deviation 1 in the training part, and what that deviation was.
+
+    Those of a teacher stay as they are, for it labels fresh examples too.
+    """
+    if examples.teacher is not None:
+        return targets, 1.0
     train = targets[train_rows]
     centre = float(mean(train))
     unit = math.sqrt(mean((train - centre) ** 2))

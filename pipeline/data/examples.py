@@ -29,6 +29,7 @@ class Examples(NamedTuple):
         fill: the strategy of scikit-learn's ``SimpleImputer`` for missing numbers.
         place: what names the labels in a message, such as a file and its column.
         facts: what was found out while a file was read, for ``description``.
+        teacher: (units, d), the weights of a committee that labels fresh examples in every step; else None.
     """
 
     inputs: NDArray[np.float64] | pd.DataFrame
@@ -40,6 +41,7 @@ class Examples(NamedTuple):
     fill: str = "mean"
     place: str = ""
     facts: Mapping[str, Any] = {}
+    teacher: NDArray[np.float64] | None = None
 
     def first(self, limit: int | None) -> "Examples":
         """The first ``limit`` examples; None for all."""
@@ -79,22 +81,27 @@ SOURCES: dict[str, Callable[..., Examples]] = {}
 FILES: set[str] = set()
 """Sources that read files of the user: their digest alone says what is trained on, whatever the format."""
 FEATURES: dict[str, Callable[[Mapping[str, Any]], int]] = {}
+QUANTITIES: set[str] = set()
+"""Sources that draw quantities, not classes."""
 
 
 def source(
-    features: Callable[[Mapping[str, Any]], int] | None = None, *, is_file: bool = False
+    features: Callable[[Mapping[str, Any]], int] | None = None, *, is_file: bool = False, is_quantity: bool = False
 ) -> Callable[[Callable[..., Examples]], Callable[..., Examples]]:
     """Registers a source under its function name.
 
     Args:
         features: the source's own keys -> d, where ``examples`` is one of them: then memory is checked before a draw.
         is_file: whether it reads files of the user.
+        is_quantity: whether it draws quantities in place of classes.
     """
 
     def register(function: Callable[..., Examples]) -> Callable[..., Examples]:
         SOURCES[function.__name__] = function
         if is_file:
             FILES.add(function.__name__)
+        if is_quantity:
+            QUANTITIES.add(function.__name__)
         if features is not None:
             FEATURES[function.__name__] = features
         return function
@@ -111,7 +118,7 @@ def drawn_shape(name: str, options: Mapping[str, Any]) -> tuple[int, int, int] |
     """
     if name not in FEATURES:
         return None
-    return options["examples"], FEATURES[name](options), options.get("classes", 2)
+    return options["examples"], FEATURES[name](options), 0 if name in QUANTITIES else options.get("classes", 2)
 
 
 def numbers_in(words: Sequence[str]) -> NDArray[np.float64] | None:

@@ -26,13 +26,15 @@ from pipeline.data.table_files import read_csv, read_parquet
 from pipeline.errors import InputError
 from pipeline.numerics.angles import cosine_and_sine
 from pipeline.numerics.draws import Draws
+from pipeline.numerics.functions import PRECISE
 from pipeline.numerics.orthogonal import orthonormal
-from pipeline.numerics.sums import mean
-from pipeline.ranges import Count, NonNegative, Number, Whole
+from pipeline.numerics.sums import mean, total
+from pipeline.ranges import MOST_TEACHER_UNITS, Count, NonNegative, Number, Whole
 
 __all__ = ["SOURCES", "Examples"]
 
 Classes = Annotated[Whole, Ge(2)]
+TeacherUnits = Annotated[Whole, Ge(1), Le(MOST_TEACHER_UNITS)]
 Correlation = Annotated[Number, Ge(0), Le(1)]
 Column = int | str
 Missing = Literal["error", "drop", "mean", "most_frequent"]
@@ -149,6 +151,27 @@ def whitened(generator: Draws, *, examples: Count, classes: Classes, correlation
     shares = np.array(correlations)
     inputs = indicators[:, :features] * shares + directions * np.sqrt(1.0 - shares**2)
     return Examples(math.sqrt(examples) * inputs, labels, tuple(f"x{i}" for i in range(1, features + 1)))
+
+
+@source(features=lambda options: options["inputs"], is_quantity=True)
+def teacher(
+    generator: Draws, *, inputs: Count, units: TeacherUnits, directions: Literal["random", "axes"], examples: Count
+) -> Examples:
+    """Gaussian inputs labelled by a teacher, in every training step fresh ones (Saad and Solla 1995).
+
+    The teacher is a soft committee machine: the sum of erf(y / sqrt 2) over the projections y of an input on
+    orthonormal vectors, random ones or the first axes. No direction is special to Gaussian inputs, so that axes lose
+    nothing. ``examples`` of them are drawn once, for what is measured on examples.
+    """
+    if units > inputs:
+        raise InputError(f"data.units: expected at most the {inputs} of data.inputs, got {units}")
+    weights = orthonormal(generator.normal((inputs, units))).T if directions == "random" else np.eye(units, inputs)
+    drawn = generator.normal((examples, inputs))
+    labels = np.zeros(examples)
+    for unit in weights:
+        labels += 2.0 * PRECISE.gaussian_cdf(total(drawn * unit)) - 1.0
+    names = tuple(f"x{i}" for i in range(1, inputs + 1))
+    return Examples(drawn, labels, names, task="regression", place="data=teacher", teacher=np.ascontiguousarray(weights))
 
 
 @source(is_file=True)

@@ -170,6 +170,19 @@ def diagonal(generator: Draws, layer: Layer, *, scale: Positive) -> Array:
 
 
 @initializer
+def committee(generator: Draws, layer: Layer, *, scale: Positive, epsilon: NonNegative) -> Array:
+    """A soft committee machine: all hidden units share one random vector, and all vote with weight 1.
+
+    The vector is of length ``scale`` up to chance; unit i has ``epsilon`` more of input i, which alone tells it from the
+    others.
+    """
+    if not layer.is_hidden:
+        return np.ones((layer.fan_in, layer.fan_out))
+    shared = scale / float(np.sqrt(layer.fan_in)) * generator.normal((layer.fan_in, 1))
+    return shared + epsilon * np.eye(layer.fan_in, layer.fan_out)
+
+
+@initializer
 def duplicated(generator: Draws, layer: Layer, *, copies: Count, gain: Positive) -> Array:
     """Xavier-normal units that each appear ``copies`` times, with the same incoming and outgoing weights.
 

@@ -47,6 +47,10 @@ class Part(NamedTuple):
         rows = workspace.array("batch", (*indices.shape, self.rows.shape[1]))
         # An unclipped take checks the indices first, and copies the result once more.
         np.take(self.rows, indices, axis=0, out=rows, mode="clip")
+        return self.split_rows(rows)
+
+    def split_rows(self, rows: Array) -> tuple[Array, Array]:
+        """Inputs (R, d(0) + 1, n) and targets (R, k, n) of each run's own rows (R, n, d(0) + 1 + k)."""
         columns = rows.swapaxes(1, 2)
         return columns[:, : -len(self.targets)], columns[:, -len(self.targets) :]
 
@@ -66,6 +70,7 @@ class Problem:
         train: the training part.
         test: the test part; it may hold no examples.
         unit: in regression, what the targets were divided by; else None.
+        teacher: (units, d(0)), the weights of a committee that labels fresh examples in every step; else None.
     """
 
     architecture: Architecture
@@ -78,6 +83,7 @@ class Problem:
     train: Part
     test: Part
     unit: float | None = None
+    teacher: Array | None = None
 
 
 def prepared_part(
