@@ -118,7 +118,9 @@ def load_dataset(
         parts = Parts(inputs[train_rows], inputs[test_rows], examples.feature_names)
     train_inputs, test_inputs, feature_names = parts
     if standardize and examples.teacher is not None:
-        raise InputError(f"data.standardize: expected false with data={name}, whose fresh inputs are standard, got true")
+        raise InputError(
+            f"data.standardize: expected false with data={name}, whose fresh inputs are standard, got true"
+        )
     if standardize:
         train_inputs, test_inputs = _standardized(train_inputs, test_inputs, feature_names)
     labels, unit = (labels, None) if classes else _standardized_targets(examples, labels, train_rows)

@@ -171,7 +171,9 @@ def teacher(
     for unit in weights:
         labels += 2.0 * PRECISE.gaussian_cdf(total(drawn * unit)) - 1.0
     names = tuple(f"x{i}" for i in range(1, inputs + 1))
-    return Examples(drawn, labels, names, task="regression", place="data=teacher", teacher=np.ascontiguousarray(weights))
+    return Examples(
+        drawn, labels, names, task="regression", place="data=teacher", teacher=np.ascontiguousarray(weights)
+    )
 
 
 @source(is_file=True)

@@ -16,9 +16,9 @@ from pipeline.ranges import MOST_TEACHER_UNITS
 def overlaps(snapshot: StackSnapshot) -> dict[str, Array]:
     """``overlap/student1_teacher2``, ...: inner products of weight vectors; ``overlap/generalization_error``.
 
-    In the words of Saad and Solla (1995): Q of two units of the first hidden layer, R of one with a teacher's, T of two
-    teacher's. For a soft committee (one hidden layer of erf units without biases, each of which votes with weight 1) they
-    give half the mean squared difference to the teacher over all Gaussian inputs. Nothing without a teacher.
+    In the words of Saad and Solla (1995): Q of two units of the first hidden layer, R of one of them with one of the
+    teacher's, T of two of the teacher's. With one hidden layer of erf units without biases they give, with the outgoing
+    weights, half the mean squared difference to the teacher over all Gaussian inputs. Nothing without a teacher.
     """
     teacher, architecture = snapshot.problem.teacher, snapshot.problem.architecture
     if teacher is None:
@@ -33,7 +33,9 @@ def overlaps(snapshot: StackSnapshot) -> dict[str, Array]:
         for one, other in zip(*np.triu_indices(len(kinds)), strict=True)
     }
     if architecture.activation == "erf" and len(architecture.widths) == 3 and not architecture.bias:
-        votes = np.concatenate([architecture.weights(snapshot.parameters)[1][:, :, 0], -np.ones((len(student), len(teacher)))], axis=1)
+        votes = np.concatenate(
+            [architecture.weights(snapshot.parameters)[1][:, :, 0], -np.ones((len(student), len(teacher)))], axis=1
+        )
         found[names.GENERALIZATION_ERROR] = _generalization_error(products, votes)
     return found
 

@@ -24,7 +24,7 @@ def fresh_rows(problem: Problem, streams: Sequence[Draws], examples: int) -> Ite
         examples: in a step.
     """
     assert problem.teacher is not None
-    units, features = problem.teacher.shape
+    features = problem.teacher.shape[1]
     steps = max(1, DRAWN_TOGETHER // (examples * features))
     arithmetic, teacher = problem.arithmetic, problem.arithmetic.operand(problem.teacher)
     while True:
