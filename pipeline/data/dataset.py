@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data.examples import Examples, Parts, numbers_in, prepared
+from pipeline.data.examples import Examples, Parts, numbers_in, prepared, standardized
 from pipeline.data.sources import SOURCES
 from pipeline.errors import InputError
 from pipeline.numerics.draws import Draws
@@ -122,7 +122,7 @@ def load_dataset(
             f"data.standardize: expected false with data={name}, whose fresh inputs are standard, got true"
         )
     if standardize:
-        train_inputs, test_inputs = _standardized(train_inputs, test_inputs, feature_names)
+        train_inputs, test_inputs = standardized(train_inputs, test_inputs, feature_names)
     labels, unit = (labels, None) if classes else _standardized_targets(examples, labels, train_rows)
     train_inputs, test_inputs = (np.ascontiguousarray(part, np.float64) for part in (train_inputs, test_inputs))
     train_labels, test_labels = (
@@ -229,28 +229,6 @@ def _shares(total: int, counts: NDArray[np.int64]) -> NDArray[np.int64]:
     shares, remainders = np.divmod(total * counts, counts.sum())
     shares[np.argsort(-remainders, kind="stable")[: total - shares.sum()]] += 1
     return np.asarray(shares)
-
-
-def _standardized(
-    train_inputs: NDArray[np.float64], test_inputs: NDArray[np.float64], feature_names: tuple[str, ...]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both parts, shifted and scaled so that each feature has mean 0 and standard deviation 1 in the training part."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        centre = mean(train_inputs, 0)
-        scale = np.sqrt(mean((train_inputs - centre) ** 2, 0))
-        # The mean of equal numbers can differ from them in the last place: a spread that is only rounding.
-        constant = train_inputs.min(axis=0) == train_inputs.max(axis=0)
-        centre = np.where(constant, train_inputs[0], centre)
-        # A spread far below the smallest float squares to 0 too.
-        scale = np.where(constant | (scale == 0), 1, scale)
-        train_inputs, test_inputs = (train_inputs - centre) / scale, (test_inputs - centre) / scale
-    finite = np.isfinite(train_inputs).all(axis=0) & np.isfinite(test_inputs).all(axis=0) & np.isfinite(scale)
-    if not finite.all():
-        feature = feature_names[int(finite.argmin())]
-        raise InputError(
-            f"data.standardize: expected features whose squares fit into float64, got larger numbers in {feature!r}"
-        )
-    return train_inputs, test_inputs
 
 
 def _digest(arrays: tuple[NDArray[Any], ...], classes: tuple[str, ...], unit: float | None) -> str:

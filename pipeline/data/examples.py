@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 
 from pipeline.errors import InputError, quoted_names
+from pipeline.numerics.sums import mean
 
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})( .*)?|\d{4}-\d{2}")
 MANY = 20
@@ -208,3 +209,25 @@ def prepared(train: pd.DataFrame, test: pd.DataFrame, fill: str) -> Parts:
     names = tuple(map(str, columns.get_feature_names_out()))
     empty = np.empty((0, len(names)))
     return Parts(matrix, columns.transform(test) if len(test) else empty, names)
+
+
+def standardized(
+    train_inputs: NDArray[np.float64], test_inputs: NDArray[np.float64], feature_names: tuple[str, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Both parts, shifted and scaled so that each feature has mean 0 and standard deviation 1 in the training part."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        centre = mean(train_inputs, 0)
+        scale = np.sqrt(mean((train_inputs - centre) ** 2, 0))
+        # The mean of equal numbers can differ from them in the last place: a spread that is only rounding.
+        constant = train_inputs.min(axis=0) == train_inputs.max(axis=0)
+        centre = np.where(constant, train_inputs[0], centre)
+        # A spread far below the smallest float squares to 0 too.
+        scale = np.where(constant | (scale == 0), 1, scale)
+        train_inputs, test_inputs = (train_inputs - centre) / scale, (test_inputs - centre) / scale
+    finite = np.isfinite(train_inputs).all(axis=0) & np.isfinite(test_inputs).all(axis=0) & np.isfinite(scale)
+    if not finite.all():
+        feature = feature_names[int(finite.argmin())]
+        raise InputError(
+            f"data.standardize: expected features whose squares fit into float64, got larger numbers in {feature!r}"
+        )
+    return train_inputs, test_inputs

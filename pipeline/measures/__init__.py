@@ -6,7 +6,7 @@ Importing this package registers every measurement in its modules.
 - ``standard``: losses, accuracies, gradient norm, symmetry and distance to the optimum, of every run
 - ``symmetry``: distances among hidden units, distinct units, spreads
 - ``reference_optimum``: the optimum of logistic and linear regression, by ``newton``
-- ``weights``, ``overlaps``, ``layer_moments``, ``predictions``, ``separator``, ``curvature``: optional measurements
+- ``weights``, ``layer_moments``, ``predictions``, ``separator``, ``curvature``: optional measurements
 
 From outside: ``MEASURES``, ``StackSnapshot``, ``measurements``, ``metric_count``; ``reference_optimum``.
 """

@@ -170,12 +170,8 @@ def diagonal(generator: Draws, layer: Layer, *, scale: Positive) -> Array:
 
 
 @initializer
-def committee(generator: Draws, layer: Layer, *, scale: Positive, epsilon: NonNegative) -> Array:
-    """A soft committee machine: all hidden units share one random vector, and all vote with weight 1.
-
-    The vector is of length ``scale`` up to chance; unit i has ``epsilon`` more of input i, which alone tells it from the
-    others.
-    """
+def soft_committee(generator: Draws, layer: Layer, *, scale: Positive, epsilon: NonNegative) -> Array:
+    """Units that vote with weight 1 and share a vector of length ``scale``; unit i has ``epsilon`` more of input i."""
     if not layer.is_hidden:
         return np.ones((layer.fan_in, layer.fan_out))
     shared = scale / float(np.sqrt(layer.fan_in)) * generator.normal((layer.fan_in, 1))

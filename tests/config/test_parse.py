@@ -169,7 +169,7 @@ BAD_INPUT = [
     (["model=logistic", "model.hidden_units=[4]"], ["model.hidden_units", "[]", "[4]"]),
     (["model=logistic", "model.activation=tanh"], ["model.activation", "null", "tanh"]),
     (["model=logistic", "model.dropout=0.5"], ["model.dropout", "0", "0.5"]),
-    (["init=mirrored", "model.activation=relu"], ["model.activation", "tanh, identity", "relu"]),
+    (["init=mirrored", "model.activation=relu"], ["model.activation", "tanh, erf, identity", "relu"]),
     (["init=mirrored", "model.hidden_units=[7]"], ["model.hidden_units", "even", "7"]),
     (["init=duplicated", "init.copies=5"], ["init.copies", "divisor", "5", "32"]),
     (["init=duplicated", "init.copies=0"], ["init.copies", "a whole number >= 1", "0"]),

@@ -13,7 +13,7 @@ APART = 0.5
 UNITS = 2
 """Of the student, and of the teacher."""
 PLACES = range(1, UNITS + 1)
-ONLINE = {"data": "teacher", "data.units": UNITS, "init": "committee", "optimizer": "gd", "training.batch_size": 1,
+ONLINE = {"data": "teacher", "data.units": UNITS, "init": "soft_committee", "optimizer": "gd", "training.batch_size": 1,
           "training.l2": 0.0, "optimizer.weight_decay": 0.0, "model.dropout": 0.0}  # fmt: skip
 """What the equations are about."""
 OF_RUN = ["run_id", "inputs", "rate", "epsilon", "seed", "ends"]
