@@ -12,6 +12,7 @@ and averages of g, g' and fields over them have closed forms (Saad and Solla 199
 Biehl and Schwarze 1995, J. Phys. A 28, 643). Every array may have leading axes: many networks at once.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -151,6 +152,7 @@ class Plateau(NamedTuple):
     growth: float
 
 
+@cache
 def plateau_of(units: int, rate: float) -> Plateau:
     """The plateau of so many units and as many of the teacher.
 

@@ -117,7 +117,7 @@ def specialisation_plateau(tables: Tables) -> Drawing:
     times.set(xscale="log", xlabel="difference epsilon at the start", ylabel="end of the plateau (examples / N)")
     times.set_ylim(0.0, None)
     times.legend(fontsize=8)
-    between = np.linspace(0.9 * min(rates), 1.05 * max(rates), 30)
+    between = np.linspace(0.9 * min(rates), 1.05 * max(rates), 12)
     costs.plot(between, [1.0 / plateau_of(UNITS, rate).growth for rate in between], "k:", lw=1.2, label="1 / lambda")
     for rate, fit in growth_fits(escapes).items():
         error = None if np.isnan(fit.low) else [[fit.slope - fit.low], [fit.high - fit.slope]]
