@@ -12,14 +12,14 @@ and averages of g, g' and fields over them have closed forms (Saad and Solla 199
 Biehl and Schwarze 1995, J. Phys. A 28, 643). Every array may have leading axes: many networks at once.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from scipy.integrate import solve_ivp
 from scipy.optimize import fsolve
 
-TOLERANCE = 1e-9
+TOLERANCE = 1e-8
 LONG = np.array([0.0, 100.0])
 """Learning rate times alpha in which alike units come to their plateau."""
 DIFFERENCE = 1e-6
@@ -113,14 +113,22 @@ def trajectories(
         rate: the learning rate times N.
         times: (times,).
     """
+    start = _packed(student, overlap)
+    values = _solution(start.tobytes(), overlap.shape, rate, np.asarray(times, float).tobytes())
+    return _unpacked(values, overlap.shape[1:])
+
+
+@lru_cache(maxsize=32)
+def _solution(start: bytes, shape: tuple[int, int, int], rate: float, times: bytes) -> np.ndarray:
+    """(networks, times, numbers); kept, for the answer of a question and its figures ask for the same ones."""
+    first, moments = np.frombuffer(start).reshape(shape[0], -1), np.frombuffer(times)
 
     def change(_: float, values: np.ndarray) -> np.ndarray:
-        return _packed(*velocities(*_unpacked(values.reshape(len(student), -1), overlap.shape[1:]), rate)).ravel()
+        return _packed(*velocities(*_unpacked(values.reshape(first.shape), shape[1:]), rate)).ravel()
 
-    start = _packed(student, overlap)
-    span = (0.0, float(times[-1]))
-    found = solve_ivp(change, span, start.ravel(), "DOP853", times, rtol=TOLERANCE, atol=1e-3 * TOLERANCE)
-    return _unpacked(np.moveaxis(found.y.reshape(*start.shape, len(times)), -1, 1), overlap.shape[1:])
+    span = (0.0, float(moments[-1]))
+    found = solve_ivp(change, span, first.ravel(), "DOP853", moments, rtol=TOLERANCE, atol=1e-3 * TOLERANCE)
+    return np.moveaxis(found.y.reshape(*first.shape, len(moments)), -1, 1)
 
 
 def _packed(student: np.ndarray, overlap: np.ndarray) -> np.ndarray:

@@ -82,27 +82,27 @@ SOURCES: dict[str, Callable[..., Examples]] = {}
 FILES: set[str] = set()
 """Sources that read files of the user: their digest alone says what is trained on, whatever the format."""
 FEATURES: dict[str, Callable[[Mapping[str, Any]], int]] = {}
-QUANTITIES: set[str] = set()
-"""Sources that draw quantities, not classes."""
+TEACHERS: set[str] = set()
+"""Sources that label fresh examples in every training step, with quantities."""
 
 
 def source(
-    features: Callable[[Mapping[str, Any]], int] | None = None, *, is_file: bool = False, is_quantity: bool = False
+    features: Callable[[Mapping[str, Any]], int] | None = None, *, is_file: bool = False, is_teacher: bool = False
 ) -> Callable[[Callable[..., Examples]], Callable[..., Examples]]:
     """Registers a source under its function name.
 
     Args:
         features: the source's own keys -> d, where ``examples`` is one of them: then memory is checked before a draw.
         is_file: whether it reads files of the user.
-        is_quantity: whether it draws quantities in place of classes.
+        is_teacher: whether it labels fresh examples in every training step, with quantities.
     """
 
     def register(function: Callable[..., Examples]) -> Callable[..., Examples]:
         SOURCES[function.__name__] = function
         if is_file:
             FILES.add(function.__name__)
-        if is_quantity:
-            QUANTITIES.add(function.__name__)
+        if is_teacher:
+            TEACHERS.add(function.__name__)
         if features is not None:
             FEATURES[function.__name__] = features
         return function
@@ -119,7 +119,7 @@ def drawn_shape(name: str, options: Mapping[str, Any]) -> tuple[int, int, int] |
     """
     if name not in FEATURES:
         return None
-    return options["examples"], FEATURES[name](options), 0 if name in QUANTITIES else options.get("classes", 2)
+    return options["examples"], FEATURES[name](options), 0 if name in TEACHERS else options.get("classes", 2)
 
 
 def numbers_in(words: Sequence[str]) -> NDArray[np.float64] | None:

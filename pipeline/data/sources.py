@@ -152,7 +152,7 @@ def whitened(generator: Draws, *, examples: Count, classes: Classes, correlation
     return Examples(math.sqrt(examples) * inputs, labels, tuple(f"x{i}" for i in range(1, features + 1)))
 
 
-@source(features=lambda options: options["inputs"], is_quantity=True)
+@source(features=lambda options: options["inputs"], is_teacher=True)
 def teacher(generator: Draws, *, inputs: Count, units: Teachers, directions: Directions, examples: Count) -> Examples:
     """Gaussian inputs, fresh in every step, labelled by a soft committee machine (Saad and Solla 1995).
 

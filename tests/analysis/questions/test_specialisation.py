@@ -149,13 +149,13 @@ def test_the_figures_show_what_the_claims_say(tables: Tables) -> None:
 
 
 def test_small_committees_that_were_trained_are_read_and_follow_the_equations() -> None:
-    runs = [{**COMMITTEE, "data.inputs": 100, "data.directions": "axes", "optimizer.learning_rate": 0.015, "seed": seed,
-             "training.steps": 1200, "init.epsilon": epsilon, "training.measure_at": 40}
-            for epsilon in (0.0, 0.1) for seed in (0, 1)]  # fmt: skip
+    runs = [{**COMMITTEE, "data.inputs": 50, "data.directions": "axes", "optimizer.learning_rate": 0.03,
+             "training.steps": 400, "init.epsilon": epsilon, "training.measure_at": 20}
+            for epsilon in (0.0, 0.1)]  # fmt: skip
     paths = paths_of(trained_tables(runs))
     assert set(paths["epsilon"]) == {0.0, 0.1}
     assert (paths.loc[paths["epsilon"] == 0.0, "spread"] == 0.0).all()
-    # Fluctuations of order N^-1/2 = 0.1; the overlaps go from 0 to 0.4.
+    # Fluctuations of order N^-1/2 = 0.14; the overlaps go from 0 to 0.4.
     assert 0.005 < paths["deviation"].max() < 0.2
     first: pd.DataFrame = paths[paths["time"] == 0.0]
     assert first["deviation"].max() < 1e-12
