@@ -183,6 +183,8 @@ BAD_INPUT = [
     (["seed=null"], ["seed", "a whole number >= 0", "None"]),
     (["experiment_name=3"], ["experiment_name", "text", "3"]),
     (["size=huge"], ["size", "one of default, large", "'huge'"]),
+    (["data=teacher", "data.units=9"], ["data.units", "a whole number >= 1 and <= 8", "9"]),
+    (["data=whitened", "data.correlations=[2]"], ["data.correlations", "a list of numbers >= 0 and <= 1", "2"]),
     (["measures=[weight_norm,mood]"], ["measures", "a list of one of", "weight_norm", "'mood'"]),
     (["measures=[separator]"], ["measures", "no separator", "model=mlp", "['separator']"]),
     (["executor.workers=0"], ["executor.workers", "a whole number >= 1 or null", "0"]),

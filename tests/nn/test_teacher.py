@@ -8,6 +8,7 @@ from scipy.special import erf
 
 from pipeline import names
 from pipeline.config.schema import Config
+from pipeline.errors import InputError
 from pipeline.nn.arithmetic import Array
 from pipeline.nn.teacher import fresh_rows
 from pipeline.numerics.draws import Draws
@@ -100,3 +101,12 @@ def test_overlaps_are_inner_products_and_give_the_generalisation_error() -> None
 def test_a_network_without_a_teacher_has_no_overlaps() -> None:
     (result,) = train_stack([configuration({"measures": ["overlaps"], "training.steps": 1, "data": "iris"})])
     assert not [key for key in result.curves if key.startswith("overlap/")]
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"training.loss": "cross_entropy"}, r"training.loss: expected squared_error \(or null\) with data=teacher, got"),
+    ({"measures": ["frequency_gap"]}, "measures: expected none of classes with data=teacher, got frequency_gap"),
+])  # fmt: skip
+def test_what_classes_alone_have_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=f"^{message}"):
+        online(**changes)
