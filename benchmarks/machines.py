@@ -43,7 +43,7 @@ KEYS_OF_SCHEMES = {
     "constant_layers": ("init.values=[0.1,null,0.2]",),
     "orthogonal": ("init.gain=1.5",),
 }
-GENERATED = ("moons", "circles", "xor", "blobs", "spirals", "whitened")
+GENERATED = ("moons", "circles", "xor", "blobs", "spirals", "whitened", "teacher")
 BUNDLED = ("digits", "breast_cancer", "iris", "wine")
 WITHOUT_AVX512 = "X86_V4 AVX512_ICL AVX512_SPR AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL"
 WITHOUT_AVX2 = f"X86_V3 AVX2 FMA3 {WITHOUT_AVX512}"

@@ -51,11 +51,20 @@ def stability(measure: str) -> str:
     return f"stability/{measure}"
 
 
+STUDENT, TEACHER = "student", "teacher"
+
+
+def overlap(one: str, other: str) -> str:
+    """Key of the inner product of two units' weights: ``overlap/student1_teacher2``."""
+    return f"overlap/{one}_{other}"
+
+
 def hessian(measure: str) -> str:
     """Key of an eigenvalue of the whole Hessian, or its residual: ``hessian/largest_eigenvalue``."""
     return f"hessian/{measure}"
 
 
+GENERALIZATION_ERROR = "overlap/generalization_error"
 WEIGHT_NORM = "weights/norm"
 FREQUENCY_GAP = "predictions/frequency_gap"
 MARGIN = "separator/margin"

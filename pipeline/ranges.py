@@ -14,6 +14,9 @@ from pydantic import BeforeValidator
 EXACT_INTEGERS = 2**53
 """Below this float64 holds every whole number; stores of metrics know no more steps either."""
 
+MOST_TEACHER_UNITS = 8
+"""Memory is planned for so many overlaps of each unit with a teacher's."""
+
 
 def number_in(value: Any) -> Any:
     """The number that a text spells, or the value as it is: what environment variables hold is always text.

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from annotated_types import Ge, Gt, Len, Lt
+from annotated_types import Ge, Gt, Le, Len, Lt
 from pydantic import GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
@@ -40,7 +40,10 @@ def described(annotation: Any) -> str:
     if origin is not tuple and (choices := _choices(annotation)):
         return "one of " + ", ".join(choices)
     if origin is Annotated:
-        signs = {Ge: ">= {0.ge}", Gt: "> {0.gt}", Lt: "< {0.lt}", Len: "of {0.min_length} to {0.max_length} characters"}
+        signs = {
+            Ge: ">= {0.ge}", Gt: "> {0.gt}", Lt: "< {0.lt}", Le: "<= {0.le}",
+            Len: "of {0.min_length} to {0.max_length} characters",
+        }  # fmt: skip
         bounds = [signs[type(bound)].format(bound) for bound in arguments[1:] if type(bound) in signs]
         return " ".join([described(arguments[0]), " and ".join(bounds)]).strip()
     if origin is tuple:

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from pipeline.config.messages import one_line
 from pipeline.config.options import EXECUTOR_METHODS, as_json, checked_options, checked_target
 from pipeline.config.schema import FAMILIES, Config
+from pipeline.data.examples import TEACHERS
 from pipeline.errors import InputError, shown
 from pipeline.nn.activations import ACTIVATIONS
 
@@ -78,11 +79,13 @@ def _contradictions(config: Config) -> Iterator[str]:
         yield f"init.bias_scale: expected 0 with model.bias=false (there are no biases), got {init.bias_scale}"
     if "separator" in config.measures and model.name != "logistic":
         yield f"measures: expected no separator with model={model.name} (or logistic), got {list(config.measures)}"
-    is_regression = config.data.options.get("task") == "regression"
+    is_teacher = config.data.name in TEACHERS
+    is_regression = is_teacher or config.data.options.get("task") == "regression"
+    with_quantities = f"with data={config.data.name}" if is_teacher else "with data.task=regression"
     if is_regression and config.training.loss == "cross_entropy":
-        yield "training.loss: expected squared_error (or null) with data.task=regression, got cross_entropy"
+        yield f"training.loss: expected squared_error (or null) {with_quantities}, got cross_entropy"
     if is_regression and (of_classes := sorted({"separator", "frequency_gap"} & {*config.measures})):
-        yield f"measures: expected none of classes with data.task=regression, got {', '.join(of_classes)}"
+        yield f"measures: expected none of classes {with_quantities}, got {', '.join(of_classes)}"
     is_class = not is_regression and config.training.loss != "squared_error"
     if is_class and config.data.label_noise > 1.0:
         yield (

@@ -61,7 +61,7 @@ class InitConfig(Group):
 class DataConfig(Group):
     """Group ``data``: a source, the keyword arguments of its function, and what all sources share.
 
-    ``label_noise`` changes no example: each step draws it anew (``nn.label_noise``).
+    ``label_noise`` changes no example: each step draws it anew (``nn.losses``).
     """
 
     name: Annotated[str, OneOf(SOURCES)]

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.data.examples import Examples, Parts, numbers_in, prepared
+from pipeline.data.examples import Examples, Parts, numbers_in, prepared, standardized
 from pipeline.data.sources import SOURCES
 from pipeline.errors import InputError
 from pipeline.numerics.draws import Draws
@@ -48,6 +48,7 @@ class Dataset:
             bytes and shapes of the four arrays and the class names.
         unit: in regression, the standard deviation of the training targets, in their own units; else None.
         facts: what a reader found out about the user's file, as plain values.
+        teacher: (units, d), the weights of a committee that labels fresh examples in every training step; else None.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Dataset:
     digest: str
     unit: float | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    teacher: NDArray[np.float64] | None = None
 
     @property
     def size(self) -> int:
@@ -115,8 +117,12 @@ def load_dataset(
     else:
         parts = Parts(inputs[train_rows], inputs[test_rows], examples.feature_names)
     train_inputs, test_inputs, feature_names = parts
+    if standardize and examples.teacher is not None:
+        raise InputError(
+            f"data.standardize: expected false with data={name}, whose fresh inputs are standard, got true"
+        )
     if standardize:
-        train_inputs, test_inputs = _standardized(train_inputs, test_inputs, feature_names)
+        train_inputs, test_inputs = standardized(train_inputs, test_inputs, feature_names)
     labels, unit = (labels, None) if classes else _standardized_targets(examples, labels, train_rows)
     train_inputs, test_inputs = (np.ascontiguousarray(part, np.float64) for part in (train_inputs, test_inputs))
     train_labels, test_labels = (
@@ -125,7 +131,9 @@ def load_dataset(
     arrays = (train_inputs, train_labels, test_inputs, test_labels)
     for array in arrays:
         array.flags.writeable = False
-    return Dataset(name, *arrays, classes, feature_names, _digest(arrays, classes, unit), unit, examples.facts)
+    determining = arrays if examples.teacher is None else (*arrays, examples.teacher)
+    digest = _digest(determining, classes, unit)
+    return Dataset(name, *arrays, classes, feature_names, digest, unit, examples.facts, examples.teacher)
 
 
 def _targets(name: str, examples: Examples, limit: int | None) -> tuple[NDArray[Any], tuple[str, ...]]:
@@ -166,7 +174,12 @@ def _split(count: int, test_fraction: float, generator: Draws) -> tuple[NDArray[
 def _standardized_targets(
     examples: Examples, targets: NDArray[np.float64], train_rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], float]:
-    """Targets of mean 0 and standard deviation 1 in the training part, and what that deviation was."""
+    """Targets of mean 0 and standard deviation 1 in the training part, and what that deviation was.
+
+    Those of a teacher stay as they are, for it labels fresh examples too.
+    """
+    if examples.teacher is not None:
+        return targets, 1.0
     train = targets[train_rows]
     centre = float(mean(train))
     unit = math.sqrt(mean((train - centre) ** 2))
@@ -216,28 +229,6 @@ def _shares(total: int, counts: NDArray[np.int64]) -> NDArray[np.int64]:
     shares, remainders = np.divmod(total * counts, counts.sum())
     shares[np.argsort(-remainders, kind="stable")[: total - shares.sum()]] += 1
     return np.asarray(shares)
-
-
-def _standardized(
-    train_inputs: NDArray[np.float64], test_inputs: NDArray[np.float64], feature_names: tuple[str, ...]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Both parts, shifted and scaled so that each feature has mean 0 and standard deviation 1 in the training part."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        centre = mean(train_inputs, 0)
-        scale = np.sqrt(mean((train_inputs - centre) ** 2, 0))
-        # The mean of equal numbers can differ from them in the last place: a spread that is only rounding.
-        constant = train_inputs.min(axis=0) == train_inputs.max(axis=0)
-        centre = np.where(constant, train_inputs[0], centre)
-        # A spread far below the smallest float squares to 0 too.
-        scale = np.where(constant | (scale == 0), 1, scale)
-        train_inputs, test_inputs = (train_inputs - centre) / scale, (test_inputs - centre) / scale
-    finite = np.isfinite(train_inputs).all(axis=0) & np.isfinite(test_inputs).all(axis=0) & np.isfinite(scale)
-    if not finite.all():
-        feature = feature_names[int(finite.argmin())]
-        raise InputError(
-            f"data.standardize: expected features whose squares fit into float64, got larger numbers in {feature!r}"
-        )
-    return train_inputs, test_inputs
 
 
 def _digest(arrays: tuple[NDArray[Any], ...], classes: tuple[str, ...], unit: float | None) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 
 from pipeline.errors import InputError, quoted_names
+from pipeline.numerics.sums import mean
 
 _DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2})( .*)?|\d{4}-\d{2}")
 MANY = 20
@@ -29,6 +30,7 @@ class Examples(NamedTuple):
         fill: the strategy of scikit-learn's ``SimpleImputer`` for missing numbers.
         place: what names the labels in a message, such as a file and its column.
         facts: what was found out while a file was read, for ``description``.
+        teacher: (units, d), the weights of a committee that labels fresh examples in every step; else None.
     """
 
     inputs: NDArray[np.float64] | pd.DataFrame
@@ -40,6 +42,7 @@ class Examples(NamedTuple):
     fill: str = "mean"
     place: str = ""
     facts: Mapping[str, Any] = {}
+    teacher: NDArray[np.float64] | None = None
 
     def first(self, limit: int | None) -> "Examples":
         """The first ``limit`` examples; None for all."""
@@ -79,22 +82,27 @@ SOURCES: dict[str, Callable[..., Examples]] = {}
 FILES: set[str] = set()
 """Sources that read files of the user: their digest alone says what is trained on, whatever the format."""
 FEATURES: dict[str, Callable[[Mapping[str, Any]], int]] = {}
+TEACHERS: set[str] = set()
+"""Sources that label fresh examples in every training step, with quantities."""
 
 
 def source(
-    features: Callable[[Mapping[str, Any]], int] | None = None, *, is_file: bool = False
+    features: Callable[[Mapping[str, Any]], int] | None = None, *, is_file: bool = False, is_teacher: bool = False
 ) -> Callable[[Callable[..., Examples]], Callable[..., Examples]]:
     """Registers a source under its function name.
 
     Args:
         features: the source's own keys -> d, where ``examples`` is one of them: then memory is checked before a draw.
         is_file: whether it reads files of the user.
+        is_teacher: whether it labels fresh examples in every training step, with quantities.
     """
 
     def register(function: Callable[..., Examples]) -> Callable[..., Examples]:
         SOURCES[function.__name__] = function
         if is_file:
             FILES.add(function.__name__)
+        if is_teacher:
+            TEACHERS.add(function.__name__)
         if features is not None:
             FEATURES[function.__name__] = features
         return function
@@ -111,7 +119,7 @@ def drawn_shape(name: str, options: Mapping[str, Any]) -> tuple[int, int, int] |
     """
     if name not in FEATURES:
         return None
-    return options["examples"], FEATURES[name](options), options.get("classes", 2)
+    return options["examples"], FEATURES[name](options), 0 if name in TEACHERS else options.get("classes", 2)
 
 
 def numbers_in(words: Sequence[str]) -> NDArray[np.float64] | None:
@@ -201,3 +209,25 @@ def prepared(train: pd.DataFrame, test: pd.DataFrame, fill: str) -> Parts:
     names = tuple(map(str, columns.get_feature_names_out()))
     empty = np.empty((0, len(names)))
     return Parts(matrix, columns.transform(test) if len(test) else empty, names)
+
+
+def standardized(
+    train_inputs: NDArray[np.float64], test_inputs: NDArray[np.float64], feature_names: tuple[str, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Both parts, shifted and scaled so that each feature has mean 0 and standard deviation 1 in the training part."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        centre = mean(train_inputs, 0)
+        scale = np.sqrt(mean((train_inputs - centre) ** 2, 0))
+        # The mean of equal numbers can differ from them in the last place: a spread that is only rounding.
+        constant = train_inputs.min(axis=0) == train_inputs.max(axis=0)
+        centre = np.where(constant, train_inputs[0], centre)
+        # A spread far below the smallest float squares to 0 too.
+        scale = np.where(constant | (scale == 0), 1, scale)
+        train_inputs, test_inputs = (train_inputs - centre) / scale, (test_inputs - centre) / scale
+    finite = np.isfinite(train_inputs).all(axis=0) & np.isfinite(test_inputs).all(axis=0) & np.isfinite(scale)
+    if not finite.all():
+        feature = feature_names[int(finite.argmin())]
+        raise InputError(
+            f"data.standardize: expected features whose squares fit into float64, got larger numbers in {feature!r}"
+        )
+    return train_inputs, test_inputs

@@ -156,3 +156,11 @@ def require_room(path: Path, count: int, held: int) -> None:
     if count * held > machine_memory():
         expected = f"at most {machine_memory() // held} values, which take all {in_units(machine_memory())} of memory"
         raise unusable(path, expected, count)
+
+
+def path_of(path: str, key: str = "data.path") -> Path:
+    """The path that the user gave, ~ expanded: the shell leaves that of ``data.path=~/file`` to the program."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{key}: {path}: expected a user with a home folder after ~, got: {error}") from error

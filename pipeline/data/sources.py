@@ -8,9 +8,7 @@ The examples of the synthetic sources come in mixed order, so that the first of 
 """
 
 import math
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -20,19 +18,22 @@ from numpy.typing import NDArray
 from pipeline.data.array_files import read_idx, read_npz
 from pipeline.data.dialect import Given
 from pipeline.data.examples import SOURCES, Examples, source
-from pipeline.data.opened_file import of_test_part
-from pipeline.data.table import Table, Use, read_table
+from pipeline.data.opened_file import path_of
+from pipeline.data.table import Use, read_tables
 from pipeline.data.table_files import read_csv, read_parquet
 from pipeline.errors import InputError
 from pipeline.numerics.angles import cosine_and_sine
 from pipeline.numerics.draws import Draws
+from pipeline.numerics.functions import PRECISE
 from pipeline.numerics.orthogonal import orthonormal
-from pipeline.numerics.sums import mean
-from pipeline.ranges import Count, Fraction, NonNegative, Number, Whole
+from pipeline.numerics.sums import mean, total
+from pipeline.ranges import MOST_TEACHER_UNITS, Count, Fraction, NonNegative, Number, Whole
 
 __all__ = ["SOURCES", "Examples"]
 
 Classes = Annotated[Whole, Ge(2)]
+Teachers = Annotated[Whole, Ge(1), Le(MOST_TEACHER_UNITS)]
+Directions = Literal["random", "axes"]
 Correlation = Annotated[Number, Ge(0), Le(1)]
 Column = int | str
 Missing = Literal["error", "drop", "mean", "most_frequent"]
@@ -165,16 +166,32 @@ def coin(generator: Draws, *, examples: Count, share: Fraction) -> Examples:
     return Examples(np.ones((examples, 1)), labels.astype(np.int64), ("one",))
 
 
+@source(features=lambda options: options["inputs"], is_teacher=True)
+def teacher(generator: Draws, *, inputs: Count, units: Teachers, directions: Directions, examples: Count) -> Examples:
+    """Gaussian inputs, fresh in every step, labelled by a soft committee machine (Saad and Solla 1995).
+
+    It sums erf(y / sqrt 2) over the projections y of an input on orthonormal vectors: random ones, or the first axes.
+    ``examples`` of them are drawn once, for what is measured on examples.
+    """
+    if units > inputs:
+        raise InputError(f"data.units: expected at most the {inputs} of data.inputs, got {units}")
+    weights = orthonormal(generator.normal((inputs, units))).T if directions == "random" else np.eye(units, inputs)
+    drawn = generator.normal((examples, inputs))
+    votes = [2.0 * PRECISE.gaussian_cdf(total(drawn * unit)) - 1.0 for unit in weights]
+    names = tuple(f"x{i}" for i in range(1, inputs + 1))
+    return Examples(drawn, total(np.array(votes), 0), names, task="regression", teacher=np.ascontiguousarray(weights))
+
+
 @source(is_file=True)
 def idx(generator: Draws, *, path: str, test_path: str | None) -> Examples:
     """The user's images in MNIST's format: the image file or its folder (see ``read_idx``)."""
-    return read_idx(_file_path(path), None if test_path is None else _file_path(test_path, "data.test_path"))
+    return read_idx(path_of(path), None if test_path is None else path_of(test_path, "data.test_path"))
 
 
 @source(is_file=True)
 def npz(generator: Draws, *, path: str) -> Examples:
     """The user's arrays ``inputs`` and ``labels``, and perhaps ``test_inputs`` and ``test_labels``."""
-    return read_npz(_file_path(path))
+    return read_npz(path_of(path))
 
 
 @source(is_file=True)
@@ -184,7 +201,7 @@ def parquet(
 ) -> Examples:  # fmt: skip
     """The user's table in a Parquet file; the keys are those of ``csv``."""
     read = partial(read_parquet, target=target)
-    return _table(read, path, test_path, Use(target, features, drop, missing, categories, task))
+    return read_tables(read, path, test_path, Use(target, features, drop, missing, categories, task))
 
 
 @source(is_file=True)
@@ -196,15 +213,7 @@ def csv(
     """The user's table; the column ``target`` holds the labels or the quantity (see ``read_table``)."""
     given = Given(separator, decimal, header, encoding, comment)
     read = partial(read_csv, target=target, given=given, as_text=task == "classification")
-    return _table(read, path, test_path, Use(target, features, drop, missing, categories, task))
-
-
-def _table(read: Callable[[Path], Table], path: str, test_path: str | None, use: Use) -> Examples:
-    table, test = read(_file_path(path)), None
-    if test_path is not None:
-        with of_test_part("path|target"):
-            test = read(_file_path(test_path))
-    return read_table(table, use, test)
+    return read_tables(read, path, test_path, Use(target, features, drop, missing, categories, task))
 
 
 def _bundled(name: str) -> Examples:
@@ -230,11 +239,3 @@ def _require_two_of_each(examples: int, classes: int) -> None:
         raise InputError(
             f"data.examples: expected at least {2 * classes}, two for each of {classes} classes, got {examples}"
         )
-
-
-def _file_path(path: str, key: str = "data.path") -> Path:
-    # The shell leaves the ~ in `data.path=~/file` to the program.
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        raise InputError(f"{key}: {path}: expected a user with a home folder after ~, got: {error}") from error

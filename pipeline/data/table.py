@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.data.columns import LABELS, Column, column_of
 from pipeline.data.examples import Examples, require_classes
-from pipeline.data.opened_file import of_test_part
+from pipeline.data.opened_file import of_test_part, path_of
 from pipeline.errors import InputError, quoted_names
 
 MOST_COLUMNS = 10_000
@@ -80,6 +81,15 @@ def position_of(
     near = get_close_matches(str(column), names, 3)
     meant = f" (did you mean {' or '.join(near)}?)" if near else hint
     raise InputError(f"{key}: {place}: expected one of {quoted_names(shown or names)}, got {column!r}{meant}")
+
+
+def read_tables(read: Callable[[Path], Table], path: str, test_path: str | None, use: Use) -> Examples:
+    """The examples of a user's file, and those of the file of its test part (see ``read_table``)."""
+    table, test = read(path_of(path)), None
+    if test_path is not None:
+        with of_test_part("path|target"):
+            test = read(path_of(test_path))
+    return read_table(table, use, test)
 
 
 def read_table(table: Table, use: Use, test: Table | None = None) -> Examples:

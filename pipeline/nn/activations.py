@@ -59,6 +59,21 @@ def _gelu_derivative(pre_activation: Array, activation: Array, out: Array, eleme
     np.add(elementary.gaussian_cdf(pre_activation), density, out=out)
 
 
+def _erf(pre_activation: Array, out: Array, elementary: Functions) -> None:
+    """erf(s / sqrt 2) = 2 Phi(s) - 1, odd to the last bit."""
+    magnitude = elementary.gaussian_cdf(np.abs(pre_activation), out=np.empty_like(out))
+    magnitude *= 2.0
+    magnitude -= 1.0
+    np.copysign(magnitude, pre_activation, out=out)
+
+
+def _erf_derivative(pre_activation: Array, activation: Array, out: Array, elementary: Functions) -> None:
+    np.multiply(pre_activation, pre_activation, out=out)
+    out *= -0.5
+    elementary.decay(out, out=out)
+    out *= sqrt(2.0 / pi)
+
+
 ACTIVATIONS: dict[str, Activation] = {
     "tanh": Activation(
         function=lambda s, out, elementary: elementary.tanh(s, out=out),
@@ -93,6 +108,13 @@ ACTIVATIONS: dict[str, Activation] = {
         derivative=_gelu_derivative,
         gain=None,
     ),
+    "erf": Activation(
+        function=_erf,
+        derivative=_erf_derivative,
+        gain=None,
+        odd=True,
+        bounded=True,
+    ),
     "identity": Activation(
         function=lambda s, out, elementary: np.copyto(out, s),
         derivative=lambda s, x, out, elementary: out.fill(1.0),
@@ -120,5 +142,6 @@ _SECOND_DERIVATIVES: dict[str, Callable[[Array, Array, Array, Functions], Array]
     "leaky_relu": _straight,
     "softplus": lambda s, x, slope, elementary: slope * (1.0 - slope),
     "gelu": lambda s, x, slope, elementary: (2.0 - s * s) * elementary.exp(-0.5 * s * s) / sqrt(2.0 * pi),
+    "erf": lambda s, x, slope, elementary: -s * slope,
     "identity": _straight,
 }

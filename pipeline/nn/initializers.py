@@ -170,6 +170,15 @@ def diagonal(generator: Draws, layer: Layer, *, scale: Positive) -> Array:
 
 
 @initializer
+def soft_committee(generator: Draws, layer: Layer, *, scale: Positive, epsilon: NonNegative) -> Array:
+    """Units that vote with weight 1 and share a vector of length ``scale``; unit i has ``epsilon`` more of input i."""
+    if not layer.is_hidden:
+        return np.ones((layer.fan_in, layer.fan_out))
+    shared = scale / float(np.sqrt(layer.fan_in)) * generator.normal((layer.fan_in, 1))
+    return shared + epsilon * np.eye(layer.fan_in, layer.fan_out)
+
+
+@initializer
 def duplicated(generator: Draws, layer: Layer, *, copies: Count, gain: Positive) -> Array:
     """Xavier-normal units that each appear ``copies`` times, with the same incoming and outgoing weights.
 

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.nn.arithmetic import Arithmetic, Array
-from pipeline.nn.label_noise import LabelNoise
-from pipeline.nn.losses import Loss
+from pipeline.nn.losses import LabelNoise, Loss
 from pipeline.nn.network import Architecture, input_operand
 from pipeline.numerics.workspace import Workspace
 
@@ -48,6 +47,10 @@ class Part(NamedTuple):
         rows = workspace.array("batch", (*indices.shape, self.rows.shape[1]))
         # An unclipped take checks the indices first, and copies the result once more.
         np.take(self.rows, indices, axis=0, out=rows, mode="clip")
+        return self.split_rows(rows)
+
+    def split_rows(self, rows: Array) -> tuple[Array, Array]:
+        """Inputs (R, d(0) + 1, n) and targets (R, k, n) of each run's own rows (R, n, d(0) + 1 + k)."""
         columns = rows.swapaxes(1, 2)
         return columns[:, : -len(self.targets)], columns[:, -len(self.targets) :]
 
@@ -68,6 +71,7 @@ class Problem:
         test: the test part; it may hold no examples.
         unit: in regression, what the targets were divided by; else None.
         label_noise: from the targets of a step's examples to noisy ones, or None: the labels are as they are.
+        teacher: (units, d(0)), the weights of a committee that labels fresh examples in every step; else None.
     """
 
     architecture: Architecture
@@ -81,6 +85,7 @@ class Problem:
     test: Part
     unit: float | None = None
     label_noise: LabelNoise | None = None
+    teacher: Array | None = None
 
 
 def prepared_part(

@@ -5,7 +5,7 @@ NumPy keeps the stream of a bit generator for ever, but not what its distributio
 the same bits on every processor.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -49,6 +49,23 @@ class Draws:
     def permutation(self, count: int) -> Array:
         """The numbers 0 ... count - 1 in random order: the order of as many random words."""
         return np.argsort(self._words((count,)), kind="stable")
+
+
+def normal_draws(streams: Sequence[Draws], shape: tuple[int, ...]) -> tuple[Array, list[int]]:
+    """Standard normal draws of many streams; those of equal streams are computed once, for they cost most.
+
+    Returns:
+        (different, *shape); and of each stream its place among them.
+    """
+    different: dict[bytes, Array] = {}
+    keys = []
+    for stream in streams:
+        drawn = stream.uniform(shape)
+        keys.append(drawn.tobytes())
+        if keys[-1] not in different:
+            different[keys[-1]] = normal_quantile(drawn)
+    places = {key: place for place, key in enumerate(different)}
+    return np.stack(list(different.values())), [places[key] for key in keys]
 
 
 # Coefficients of numerators and denominators, lowest order first (Wichura 1988, AS 241, PPND16).

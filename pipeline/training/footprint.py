@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.config.schema import Config
 from pipeline.data.dataset import Dataset
-from pipeline.data.examples import drawn_shape
+from pipeline.data.examples import TEACHERS, drawn_shape
 from pipeline.errors import InputError, shown
 from pipeline.measures import metric_count
 from pipeline.measures.curvature.lanczos import MOST_STEPS
@@ -24,6 +24,7 @@ from pipeline.nn.losses import output_count
 from pipeline.nn.network import Architecture
 from pipeline.nn.optimizers import slot_count
 from pipeline.nn.problem import chunk_size
+from pipeline.nn.teacher import DRAWN_TOGETHER
 from pipeline.system.memory import in_units, machine_memory, require_memory
 from pipeline.training.loop import measured_count
 from pipeline.training.recording import recorded_values
@@ -135,6 +136,8 @@ def training(config: Config, shape: DataShape, *, tracked: bool = True) -> Count
     if config.training.batch_size is not None:
         needed[_size_key(config)] += 2 * FLOAT * shape.train
         needed["training.batch_size"] += itemsize * batch_size * (shape.features + 1 + shape.outputs)
+    if config.data.name in TEACHERS:
+        needed["data.inputs"] += 6 * FLOAT * max(DRAWN_TOGETHER, batch_size * shape.features)
     if {"stability", "hessian"} & set(config.measures):
         # The Lanczos vectors of one run; of a stack no more runs at once than that has room for.
         needed["measures"] += max(0, 3 * FLOAT * parameters * MOST_STEPS - FLOAT * MOST_NUMBERS)

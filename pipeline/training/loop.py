@@ -13,6 +13,7 @@ from pipeline.nn.arithmetic import Array
 from pipeline.nn.network import Architecture, backward, forward
 from pipeline.nn.optimizers import Optimizer
 from pipeline.nn.problem import Problem, chunks
+from pipeline.nn.teacher import fresh_rows
 from pipeline.numerics import elementary
 from pipeline.numerics.draws import Draws
 from pipeline.numerics.workspace import Workspace, numpy_set_for_training
@@ -137,11 +138,13 @@ def _update(
 
 
 def _batches(problem: Problem, generators: Sequence[RunGenerators]) -> Iterator[Array | None]:
-    """Endless batches: None for the full training part, else example indices (R, batch).
+    """Endless batches: None for the full training part, else example indices (R, batch), or fresh rows (R, batch, d).
 
     Each epoch visits the examples in a new order from the run's own generator; its last batch may be smaller.
     """
     examples = problem.train.examples
+    if problem.teacher is not None:
+        yield from fresh_rows(problem, [run.batches for run in generators], problem.batch_size or examples)
     while True:
         if problem.batch_size is None:
             yield None
@@ -158,10 +161,7 @@ def _mean_gradient(
     examples = problem.train.examples if batch is None else batch.shape[1]
     gradient = workspace.array("gradient", parameters.shape)
     for chunk in chunks(examples):
-        if batch is None:
-            inputs, targets = problem.train.shared_examples(chunk)
-        else:
-            inputs, targets = problem.train.gathered_examples(batch[:, chunk], workspace)
+        inputs, targets = _examples(problem, batch, chunk, workspace)
         if problem.label_noise is not None:
             targets = problem.label_noise(targets, [run.labels for run in generators])
         masks = (
@@ -177,6 +177,15 @@ def _mean_gradient(
             backward(problem.architecture, problem.arithmetic, state, delta, part)
             gradient += part
     return gradient
+
+
+def _examples(problem: Problem, batch: Array | None, chunk: slice, workspace: Workspace) -> tuple[Array, Array]:
+    """Inputs and targets of a part of a step's batch."""
+    if batch is None:
+        return problem.train.shared_examples(chunk)
+    if problem.teacher is not None:
+        return problem.train.split_rows(batch[:, chunk])
+    return problem.train.gathered_examples(batch[:, chunk], workspace)
 
 
 def _dropout_masks(architecture: Architecture, generators: Sequence[RunGenerators], examples: int) -> list[Array]:

@@ -11,8 +11,7 @@ from pipeline.data.dataset import Dataset
 from pipeline.measures.reference_optimum import Optimum, reference_optimum
 from pipeline.nn.arithmetic import ARITHMETICS, Array
 from pipeline.nn.initializers import INITIALIZERS
-from pipeline.nn.label_noise import label_noise
-from pipeline.nn.losses import LOSSES, loss_name, output_count, targets_of
+from pipeline.nn.losses import LOSSES, label_noise, loss_name, output_count, targets_of
 from pipeline.nn.network import Architecture
 from pipeline.nn.optimizers import Optimizer
 from pipeline.nn.problem import Part, Problem, prepared_part
@@ -139,6 +138,7 @@ def shared_problem(config: Config, dataset: Dataset, architecture: Architecture)
         test=part(dataset.test_inputs, dataset.test_labels),
         unit=dataset.unit,
         label_noise=label_noise(loss, config.data.label_noise),
+        teacher=None if dataset.teacher is None else dataset.teacher.astype(config.dtype),
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from numpy.typing import NDArray
 from scipy.optimize import linprog
+from scipy.special import erf
 from sklearn.utils import check_random_state
 
 from pipeline.data import sources
@@ -149,6 +150,34 @@ def test_whitened_inputs_know_the_classes_as_well_as_asked() -> None:
 def test_whitened_says_what_does_not_fit(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=f"^{message}$"):
         dataset("whitened", **changes)
+
+
+@pytest.mark.parametrize("directions", ["random", "axes"])
+def test_a_teacher_of_orthonormal_units_labels_its_inputs(directions: str) -> None:
+    data = dataset("teacher", inputs=30, units=3, directions=directions, examples=400)
+    assert data.teacher is not None
+    np.testing.assert_allclose(data.teacher @ data.teacher.T, np.eye(3), atol=1e-14)
+    assert (data.teacher == np.eye(3, 30)).all() == (directions == "axes")
+    outputs = erf(data.train_inputs @ data.teacher.T / np.sqrt(2.0)).sum(axis=1)
+    np.testing.assert_allclose(data.train_labels, outputs, atol=5e-11)  # three distribution functions, 6e-12 each
+    # Five standard errors of 12000 standard normal numbers.
+    assert abs(data.train_inputs.mean()) < 5.0 / np.sqrt(12000)
+    assert abs(data.train_inputs.var() - 1.0) < 5.0 * np.sqrt(2.0 / 12000)
+    others = [dataset("teacher", inputs=30, units=3, directions=directions, examples=400, seed=1),
+              dataset("teacher", inputs=30, units=2, directions=directions, examples=400)]  # fmt: skip
+    assert len({data.digest, *(other.digest for other in others)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"inputs": 2, "units": 3}, "data.units: expected at most the 2 of data.inputs, got 3"),
+        ({"standardize": True}, "data.standardize: expected false with data=teacher, .* got true"),
+    ],
+)
+def test_a_teacher_says_what_does_not_fit(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=f"^{message}$"):
+        dataset("teacher", **changes)
 
 
 def test_files_of_the_user_are_read_from_a_path_with_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,8 @@ BAD_COMMANDS = [
     (["model.units=[8]"], "model.units: no such key (did you mean model.hidden_units?)"),
     (
         ["eps=1"],
-        "(did you mean init.epsilon, of init=perturbed, small_layers or optimizer.epsilon, of optimizer=adam?)",
+        "(did you mean init.epsilon, of init=perturbed, small_layers, soft_committee or optimizer.epsilon,"
+        " of optimizer=adam?)",
     ),
     (
         ["init.epsilon=0.1"],

@@ -14,7 +14,7 @@ from pipeline.nn.problem import Problem, prepared_part
 from pipeline.training.stack import stack_key, train_stack
 from tests.support.configurations import configuration
 
-OF_NETWORKS = [name for name in MEASURES if name not in ("separator", "stability", "hessian")]
+OF_NETWORKS = [name for name in MEASURES if name not in ("separator", "stability", "hessian", "overlaps")]
 # Sums of a dozen squares: each rounding moves them by 2**-53 of themselves.
 ROUNDING = {"rtol": 1e-14}
 INPUTS = np.array([[1.0, 2.0], [-1.0, 0.5], [3.0, -2.0]])

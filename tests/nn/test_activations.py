@@ -17,6 +17,7 @@ REFERENCES = {
     "leaky_relu": lambda s: np.where(s > 0.0, s, LEAKY_RELU_SLOPE * s),
     "softplus": lambda s: np.log1p(np.exp(s)),
     "gelu": lambda s: s * stats.norm.cdf(s),
+    "erf": lambda s: special.erf(s / np.sqrt(2.0)),
     "identity": lambda s: s,
 }
 KINKED = ("relu", "leaky_relu")
@@ -31,6 +32,7 @@ LIMITS = {
     "leaky_relu": ((-1000.0 * LEAKY_RELU_SLOPE, LEAKY_RELU_SLOPE), (1000.0, 1.0)),
     "softplus": ((0.0, 0.0), (1000.0, 1.0)),
     "gelu": ((0.0, 0.0), (1000.0, 1.0)),
+    "erf": ((-1.0, 0.0), (1.0, 0.0)),
     "identity": ((-1000.0, 1.0), (1000.0, 1.0)),
 }
 

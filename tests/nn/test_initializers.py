@@ -75,6 +75,7 @@ def test_every_scheme_is_covered_and_gives_float64_of_the_layer_s_shape() -> Non
         "duplicated": {"copies": 4, "gain": GAIN}, "mirrored": {"gain": GAIN}, "merged": {"copies": 4, "gain": GAIN},
         "constant_layers": {"values": (0.3, None, 0.3), "gain": GAIN},
         "small_layers": {"small": 2, "epsilon": 0.1, "gain": GAIN}, "diagonal": {"scale": SCALE},
+        "soft_committee": {"scale": 0.5, "epsilon": 0.1},
     }  # fmt: skip
     assert set(options) == set(INITIALIZERS)
     for name, settings in options.items():

@@ -8,8 +8,7 @@ import pytest
 
 from pipeline.config.parse import parse_config
 from pipeline.errors import InputError
-from pipeline.nn.label_noise import label_noise
-from pipeline.nn.losses import targets_of
+from pipeline.nn.losses import label_noise, targets_of
 from pipeline.numerics.draws import Draws
 from pipeline.training.datasets import dataset_of
 from pipeline.training.fingerprint import fingerprint
@@ -66,6 +65,7 @@ def test_noise_counts_in_the_fingerprint_and_is_a_param(data: str, tmp_path_fact
         {"data.label_noise": 0.3, "data": "moons"},
         {"data.label_noise": 2.0, "training.loss": "squared_error"},
         {"data.label_noise": 2.0, "training.loss": "squared_error", "data": "coin", "training.batch_size": None},
+        {"data.label_noise": 0.5, "data": "teacher", "data.inputs": 5, "data.units": 2, "training.batch_size": 8},
         {"data.label_noise": 0.5, "arithmetic": "blas", "dtype": "float32", "training.loss": "squared_error"},
     ],
     ids=str,

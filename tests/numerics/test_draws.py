@@ -10,7 +10,7 @@ from scipy import stats
 
 from pipeline.nn.arithmetic import Array
 from pipeline.numerics.angles import arcsine, cosine_and_sine
-from pipeline.numerics.draws import Draws, normal_quantile
+from pipeline.numerics.draws import Draws, normal_draws, normal_quantile
 from pipeline.numerics.orthogonal import orthonormal, singular_values
 
 SAMPLE = 100_000
@@ -133,3 +133,15 @@ def test_singular_values_equal_lapack_s(shape: tuple[int, int]) -> None:
     matrix[:, -1] *= 1e-6
     np.testing.assert_allclose(singular_values(matrix), np.linalg.svd(matrix, compute_uv=False), rtol=1e-9)
     assert singular_values(np.zeros(shape)).tolist() == [0.0] * min(shape)
+
+
+def test_draws_of_many_streams_are_those_of_each_alone_and_equal_streams_share_them() -> None:
+    seeds = (3, 0, 3, 1)
+    together = [draws(seed) for seed in seeds]
+    for _ in range(2):  # streams go on
+        drawn, places = normal_draws(together, (5, 7))
+        assert (len(drawn), places) == (3, [0, 1, 0, 2])
+    for seed, place in zip(seeds, places, strict=True):
+        alone = draws(seed)
+        alone.normal((5, 7))
+        np.testing.assert_array_equal(drawn[place], alone.normal((5, 7)))

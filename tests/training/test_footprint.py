@@ -146,6 +146,7 @@ def test_a_sweep_of_more_jobs_than_memory_can_list_is_refused(monkeypatch: pytes
 
 @pytest.mark.parametrize("changes", [
     {"data": "moons"}, {"data": "circles"}, {"data": "xor"}, {"data": "blobs", "data.classes": 5}, {"data": "whitened"},
+    {"data": "teacher", "data.inputs": 300},
     {"data": "spirals", "data.limit": 30}, {"data": "whitened", "data.correlations": [0.5], "data.test_fraction": 0.25},
 ], ids=str)  # fmt: skip
 def test_the_shape_of_drawn_examples_is_known_before_they_are_drawn(changes: dict[str, Any]) -> None:

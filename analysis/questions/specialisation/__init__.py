@@ -1,0 +1,1 @@
+"""How long do units stay alike before each finds its own?"""
