@@ -59,7 +59,8 @@ def cells(runs: pd.DataFrame) -> int:
 
 
 def _with_case(runs: pd.DataFrame, value: Any) -> pd.DataFrame:
-    return runs.assign(case=[tuple(cell) for cell in runs[CELL].to_numpy()], value=value)
+    case: Any = list(runs[CELL].itertuples(index=False, name=None))
+    return runs.assign(case=case, value=value)
 
 
 def _rate_claim(kind: str, pushed: pd.DataFrame) -> Claim:
@@ -91,7 +92,8 @@ def _unseen(pushed: pd.DataFrame, seen: pd.DataFrame) -> str:
 
 def _sides_claim(pushed: pd.DataFrame) -> Claim:
     claim = stated("The two boundaries separate the pushes that grow from those that die: |1 - eta lambda| = 1 for the"
-                   " smallest eigenvalue (it is 0) and for the largest.", "rate times the predicted sign, in every cell: > 0")  # fmt: skip
+                   " smallest eigenvalue (it is 0) and for the largest.",
+                   "rate times the predicted sign, in every cell: > 0")  # fmt: skip
     seen = pushed[pushed["rate"].notna()]
     values = _with_case(seen, seen["rate"] * np.sign(seen["predicted"]))
     found = decided_for_every(claim, MORE, values, seen, "rate", where, met=EXACTLY)
@@ -121,10 +123,11 @@ def _penalty_claim(pushed: pd.DataFrame, twins: pd.DataFrame) -> Claim:
         return claim
     mean, low, high = sample_mean(values.groupby("seed")["penalty"].mean())
     used = predicted[values["case"].unique()]
+    ends = f"{number(used.min(), 4)} to {number(used.max(), 4)}"
     return found._replace(measured=(
-        f"l2 = {number(mean, 4)} [{number(low, 4)}, {number(high, 4)}] where {number(used.mean(), 4)} was predicted (both on"
-        f" the line between the nearest penalties; over {amount(len(used), 'learning rate')}, predictions {number(used.min(), 4)} to {number(used.max(), 4)});"
-        f" {found.measured}"
+        f"l2 = {number(mean, 4)} [{number(low, 4)}, {number(high, 4)}] where {number(used.mean(), 4)} was predicted"
+        f" (both on the line between the nearest penalties; predictions {ends} over"
+        f" {amount(len(used), 'learning rate')}); {found.measured}"
     ))  # fmt: skip
 
 
@@ -150,7 +153,8 @@ def _order_claim(twins: pd.DataFrame) -> Claim:
 def _rest_claim(twins: pd.DataFrame) -> Claim:
     """Cells so near the boundary that the steps cannot tell are counted apart."""
     claim = stated("From a constant other than 0 an unpushed network comes to rest where eta times the largest"
-                   " eigenvalue of the whole Hessian at its rest is below 2, and nowhere else.", "all cells")  # fmt: skip
+                   " eigenvalue of the whole Hessian at its rest is below 2, and nowhere else.",
+                   "all cells")  # fmt: skip
     known = twins[(twins[VALUE] != 0.0) & twins["threshold"].notna()]
     if known.empty:
         return claim

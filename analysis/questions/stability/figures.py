@@ -11,7 +11,7 @@ from matplotlib.colors import SymLogNorm
 from matplotlib.figure import Figure
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import add_legend_above, set_step_axis, set_value_axis
+from analysis.figures.kit.style import add_legend_above, set_value_axis
 from analysis.questions.stability.answer import ONE_UNIT
 from analysis.questions.stability.tables import (
     CELL,
@@ -33,6 +33,8 @@ from pipeline import names
 
 SLOW = 0.01
 """A rate below which the colours are linear."""
+BEYOND = 1.5
+"""Steps over the last one of a fitted line up to which it is shown."""
 NO_REST, OUTGROWN = "no rest", "no rate"
 MARKS: dict[str, dict[str, Any]] = {
     NO_REST: {"marker": "x", "color": "0.55", "ms": 7, "ls": ""},
@@ -83,7 +85,7 @@ def stability_phases(tables: Tables) -> Drawing:
     largest = float(data["rate"].abs().max(skipna=True))
     norm = SymLogNorm(SLOW, vmin=-largest, vmax=largest)
     colours = ScalarMappable(norm, colormaps["RdBu_r"])
-    canvas = Figure(figsize=(1.6 + 3.9 * len(starts), 5.2), layout="constrained")
+    canvas = Figure(figsize=(1.6 + 3.9 * len(starts), 5.8), layout="constrained")
     panels = canvas.subplots(1, len(starts), sharex=True, sharey=True, squeeze=False)[0]
     for axes, start in zip(panels, starts, strict=True):
         panel = data[data[VALUE] == start]
@@ -119,7 +121,7 @@ def _draw_cells(axes: Axes, panel: pd.DataFrame, colours: ScalarMappable) -> Non
     axes.scatter(
         rated[names.RATE],
         rated[L2],
-        s=150,
+        s=110,
         marker="s",
         c=colours.to_rgba(rated["rate"].to_numpy()),
         edgecolors="0.6",
@@ -148,10 +150,10 @@ def _draw_boundaries(axes: Axes, twins: pd.DataFrame, panel: pd.DataFrame) -> No
 
 
 def _apart(values: list[float]) -> list[float]:
-    """Of ascending values those that are a quarter larger than the one before, so that their labels have room."""
+    """Of ascending values those that are a fifth larger than the one before, so that their labels have room."""
     kept: list[float] = []
     for value in values:
-        if not kept or value >= 1.25 * kept[-1]:
+        if not kept or value >= 1.19 * kept[-1]:
             kept.append(value)
     return kept
 
@@ -178,6 +180,7 @@ def stability_rates(tables: Tables) -> Drawing:
     for axes in (above, below):
         axes.set_xscale("symlog", linthresh=SLOW)
         axes.axvline(0.0, color="0.9", lw=0.8, zorder=0)
+        axes.margins(0.03, 0.08)
     above.set_yscale("symlog", linthresh=SLOW)
     below.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
     ticks = [-0.1, -0.01, 0.0, 0.01, 0.1, 1.0]
@@ -211,10 +214,10 @@ def stability_steps(tables: Tables) -> Drawing:
         cell = of_kind.loc[len(of_kind) // 2, CELL].to_list()
         runs = pushed[(pushed[CELL] == cell).all(axis=1)]
         curves = tables.values(runs, [names.DISTANCE]).sort_values("step")
+        curves = curves[curves["step"] <= BEYOND * runs["last"].max()]
         for _, line in curves.groupby("run_id"):
             axes.plot(line["step"], line["value"], color=KINDS[kind]["color"], lw=1.0, alpha=0.7)
         _draw_slope(axes, runs.to_dict("records")[0], curves)
-        set_step_axis(axes)
         set_value_axis(axes, curves["value"])
         start, l2, rate = cell
         axes.set(
@@ -228,9 +231,9 @@ def stability_steps(tables: Tables) -> Drawing:
 
 def _draw_slope(axes: Axes, run: dict[Any, Any], curves: pd.DataFrame) -> None:
     """The predicted line through the first point of a run's measured one, where that was fitted."""
-    curve = curves[curves["run_id"] == run["run_id"]].set_index("step")["value"]
-    steps = curve.loc[run["first"] : run["last"]].index.to_numpy(float)
-    axes.plot(steps, curve[run["first"]] * np.exp(run["predicted"] * (steps - steps[0])), "k:", lw=1.8)
+    line = curves[(curves["run_id"] == run["run_id"]) & curves["step"].between(run["first"], run["last"])]
+    steps, distances = line["step"].to_numpy(float), line["value"].to_numpy(float)
+    axes.plot(steps, distances[0] * np.exp(run["predicted"] * (steps - steps[0])), "k:", lw=1.8)
 
 
 def _shown(tables: Tables) -> pd.DataFrame:

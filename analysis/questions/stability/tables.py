@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.statistics.fits import exponential_fit
 from analysis.tracked.tables import Tables
 from pipeline import names
 
@@ -104,8 +103,12 @@ def _rate(curve: pd.DataFrame, rests_at: float) -> tuple[float, float, float]:
     line = line.iloc[len(line) // 2 :]
     if len(line) < FEWEST_POINTS:
         return np.nan, np.nan, np.nan
-    steps = line.index.to_numpy(float)
-    return exponential_fit(steps, line.to_numpy(), np.zeros(len(line))).slope, steps[0], steps[-1]
+    steps, logarithms = line.index.to_numpy(float), np.log(line.to_numpy())
+    # Eigenvectors whose 1 - eta lambda have other signs interfere: odd steps have a line of their own, as steep.
+    centred = [values - np.bincount(parity, values)[parity] / np.bincount(parity)[parity]
+               for parity in [line.index.to_numpy(int) % 2] for values in (steps, logarithms)]  # fmt: skip
+    slope = float((centred[0] * centred[1]).sum() / (centred[0] ** 2).sum())
+    return slope, steps[0], steps[-1]
 
 
 def critical_penalties(table: pd.DataFrame, column: str, by: str) -> pd.Series:
