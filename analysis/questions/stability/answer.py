@@ -190,13 +190,13 @@ def _unit_claims(pushed: pd.DataFrame, twins: pd.DataFrame) -> list[Claim]:
     def claim(statement: str, prediction: Prediction, chosen: pd.DataFrame, note: str = "") -> Claim:
         values = chosen.assign(value=chosen["apart"], step=chosen["training.steps"])
         found = decided(stated(statement, prediction.text), prediction, values, chosen, "distance", WITHIN)
-        told = f"{amount(cells(chosen), 'cell')}; {found.measured}{note}"
-        return found._replace(measured=told) if found.runs else found
+        told = [f"{amount(cells(chosen), 'cell')}; {found.measured}"] * bool(found.runs) + [note] * bool(note)
+        return found._replace(measured="; ".join(told))
 
     return [
         claim("Where a push dies, the network ends as one unit.", one, from_constant[from_constant["kind"] == MINIMUM]),
         claim("Where a push from a constant other than 0 grows, the network ends as more than one unit.", many, grown,
-              f"; {amount(still, 'more run')} had not left the linear range (distance {LINEAR:g})" if still else ""),
+              f"{amount(still, 'run')} had not left the linear range (distance {LINEAR:g})" if still else ""),
         claim("From 0, under a penalty above that boundary, a push grows and the units come apart in their signs only:"
               " the network still ends as one unit.", one, leaves[leaves[L2] > critical]),
         claim("From 0, under a penalty below it, the network ends as more than one unit.", many,

@@ -211,7 +211,7 @@ def stability_steps(tables: Tables) -> Drawing:
     parts = []
     for axes, kind in zip(canvas.subplots(1, len(kinds), squeeze=False)[0], kinds, strict=True):
         of_kind = rated[rated["kind"] == kind].sort_values("rate", ignore_index=True)
-        cell = of_kind.loc[len(of_kind) // 2, CELL].to_list()
+        cell = of_kind[CELL].to_numpy()[len(of_kind) // 2].tolist()
         runs = pushed[(pushed[CELL] == cell).all(axis=1)]
         curves = tables.values(runs, [names.DISTANCE]).sort_values("step")
         curves = curves[curves["step"] <= BEYOND * runs["last"].max()]
