@@ -196,9 +196,9 @@ def test_a_single_seed_decides_no_rate() -> None:
 
 def trained() -> Tables:
     base = {"init": "perturbed", "data": "iris", "data.limit": None, "data.test_fraction": 0.0, "model.bias": False,
-            "model.hidden_units": [4], "training.batch_size": None, "training.measure_at": 200,
+            "model.hidden_units": [4], "training.batch_size": None, "training.measure_at": 110,
             "training.steps": 260}  # fmt: skip
-    twin = {"init.epsilon": 0.0, "measures": ["stability", "hessian"], "training.measure_at": 16}
+    twin = {"init.epsilon": 0.0, "measures": ["stability", "hessian"], "training.measure_at": 12}
     pushed = {"arithmetic": "blas", "measures": ["distance_modulo_sign"]}
     cells: list[tuple[float, float, float, float]] = [
         (0.1, 0.1, 2.0, 1e-11), (0.1, 0.3, 1.0, 1e-4), (0.1, 0.3, 4.0, 1e-4),
