@@ -12,31 +12,34 @@ from matplotlib.figure import Figure
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.style import add_legend_above, set_value_axis
-from analysis.questions.stability.answer import ONE_UNIT
 from analysis.questions.stability.tables import (
     CELL,
     L2,
     LINEAR,
     MINIMUM,
+    ONE_UNIT,
     OSCILLATION,
     REST,
     SADDLE,
     VALUE,
+    cells_of,
     critical_penalties,
     pushed_networks,
     twins_of,
 )
-from analysis.statistics.intervals import means_with_intervals
 from analysis.tracked.tables import Tables
 from analysis.wording import amount, counted, number
 from pipeline import names
 
 SLOW = 0.01
 """A rate below which the colours are linear."""
+FINE = 1e-6
+"""A residual below which its axis is linear."""
 BEYOND = 1.5
 """Steps over the last one of a fitted line up to which it is shown."""
-NO_REST, OUTGROWN = "no rest", "no rate"
+NO_REST, OUTGROWN, CONTESTED = "no rest", "no rate", "neither end dominates"
 MARKS: dict[str, dict[str, Any]] = {
+    CONTESTED: {"marker": "o", "color": "0.55", "mfc": "none", "ls": ""},
     NO_REST: {"marker": "x", "color": "0.55", "ms": 7, "ls": ""},
     OUTGROWN: {"marker": "s", "color": "0.55", "mfc": "none", "ms": 9, "ls": ""},
 }
@@ -49,27 +52,6 @@ BOUNDARIES: dict[str, dict[str, Any]] = {
     "smallest eigenvalue 0": {"color": "black", "lw": 1.6},
     "eta times largest eigenvalue 2": {"color": "black", "lw": 1.6, "ls": "--"},
 }
-
-
-def cells_of(pushed: pd.DataFrame) -> pd.DataFrame:
-    """One row per cell of the phase diagram: ``predicted``, means of ``rate`` and ``residual``, its interval, counts.
-
-    Columns beside those: ``kind``, ``runs``, ``rated`` (runs with a rate), ``as_one`` (runs that end as one unit) and
-    ``is_resting`` (whether the unpushed twin comes to rest).
-    """
-    groups = list(pushed.groupby(CELL))
-    seen = [cell[cell["rate"].notna()] for _, cell in groups]
-    residuals = means_with_intervals([(cell["rate"] - cell["predicted"]).to_numpy(float) for cell in seen])
-    table = pd.DataFrame([cell for cell, _ in groups], columns=CELL)
-    return table.assign(
-        kind=[cell["kind"].iloc[0] for _, cell in groups],
-        predicted=[cell["predicted"].iloc[0] for _, cell in groups],
-        rate=[cell["rate"].mean() for cell in seen],
-        **dict(zip(("residual", "low", "high"), residuals.T, strict=True)),
-        runs=[len(cell) for _, cell in groups], rated=[len(cell) for cell in seen],
-        as_one=[int((cell["apart"] < ONE_UNIT).sum()) for _, cell in groups],
-        is_resting=[bool(cell["rests_at"].notna().all()) for _, cell in groups],
-    )  # fmt: skip
 
 
 @figure
@@ -93,8 +75,8 @@ def stability_phases(tables: Tables) -> Drawing:
         _draw_boundaries(axes, twins[twins[VALUE] == start], panel)
         axes.set(title=f"push from {start:g}, {amount(len(panel), 'cell')}", xlabel="learning rate eta")
         axes.set(xscale="log", yscale="log")
-        for axis, key in ((axes.xaxis, names.RATE), (axes.yaxis, L2)):
-            ticks = _apart(sorted(set(data[key])))
+        for axis, key, ratio in ((axes.xaxis, names.RATE, 1.3), (axes.yaxis, L2, 1.19)):
+            ticks = _apart(sorted(set(data[key])), ratio)
             axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
             axis.set_ticks([], minor=True)
     panels[0].set_ylabel("penalty l2")
@@ -107,12 +89,12 @@ def stability_phases(tables: Tables) -> Drawing:
         "dies": {"marker": "s", "color": "#2166ac", "ls": ""},
     }
     ends = {"ends as one unit": {"marker": "o", "color": "black", "ms": 3, "ls": ""}}
-    add_legend_above(canvas, marks | ends | MARKS | BOUNDARIES)
+    add_legend_above(canvas, marks | ends | {label: MARKS[label] for label in (NO_REST, OUTGROWN)} | BOUNDARIES)
     return Drawing(canvas, data, {
         "cells": amount(len(data), "cell"), "runs": amount(len(pushed), "run"), "rest": f"{REST:g}",
         "restless": int((~data["is_resting"]).sum()), "runs_a_cell": counted(sorted(set(data["runs"]))),
         "outgrown": int((data["is_resting"] & (data["rated"] == 0)).sum()),
-        "one": f"{ONE_UNIT:g}", "linear": f"{LINEAR:g}",
+        "growing": int((data["growing"] > 0).sum()), "one": f"{ONE_UNIT:g}", "linear": f"{LINEAR:g}",
     })  # fmt: skip
 
 
@@ -149,11 +131,11 @@ def _draw_boundaries(axes: Axes, twins: pd.DataFrame, panel: pd.DataFrame) -> No
     axes.plot(rates[shown], penalties[shown], **largest)
 
 
-def _apart(values: list[float]) -> list[float]:
-    """Of ascending values those that are a fifth larger than the one before, so that their labels have room."""
+def _apart(values: list[float], ratio: float) -> list[float]:
+    """Of ascending values those that exceed the one before by this factor, so that their labels have room."""
     kept: list[float] = []
     for value in values:
-        if not kept or value >= 1.19 * kept[-1]:
+        if not kept or value >= ratio * kept[-1]:
             kept.append(value)
     return kept
 
@@ -172,17 +154,20 @@ def stability_rates(tables: Tables) -> Drawing:
     ends = [data["predicted"].min(), data["predicted"].max()]
     above.plot(ends, ends, color="0.7", lw=1.0)
     below.axhline(0.0, color="0.7", lw=1.0)
-    for kind, style in KINDS.items():
-        points = data[data["kind"] == kind]
+    styles = KINDS | ({CONTESTED: MARKS[CONTESTED]} if data["is_contested"].any() else {})
+    for kind, style in styles.items():
+        points = data[np.where(data["is_contested"], CONTESTED, data["kind"]) == kind]
         above.plot(points["predicted"], points["rate"], **style)
         errors = [points["residual"] - points["low"], points["high"] - points["residual"]]
         below.errorbar(points["predicted"], points["residual"], yerr=errors, capsize=2, elinewidth=0.8, **style)
     for axes in (above, below):
         axes.set_xscale("symlog", linthresh=SLOW)
         axes.axvline(0.0, color="0.9", lw=0.8, zorder=0)
-        axes.margins(0.03, 0.08)
     above.set_yscale("symlog", linthresh=SLOW)
-    below.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
+    below.set_yscale("symlog", linthresh=FINE)
+    below.set_ylim(2.0 * min(data["low"].min(), -FINE), 2.0 * max(data["high"].max(), FINE))
+    for set_limits in (above.set_xlim, above.set_ylim):
+        set_limits(1.5 * min(ends[0], -SLOW), 1.5 * max(ends[1], SLOW))
     ticks = [-0.1, -0.01, 0.0, 0.01, 0.1, 1.0]
     for axis in (above.xaxis, above.yaxis, below.xaxis):
         axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
@@ -190,10 +175,11 @@ def stability_rates(tables: Tables) -> Drawing:
     above.set_ylabel("measured rate per step")
     below.set(xlabel="predicted rate, log|1 - eta lambda|", ylabel="measured less predicted")
     canvas.align_ylabels()
-    add_legend_above(canvas, {kind: style for kind, style in KINDS.items() if kind in set(data["kind"])})
+    add_legend_above(canvas, styles)
     return Drawing(canvas, data, {
         "cells": amount(len(data), "cell"), "runs": amount(int(data["rated"].sum()), "run"),
-        "largest": number(float(data["residual"].abs().max())),
+        "largest": number(float(data.loc[~data["is_contested"], "residual"].abs().max())), "fine": f"{FINE:g}",
+        "contested": amount(int(data["is_contested"].sum()), "cell"),
     })  # fmt: skip
 
 

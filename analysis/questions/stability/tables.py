@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.statistics.intervals import means_with_intervals
 from analysis.tracked.tables import Tables
 from pipeline import names
 
@@ -17,6 +18,10 @@ LINEAR = 1e-3
 RESOLVED = 1e-11
 """A smaller distance, as a share of the weights' norm, is rounding."""
 FEWEST_POINTS = 5
+TOLERANCE = 0.01
+"""Of a rate, as a share of the predicted one."""
+ONE_UNIT = 0.01
+"""Mean distance modulo sign below which the units are worth one."""
 SADDLE, MINIMUM, OSCILLATION = "saddle", "minimum", "oscillation"
 RELATIVE = names.symmetry("relative_distance")
 OF_TWIN = {
@@ -68,12 +73,14 @@ def pushed_networks(tables: Tables) -> pd.DataFrame:
     log|1 - eta lambda| (NaN: the twin never rests), and the ``kind`` of its lambda: ``SADDLE`` (the smallest,
     negative), ``MINIMUM``, or ``OSCILLATION`` (eta times the largest above 2); ``rate``, the slope of the logarithm of
     its distance while the twin rests and the distance is resolved and linear (NaN: too few steps were measured then),
-    and the ``first`` and ``last`` step of that line; ``apart``, the distance between its units modulo sign at the end.
+    and the ``first`` and ``last`` step of that line; ``is_contested``, whether the ``other`` end of the spectrum has
+    another rate, and had not fallen behind by a factor e when that line began; ``apart``, the distance between its
+    units modulo sign at the end.
     """
     twins = twins_of(tables)
     runs = _perturbed(tables)
     pushed = runs[runs[EPSILON] > 0.0].merge(twins[[*CELL, "rests_at", *OF_TWIN]], on=CELL)
-    fates: dict[str, list[Any]] = {column: [] for column in ("predicted", "kind", "rate", "first", "last")}
+    fates: dict[str, list[Any]] = {column: [] for column in ("predicted", "other", "kind", "rate", "first", "last")}
     curves = tables.values(pushed, [names.DISTANCE, RELATIVE])
     curve_of = {str(run_id): curve.pivot(index="step", columns="metric", values="value")
                 for run_id, curve in curves.groupby("run_id")}  # fmt: skip
@@ -81,17 +88,18 @@ def pushed_networks(tables: Tables) -> pd.DataFrame:
         fates_of_run = _prediction(run) + _rate(curve_of[run["run_id"]], run["rests_at"])
         for column, value in zip(fates, fates_of_run, strict=True):
             fates[column].append(value)
-    return pushed.assign(**fates, apart=pushed[names.DISTANCE_MODULO_SIGN]).sort_values(
-        [*CELL, "seed"], ignore_index=True
-    )
+    pushed = pushed.assign(**fates, apart=pushed[names.DISTANCE_MODULO_SIGN])
+    lead = pushed["predicted"] - pushed["other"]
+    is_contested = (lead > TOLERANCE * pushed["predicted"].abs()) & (lead * pushed["first"] < 1.0)
+    return pushed.assign(is_contested=is_contested).sort_values([*CELL, "seed"], ignore_index=True)
 
 
-def _prediction(run: dict[Any, Any]) -> tuple[float, str]:
+def _prediction(run: dict[Any, Any]) -> tuple[float, float, str]:
     if np.isnan(run["rests_at"]):
-        return np.nan, ""
+        return np.nan, np.nan, ""
     by_smallest, by_largest = (np.log(np.abs(1.0 - run[names.RATE] * run[end])) for end in ("smallest", "largest"))
     kind = OSCILLATION if by_largest > max(by_smallest, 0.0) else SADDLE if by_smallest > 0.0 else MINIMUM
-    return float(max(by_smallest, by_largest)), kind
+    return float(max(by_smallest, by_largest)), float(min(by_smallest, by_largest)), kind
 
 
 def _rate(curve: pd.DataFrame, rests_at: float) -> tuple[float, float, float]:
@@ -105,10 +113,37 @@ def _rate(curve: pd.DataFrame, rests_at: float) -> tuple[float, float, float]:
         return np.nan, np.nan, np.nan
     steps, logarithms = line.index.to_numpy(float), np.log(line.to_numpy())
     # Eigenvectors whose 1 - eta lambda have other signs interfere: odd steps have a line of their own, as steep.
-    centred = [values - np.bincount(parity, values)[parity] / np.bincount(parity)[parity]
-               for parity in [line.index.to_numpy(int) % 2] for values in (steps, logarithms)]  # fmt: skip
-    slope = float((centred[0] * centred[1]).sum() / (centred[0] ** 2).sum())
-    return slope, steps[0], steps[-1]
+    parity = line.index.to_numpy(int) % 2
+    dx, dy = (values - (np.bincount(parity, values) / np.bincount(parity).clip(1))[parity]
+              for values in (steps, logarithms))  # fmt: skip
+    return float((dx * dy).sum() / (dx**2).sum()), steps[0], steps[-1]
+
+
+def cells_of(pushed: pd.DataFrame) -> pd.DataFrame:
+    """One row per cell of the phase diagram: ``predicted``, means of ``rate`` and ``residual``, its interval, counts.
+
+    Columns beside those: ``kind``, ``is_contested``, ``runs``, ``rated`` (runs with a rate), ``as_one`` (runs that end
+    as one unit), ``growing`` (runs whose push grows, and is small still) and ``is_resting`` (whether the twin does).
+    """
+    groups = list(pushed.groupby(CELL))
+    seen = [cell[cell["rate"].notna()] for _, cell in groups]
+    residuals = means_with_intervals([(cell["rate"] - cell["predicted"]).to_numpy(float) for cell in seen])
+    table = pd.DataFrame([cell for cell, _ in groups], columns=CELL)
+    return table.assign(
+        kind=[cell["kind"].iloc[0] for _, cell in groups],
+        is_contested=[bool(cell["is_contested"].any()) for _, cell in groups],
+        predicted=[cell["predicted"].iloc[0] for _, cell in groups],
+        rate=[cell["rate"].mean() for cell in seen],
+        **dict(zip(("residual", "low", "high"), residuals.T, strict=True)),
+        runs=[len(cell) for _, cell in groups], rated=[len(cell) for cell in seen],
+        as_one=[int(((cell["apart"] < ONE_UNIT) & ~_still_grows(cell)).sum()) for _, cell in groups],
+        growing=[int(_still_grows(cell).sum()) for _, cell in groups],
+        is_resting=[bool(cell["rests_at"].notna().all()) for _, cell in groups],
+    )  # fmt: skip
+
+
+def _still_grows(cell: pd.DataFrame) -> "pd.Series[bool]":
+    return (cell["predicted"] > 0.0) & (cell[names.DISTANCE] <= LINEAR)
 
 
 def critical_penalties(table: pd.DataFrame, column: str, by: str) -> pd.Series:
