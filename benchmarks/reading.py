@@ -4,8 +4,8 @@
 
 The file is made first: random numbers with 6 significant digits in 20 columns, and a column of text labels. Each
 reading is a process of its own, and both take turns: ``pandas.read_csv`` with its defaults, and our reader, from the
-file to the matrix of inputs and the labels, with all checks. Seconds are the processor's, because neither waits for
-anything; memory is the peak of the resident set above that before.
+file to checked columns of inputs and the labels; the split into parts makes matrices of them. Seconds are the
+processor's, because neither waits for anything; memory is the peak of the resident set above that before.
 """
 
 import argparse

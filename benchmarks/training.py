@@ -12,6 +12,8 @@ times, twice for the first layer) over the rate of one large float64 product on 
 """
 
 import argparse
+import cProfile
+import pstats
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -19,6 +21,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing import get_context
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +43,8 @@ EXACT, BLAS, JAX, JAX_COMPILED = "ours, exact", "ours, blas", "JAX, steady", "JA
 TORCH_LOOP, TORCH_BATCHED, SCIKIT_LEARN = "PyTorch, a loop over runs", "PyTorch, batched", "scikit-learn"
 ONE_BY_ONE = {TORCH_LOOP: 4, SCIKIT_LEARN: 2}
 """Sides that train one run after the other, and how many runs are enough to time them."""
+PARTS = ("products", "rounding", "functions", "the rest")
+"""Of the exact trainer's time: BLAS; operands onto the grid; tanh and softmax (``pipeline.numerics``)."""
 
 
 class Target(NamedTuple):
@@ -138,6 +143,30 @@ def rows(name: str, measured: dict[str, Timing], flops: int, peak: float) -> lis
     return lines
 
 
+def part_of(file: str, function: str) -> str:
+    """The part of the trainer that a function belongs to."""
+    if function in ("exact_product", "plain_product"):
+        return "products"
+    if function == "rounded_to_grid":
+        return "rounding"
+    return "functions" if "numerics" in Path(file).parts else "the rest"
+
+
+def profile_row(name: str, trained: Problem, steps: int) -> str:
+    """One Markdown row: shares of the exact trainer's own time, on one core; what is compiled counts for its caller."""
+    train, profile = ours("exact")(trained, steps), cProfile.Profile()
+    train()  # Tables are made once a process.
+    profile.runcall(train)
+    seconds = dict.fromkeys(PARTS, 0.0)
+    for (file, _, function), (*_, own, _, callers) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
+        if file != "~":
+            seconds[part_of(file, function)] += own
+        for (caller_file, _, caller), (*_, own_of_caller, _) in callers.items() if file == "~" else ():
+            seconds[part_of(caller_file, caller)] += own_of_caller
+    total = sum(seconds.values())
+    return f"| {name} | {' | '.join(f'{seconds[part] / total:.0%}' for part in PARTS)} |"
+
+
 def verdicts(results: dict[str, dict[str, Timing]]) -> list[str]:
     """One Markdown row per target whose workload was measured."""
     lines = []
@@ -167,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     machine.limit_to(options.cores)
     peak = machine.product_peak(512 if options.quick else 2048)
     workloads = {name: WORKLOADS[name].quick() if options.quick else WORKLOADS[name] for name in chosen}
-    results, table = {}, []
+    results, table, profiles = {}, [], []
     # Spawned, not forked: JAX and PyTorch have threads. Each worker sees one BLAS thread from its start.
     spawn = get_context("spawn")
     with ProcessPoolExecutor(options.cores, spawn) if options.cores > 1 else nullcontext() as workers:
@@ -178,12 +207,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 print(f"{name}: {workload.text}; {workload.runs} runs. All sides agree: after 3 steps the training"
                       f" losses differ by at most {difference:.0e}.", flush=True)  # fmt: skip
                 measured = timings(workload, trained, compared, rounds)
+                profiles.append(profile_row(name, trained, workload.few))
             steps = trained.configs[0].training.steps
             measured[JAX_COMPILED] = with_compiling(measured[JAX], workload.runs, steps)
             results[name] = measured
             table += rows(name, measured, trained.flops(), peak)
     print(f"\n| | side | µs per run and step [quartiles] | times {EXACT} | share of peak |\n|---|---|---|---|---|")
     print(*table, sep="\n")
+    print(f"\n| {EXACT} | {' | '.join(PARTS)} |\n|---|{'---|' * len(PARTS)}")
+    print(*profiles, sep="\n")
     if not options.quick:
         print("\n| | ratio of times | median [quartiles] | target | met |\n|---|---|---|---|---|")
         print(*verdicts(results), sep="\n")

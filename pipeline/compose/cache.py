@@ -57,7 +57,12 @@ class Section:
 @lru_cache(maxsize=KEPT_VALUES)
 def parsed_override(config_loader: ConfigLoader, override: str) -> Override:
     """One override as Hydra parses it, which is slow; sweeper and launcher both ask for each."""
-    return OverridesParser.create(config_loader=config_loader).parse_override(override)
+    return _parser(config_loader).parse_override(override)
+
+
+@lru_cache(maxsize=1)
+def _parser(config_loader: ConfigLoader) -> OverridesParser:
+    return OverridesParser.create(config_loader=config_loader)
 
 
 class CachedComposition:

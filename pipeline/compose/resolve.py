@@ -68,6 +68,8 @@ def resolved_values(composed: DictConfig) -> dict[str, Any]:
 
 def resolved_alone(key: str, values: Any) -> Any:
     """One key of a configuration, interpolations resolved, or ``REFERS`` where they need other keys or lead nowhere."""
+    if values is None or isinstance(values, (bool, int, float)):
+        return values
     if "${" in ENVIRONMENT.sub("", repr(values)):
         return REFERS
     try:

@@ -41,11 +41,16 @@ def _with_options(group: str, values: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(name, str) or name not in family:
         given = shown(name) if "name" in values else "nothing"
         raise InputError(f"{group}: expected one of {', '.join(family)}, got {given}")
-    common = [field.name for field in fields(get_type_hints(Config)[group])]
+    common = _common_keys(group)
     shared = {key: value for key, value in values.items() if key in common}
     own = {key: value for key, value in values.items() if key not in common}
     others = [key for key in common if key not in ("name", "options")]
     return {"options": checked_options(group, f"{group}={name}", family[name], own, others)} | shared
+
+
+@cache
+def _common_keys(group: str) -> list[str]:
+    return [field.name for field in fields(get_type_hints(Config)[group])]
 
 
 @cache

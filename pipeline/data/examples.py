@@ -20,7 +20,7 @@ class Examples(NamedTuple):
     """Labelled examples as their source gives them, not yet split.
 
     Attributes:
-        inputs: (n, d), finite; or a table that ``preparing`` makes so: numbers, some missing, and columns of text.
+        inputs: (n, d), finite; or the columns of a table, for ``prepared``: numbers, some missing, and texts.
         labels: (n,), the class of each example, numbers or strings; in regression its quantity.
         feature_names: d names, or those of the table's columns.
         class_names: where labels are 0 .. k-1, the k names of the classes in their order; else empty.
@@ -173,6 +173,9 @@ def prepared(train: pd.DataFrame, test: pd.DataFrame, fill: str) -> Parts:
     Raises:
         InputError: the training part has no value in some column.
     """
+    texts = [name for name in train if not is_numeric_dtype(train[name].dtype)]
+    if not texts and not any(part.isna().to_numpy().any() for part in (train, test)):
+        return Parts(train.to_numpy(np.float64), test.to_numpy(np.float64), tuple(map(str, train)))
     # Every command and worker would wait a third of a second for them.
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
@@ -182,7 +185,6 @@ def prepared(train: pd.DataFrame, test: pd.DataFrame, fill: str) -> Parts:
     for name in train:
         if train[name].isna().all():
             raise InputError(f"data.drop: column {name!r}: expected a value in the training part, got none")
-    texts = [name for name in train if not is_numeric_dtype(train[name].dtype)]
     train, test = (part.astype(dict.fromkeys(texts, object)) for part in (train, test))
     numbers = [name for name in train if name not in texts]
     encoder = OneHotEncoder(

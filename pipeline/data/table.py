@@ -171,10 +171,8 @@ def _examples(table: Table, columns: Mapping[int, Column], labels: Column, use: 
     names = tuple(table.names[place] for place in columns)
     place = f"{table.path}: column {shortened(table.names[labels.place])}"
     filtered = {name: column.values(kept) for name, column in zip(names, columns.values(), strict=True)}
-    if any(column.words or (use.missing != "drop" and column.holes) for column in columns.values()):
-        inputs: Any = pd.DataFrame(filtered)
-    else:
-        inputs = np.array([filtered.pop(name) for name in names]).T
+    # A matrix would be one more copy; the split into parts makes it.
+    inputs = pd.DataFrame(filtered, copy=False)
     facts = {"rows_dropped": int((~kept).sum())}
     if use.task == "regression":
         quantities = labels.values(kept)
