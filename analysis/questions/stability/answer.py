@@ -170,7 +170,7 @@ def _rest_claim(twins: pd.DataFrame) -> Claim:
     wrong = told[rests != (product < 2.0)]
     near = f"; {amount(int(is_near.sum()), 'cell')} too near the boundary for so few steps" if is_near.any() else ""
     measured = (
-        f"{rests.sum()} of {amount(len(told), 'cell')} came to rest, with products up to"
+        f"{len(told) - len(wrong)} of {amount(len(told), 'cell')}: {rests.sum()} came to rest, with products up to"
         f" {number(product[rests].max(), 4)}; the others had {number(product[~rests].min(), 4)} and more{near}"
     )
     if len(wrong):
@@ -230,7 +230,7 @@ def _conclusion(twins: pd.DataFrame, pushed: pd.DataFrame, rates: list[Claim], c
     sentences = []
     if critical.runs:
         before = critical.measured.split(" (both")[0]
-        sentences.append(f"From a constant start the symmetric solution attracts above {before}.")
+        sentences.append(f"Where a network rests from a constant, the symmetric solution attracts above {before}.")
     if decided_rates := [claim for claim in rates if claim.runs]:
         off = max(abs(end) for claim in decided_rates for end in (claim.low, claim.high))
         sentences.append(
