@@ -37,7 +37,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 SHORT = ("training.steps=12", "training.measure_at=4", "model.hidden_units=[6,4]", "training.batch_size=null",
          "data=moons", "data.test_fraction=0.25")  # fmt: skip
 MEASURED = ("measures=[weight_norm,movement,balance,mirror_distance,mode_strengths,layer_moments,frequency_gap,"
-            "distance_modulo_sign,input_distance,stability,hessian]")  # fmt: skip
+            "distance_modulo_sign,input_distance,effective_width,stability,hessian]")  # fmt: skip
 KEYS_OF_SCHEMES = {
     "constant_layers": ("init.values=[0.1,null,0.2]",),
     "orthogonal": ("init.gain=1.5",),
@@ -69,6 +69,8 @@ def cases() -> dict[str, tuple[str, ...]]:
            for data in ("moons", "blobs", "wine") for l2 in (0.0, 0.01)}
         | {"separator": (*logistic, "data=iris", "data.limit=100", "training.l2=0", "measures=[separator]"),
            "measures": (MEASURED, "training.steps=6"),
+           "data coin": ("data=coin", "data.limit=null", "training.loss=squared_error", "data.label_noise=0.5"),
+           "replaced labels": ("data.label_noise=0.3", "data=iris", "data.limit=null", "training.batch_size=32"),
            "minibatches": ("training.batch_size=32", "training.steps=20"),
            "dropout and biases": ("model.dropout=0.2", "init.bias_scale=0.5"),
            "diverging": ("optimizer.learning_rate=1e200", "model.activation=relu"),

@@ -74,6 +74,7 @@ SEPARATOR_ANGLE = "separator/angle"
 DISTANCE = symmetry("distance")
 DISTANCE_MODULO_SIGN = symmetry("distance_modulo_sign")
 INPUT_DISTANCE = symmetry("input_distance")
+EFFECTIVE_WIDTH = symmetry("effective_width")
 DISTINCT_UNITS = symmetry("distinct_units")
 
 PARENT_TAG = "mlflow.parentRunId"

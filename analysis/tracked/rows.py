@@ -33,6 +33,7 @@ PARAMS: dict[str, Any] = {
 }
 """What every run has, and claims and figures ask for."""
 OPTIONAL_PARAMS: dict[str, Any] = {
+    "data.label_noise": float | None,
     "init.bias_scale": float | None,
     "init.value": float | None,
     "init.scale": float | None,

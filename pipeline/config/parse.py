@@ -86,6 +86,12 @@ def _contradictions(config: Config) -> Iterator[str]:
         yield f"training.loss: expected squared_error (or null) {with_quantities}, got cross_entropy"
     if is_regression and (of_classes := sorted({"separator", "frequency_gap"} & {*config.measures})):
         yield f"measures: expected none of classes {with_quantities}, got {', '.join(of_classes)}"
+    is_class = not is_regression and config.training.loss != "squared_error"
+    if is_class and config.data.label_noise > 1.0:
+        yield (
+            "data.label_noise: expected at most 1 with the cross-entropy, the probability that a label is replaced (or"
+            f" training.loss=squared_error: a standard deviation), got {config.data.label_noise:g}"
+        )
     factors, layers = config.optimizer.rate_factors, len(model.hidden_units) + 1
     if factors is not None and len(factors) != layers:
         yield f"optimizer.rate_factors: expected {layers} numbers, one for each layer (or null), got {shown(factors)}"

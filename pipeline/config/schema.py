@@ -27,8 +27,13 @@ class Group:
 
     @cached_property
     def plain(self) -> dict[str, Any]:
-        """Its keys in the shape of ``conf/``; not to be changed."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        """Its keys in the shape of ``conf/``; not to be changed.
+
+        A key with a default in this schema is younger than runs that are tracked: at its default it is left out, so
+        that these keep their fingerprints and params, and their configurations are still read.
+        """
+        values = {field.name: getattr(self, field.name) for field in fields(self)  # type: ignore[arg-type]
+                  if getattr(self, field.name) != field.default}  # fmt: skip
         return values | values.pop("options", {})
 
 
@@ -54,7 +59,10 @@ class InitConfig(Group):
 
 @dataclass(frozen=True, config=STRICT)
 class DataConfig(Group):
-    """Group ``data``: a source, the keyword arguments of its function, and what all sources share."""
+    """Group ``data``: a source, the keyword arguments of its function, and what all sources share.
+
+    ``label_noise`` changes no example: each step draws it anew (``nn.label_noise``).
+    """
 
     name: Annotated[str, OneOf(SOURCES)]
     options: dict[str, Any]
@@ -62,6 +70,7 @@ class DataConfig(Group):
     seed: Seed
     standardize: bool
     limit: Count | None
+    label_noise: NonNegative = 0.0
 
 
 @dataclass(frozen=True, config=STRICT)

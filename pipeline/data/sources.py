@@ -27,7 +27,7 @@ from pipeline.numerics.draws import Draws
 from pipeline.numerics.functions import PRECISE
 from pipeline.numerics.orthogonal import orthonormal
 from pipeline.numerics.sums import mean, total
-from pipeline.ranges import MOST_TEACHER_UNITS, Count, NonNegative, Number, Whole
+from pipeline.ranges import MOST_TEACHER_UNITS, Count, Fraction, NonNegative, Number, Whole
 
 __all__ = ["SOURCES", "Examples"]
 
@@ -168,6 +168,20 @@ def teacher(generator: Draws, *, inputs: Count, units: Teachers, directions: Dir
     return Examples(drawn, total(np.array(votes), 0), names, task="regression", teacher=np.ascontiguousarray(weights))
 
 
+@source(features=lambda options: 1)
+def coin(generator: Draws, *, examples: Count, share: Fraction) -> Examples:
+    """One input that is always 1; the label is 1 for an exact share of the examples, evenly spread, else 0.
+
+    Under the squared error a network without biases then learns a single number, the share. That is what the exact
+    theory of one hidden unit, and of two, asks for (Chen, Kunin, Yamamura and Ganguli 2023).
+    """
+    ones = round(examples * share)
+    if not 1 <= ones < examples:
+        raise InputError(f"data.share: expected one that is 1 to {examples - 1} of {examples} examples, got {share:g}")
+    labels = np.arange(examples) * ones % examples < ones
+    return Examples(np.ones((examples, 1)), labels.astype(np.int64), ("one",))
+
+
 @source(is_file=True)
 def idx(generator: Draws, *, path: str, test_path: str | None) -> Examples:
     """The user's images in MNIST's format: the image file or its folder (see ``read_idx``)."""
@@ -182,17 +196,9 @@ def npz(generator: Draws, *, path: str) -> Examples:
 
 @source(is_file=True)
 def parquet(
-    generator: Draws,
-    *,
-    path: str,
-    target: Column,
-    test_path: str | None,
-    features: tuple[Column, ...] | None,
-    drop: tuple[Column, ...],
-    missing: Missing,
-    categories: Categories,
-    task: Task,
-) -> Examples:
+    generator: Draws, *, path: str, target: Column, test_path: str | None, features: tuple[Column, ...] | None,
+    drop: tuple[Column, ...], missing: Missing, categories: Categories, task: Task,
+) -> Examples:  # fmt: skip
     """The user's table in a Parquet file; the keys are those of ``csv``."""
     read = partial(read_parquet, target=target)
     return read_tables(read, path, test_path, Use(target, features, drop, missing, categories, task))
@@ -200,22 +206,10 @@ def parquet(
 
 @source(is_file=True)
 def csv(
-    generator: Draws,
-    *,
-    path: str,
-    target: Column,
-    test_path: str | None,
-    features: tuple[Column, ...] | None,
-    drop: tuple[Column, ...],
-    separator: str | None,
-    decimal: str | None,
-    header: bool | None,
-    encoding: str | None,
-    comment: str | None,
-    missing: Missing,
-    categories: Categories,
-    task: Task,
-) -> Examples:
+    generator: Draws, *, path: str, target: Column, test_path: str | None, features: tuple[Column, ...] | None,
+    drop: tuple[Column, ...], separator: str | None, decimal: str | None, header: bool | None, encoding: str | None,
+    comment: str | None, missing: Missing, categories: Categories, task: Task,
+) -> Examples:  # fmt: skip
     """The user's table; the column ``target`` holds the labels or the quantity (see ``read_table``)."""
     given = Given(separator, decimal, header, encoding, comment)
     read = partial(read_csv, target=target, given=given, as_text=task == "classification")

@@ -125,6 +125,34 @@ def input_distance(snapshot: StackSnapshot) -> dict[str, Array]:
     return {names.INPUT_DISTANCE: mean(pairwise_distances(rows))} if rows.shape[1] > 1 else {}
 
 
+@measure(metrics=lambda widths: len(widths) - 2)
+def effective_width(snapshot: StackSnapshot) -> dict[str, Array]:
+    """``symmetry/effective_width``, ...: the participation ratio of the units of a hidden layer, 1 to their number.
+
+    (sum of s^2)^2 / (sum of s^4) over the singular values s of the matrix whose rows are the units, each its incoming
+    weights, bias and outgoing weights. Units that are equal, parallel or mirrored count as one, and units that are 0 as
+    none; a layer of zeros has the width 0.
+    """
+    architecture = snapshot.problem.architecture
+    blocks, weights = architecture.blocks(snapshot.parameters), architecture.weights(snapshot.parameters)
+    return {
+        names.symmetry("effective_width", layer): _participation_ratio(np.concatenate([block, outgoing], axis=2))
+        for layer, (block, outgoing) in enumerate(zip(blocks[:-1], weights[1:], strict=True), start=1)
+    }
+
+
+def _participation_ratio(units: Array) -> Array:
+    """(R,), from vectors (R, units, d)."""
+    largest = np.abs(units).max(axis=(1, 2), keepdims=True)
+    # Fourth powers of small numbers are 0.
+    scaled = np.divide(units, largest, out=np.zeros_like(units), where=largest != 0.0)
+    # The sum of s^4 is that of the squares of all scalar products.
+    products = [total(scaled[:, unit, None] * scaled) for unit in range(units.shape[1])]
+    fourth = total(np.stack([total(of_unit**2) for of_unit in products], axis=1))
+    squared = total(total(scaled**2)) ** 2
+    return np.divide(squared, fourth, out=np.zeros_like(fourth), where=fourth != 0.0)
+
+
 @measure(metrics=lambda widths: min(widths))
 def mode_strengths(snapshot: StackSnapshot) -> dict[str, Array]:
     """``modes/strength1``, ...: the singular values of the product of all weight matrices, largest first.

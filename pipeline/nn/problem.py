@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.nn.arithmetic import Arithmetic, Array
+from pipeline.nn.label_noise import LabelNoise
 from pipeline.nn.losses import Loss
 from pipeline.nn.network import Architecture, input_operand
 from pipeline.numerics.workspace import Workspace
@@ -71,6 +72,7 @@ class Problem:
         test: the test part; it may hold no examples.
         unit: in regression, what the targets were divided by; else None.
         teacher: (units, d(0)), the weights of a committee that labels fresh examples in every step; else None.
+        label_noise: from the targets of a step's examples to noisy ones, or None: the labels are as they are.
     """
 
     architecture: Architecture
@@ -84,6 +86,7 @@ class Problem:
     test: Part
     unit: float | None = None
     teacher: Array | None = None
+    label_noise: LabelNoise | None = None
 
 
 def prepared_part(

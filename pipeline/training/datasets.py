@@ -56,7 +56,7 @@ def dataset_of(config: DataConfig, digest: str | None = None) -> Dataset:
         DataChangedError: what is there now has another digest, or cannot be read.
         InputError: it cannot be read, and nobody could before.
     """
-    key = json.dumps(asdict(config))
+    key = _key(config)
     return _dataset(json.dumps([key, None if digest == _digests.get(key) else digest]))
 
 
@@ -68,7 +68,12 @@ def forget_datasets() -> None:
 
 def digest_of(config: DataConfig) -> str:
     """The digest of a configuration's data set as this process first loaded it, whatever has become of its files."""
-    return _digests.get(json.dumps(asdict(config))) or dataset_of(config).digest
+    return _digests.get(_key(config)) or dataset_of(config).digest
+
+
+def _key(config: DataConfig) -> str:
+    """What the examples follow from: the noise of the labels is drawn in training."""
+    return json.dumps({key: value for key, value in asdict(config).items() if key != "label_noise"})
 
 
 def _load(key: str) -> Dataset:

@@ -20,6 +20,8 @@ def fingerprint(config: Config) -> str:
     scientific = config.scientific()
     if config.data.name in FILES:
         del scientific["data"]
+        if config.data.label_noise:
+            scientific["label_noise"] = config.data.label_noise
     del scientific["record_weights"]
     if config.is_recorded:
         scientific["recorded"] = True

@@ -129,6 +129,7 @@ def training(config: Config, shape: DataShape, *, tracked: bool = True) -> Count
     in_a_step = chunk_size(batch_size) * (3 + 3 * (config.model.dropout > 0.0))
     values = parameters * copies + parameters * 3 * slot_count(config.optimizer.name) // 2
     values += (measured + in_a_step) * sum(units) + 8 * chunk_size(shape.train) * shape.outputs
+    values += 6 * (config.data.label_noise > 0.0) * chunk_size(batch_size) * shape.outputs
     # Of the widest layer: the distances of the incoming weights, and those of the outgoing ones in two copies.
     distances = 3 * max(units, default=0) ** 2 // 2
     needed = Counter({"model.hidden_units" if units else _size_key(config): itemsize * values + FLOAT * distances})

@@ -26,10 +26,11 @@ class RunGenerators(NamedTuple):
     batches: Draws
     dropout: Draws
     biases: Draws
+    labels: Draws
 
     @classmethod
     def from_seed(cls, seed: int) -> "RunGenerators":
-        return cls(*Draws.spawned(seed, 4))
+        return cls(*Draws.spawned(seed, 5))
 
 
 class Measured(NamedTuple):
@@ -161,6 +162,8 @@ def _mean_gradient(
     gradient = workspace.array("gradient", parameters.shape)
     for chunk in chunks(examples):
         inputs, targets = _examples(problem, batch, chunk, workspace)
+        if problem.label_noise is not None:
+            targets = problem.label_noise(targets, [run.labels for run in generators])
         masks = (
             _dropout_masks(problem.architecture, generators, inputs.shape[-1]) if problem.architecture.dropout else None
         )

@@ -11,6 +11,7 @@ from pipeline.data.dataset import Dataset
 from pipeline.measures.reference_optimum import Optimum, reference_optimum
 from pipeline.nn.arithmetic import ARITHMETICS, Array
 from pipeline.nn.initializers import INITIALIZERS
+from pipeline.nn.label_noise import label_noise
 from pipeline.nn.losses import LOSSES, loss_name, output_count, targets_of
 from pipeline.nn.network import Architecture
 from pipeline.nn.optimizers import Optimizer
@@ -125,10 +126,11 @@ def shared_problem(config: Config, dataset: Dataset, architecture: Architecture)
             arithmetic,
         )
 
+    loss = loss_name(training.loss, len(dataset.classes))
     return Problem(
         architecture=architecture,
         arithmetic=arithmetic,
-        loss=LOSSES[loss_name(training.loss, len(dataset.classes))](architecture.widths[-1], arithmetic.functions),
+        loss=LOSSES[loss](architecture.widths[-1], arithmetic.functions),
         l2=training.l2,
         steps=training.steps,
         batch_size=training.batch_size,
@@ -137,6 +139,7 @@ def shared_problem(config: Config, dataset: Dataset, architecture: Architecture)
         test=part(dataset.test_inputs, dataset.test_labels),
         unit=dataset.unit,
         teacher=None if dataset.teacher is None else dataset.teacher.astype(config.dtype),
+        label_noise=label_noise(loss, config.data.label_noise),
     )
 
 

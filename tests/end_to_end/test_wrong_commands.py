@@ -58,7 +58,7 @@ BAD_COMMANDS = [
     (["training.stepz=3"], "training.stepz: no such key (did you mean training.steps?)"),
     (["modle=mlp"], "modle: no such key (did you mean model?)"),
     (["init=foo"], "init: expected one of constant"),
-    (["experiment=foo"], "experiment: expected one of conservation, depth, logistic"),
+    (["experiment=foo"], "experiment: expected one of collapse, conservation, depth, logistic"),
     (["seed=range("], "seed=range("),
     (["seed=1,2"], "seed=1,2: several values are a sweep: python -m pipeline.run -m seed=1,2"),
     (["training=3"], "string"),

@@ -198,3 +198,24 @@ def test_measurements_announce_how_many_metrics_they_give(changes: dict[str, Any
 
 def test_runs_with_other_measures_train_apart() -> None:
     assert stack_key(configuration({"measures": ["balance"]})) != stack_key(configuration())
+
+
+@pytest.mark.parametrize(
+    ("incoming", "outgoing", "expected"),
+    [
+        ([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0], 2.0),
+        ([[1.0, 0.0], [0.0, 2.0]], [0.0, 0.0], 25.0 / 17.0),
+        ([[1.0, 2.0], [1.0, 2.0]], [3.0, 3.0], 1.0),
+        ([[1.0, 2.0], [-2.0, -4.0]], [3.0, -6.0], 1.0),
+        ([[1e-60, 0.0], [0.0, 1e-60]], [0.0, 0.0], 2.0),
+        ([[1.0, 2.0], [0.0, 0.0]], [3.0, 0.0], 1.0),
+        ([[0.0, 0.0], [0.0, 0.0]], [0.0, 0.0], 0.0),
+    ],
+)
+def test_the_effective_width_counts_directions(
+    incoming: Sequence[Sequence[float]], outgoing: Sequence[float], expected: float
+) -> None:
+    units = Architecture((2, 2, 1), "tanh", bias=False)
+    measured = MEASURES["effective_width"](snapshot_of(units, [np.array(incoming), np.array([outgoing])]))
+    np.testing.assert_allclose(measured.pop("symmetry/effective_width"), expected, **ROUNDING)
+    assert not measured

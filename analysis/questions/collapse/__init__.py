@@ -1,0 +1,1 @@
+"""Does noise bring units together?"""
