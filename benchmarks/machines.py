@@ -36,9 +36,8 @@ Machine = tuple[Sequence[str], Mapping[str, str]]
 PROJECT = Path(__file__).resolve().parents[1]
 SHORT = ("training.steps=12", "training.measure_at=4", "model.hidden_units=[6,4]", "training.batch_size=null",
          "data=moons", "data.test_fraction=0.25")  # fmt: skip
-MEASURED = (
-    "measures=[weight_norm,movement,balance,mirror_distance,mode_strengths,layer_moments,frequency_gap,effective_width]"
-)
+MEASURED = ("measures=[weight_norm,movement,balance,mirror_distance,mode_strengths,layer_moments,frequency_gap,"
+            "distance_modulo_sign,input_distance,effective_width,stability,hessian]")  # fmt: skip
 KEYS_OF_SCHEMES = {
     "constant_layers": ("init.values=[0.1,null,0.2]",),
     "orthogonal": ("init.gain=1.5",),

@@ -152,20 +152,6 @@ def whitened(generator: Draws, *, examples: Count, classes: Classes, correlation
     return Examples(math.sqrt(examples) * inputs, labels, tuple(f"x{i}" for i in range(1, features + 1)))
 
 
-@source(features=lambda options: 1)
-def coin(generator: Draws, *, examples: Count, share: Fraction) -> Examples:
-    """One input that is always 1; the label is 1 for an exact share of the examples, evenly spread, else 0.
-
-    Under the squared error a network without biases then learns a single number, the share. That is what the exact
-    theory of one hidden unit, and of two, asks for (Chen, Kunin, Yamamura and Ganguli 2023).
-    """
-    ones = round(examples * share)
-    if not 1 <= ones < examples:
-        raise InputError(f"data.share: expected one that is 1 to {examples - 1} of {examples} examples, got {share:g}")
-    labels = np.arange(examples) * ones % examples < ones
-    return Examples(np.ones((examples, 1)), labels.astype(np.int64), ("one",))
-
-
 @source(features=lambda options: options["inputs"], is_teacher=True)
 def teacher(generator: Draws, *, inputs: Count, units: Teachers, directions: Directions, examples: Count) -> Examples:
     """Gaussian inputs, fresh in every step, labelled by a soft committee machine (Saad and Solla 1995).
@@ -180,6 +166,20 @@ def teacher(generator: Draws, *, inputs: Count, units: Teachers, directions: Dir
     votes = [2.0 * PRECISE.gaussian_cdf(total(drawn * unit)) - 1.0 for unit in weights]
     names = tuple(f"x{i}" for i in range(1, inputs + 1))
     return Examples(drawn, total(np.array(votes), 0), names, task="regression", teacher=np.ascontiguousarray(weights))
+
+
+@source(features=lambda options: 1)
+def coin(generator: Draws, *, examples: Count, share: Fraction) -> Examples:
+    """One input that is always 1; the label is 1 for an exact share of the examples, evenly spread, else 0.
+
+    Under the squared error a network without biases then learns a single number, the share. That is what the exact
+    theory of one hidden unit, and of two, asks for (Chen, Kunin, Yamamura and Ganguli 2023).
+    """
+    ones = round(examples * share)
+    if not 1 <= ones < examples:
+        raise InputError(f"data.share: expected one that is 1 to {examples - 1} of {examples} examples, got {share:g}")
+    labels = np.arange(examples) * ones % examples < ones
+    return Examples(np.ones((examples, 1)), labels.astype(np.int64), ("one",))
 
 
 @source(is_file=True)

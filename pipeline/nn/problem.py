@@ -70,8 +70,8 @@ class Problem:
         train: the training part.
         test: the test part; it may hold no examples.
         unit: in regression, what the targets were divided by; else None.
-        label_noise: from the targets of a step's examples to noisy ones, or None: the labels are as they are.
         teacher: (units, d(0)), the weights of a committee that labels fresh examples in every step; else None.
+        label_noise: from the targets of a step's examples to noisy ones, or None: the labels are as they are.
     """
 
     architecture: Architecture
@@ -84,8 +84,8 @@ class Problem:
     train: Part
     test: Part
     unit: float | None = None
-    label_noise: LabelNoise | None = None
     teacher: Array | None = None
+    label_noise: LabelNoise | None = None
 
 
 def prepared_part(

@@ -137,8 +137,8 @@ def shared_problem(config: Config, dataset: Dataset, architecture: Architecture)
         train=part(dataset.train_inputs, dataset.train_labels),
         test=part(dataset.test_inputs, dataset.test_labels),
         unit=dataset.unit,
-        label_noise=label_noise(loss, config.data.label_noise),
         teacher=None if dataset.teacher is None else dataset.teacher.astype(config.dtype),
+        label_noise=label_noise(loss, config.data.label_noise),
     )
 
 

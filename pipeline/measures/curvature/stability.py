@@ -10,6 +10,7 @@ from pipeline.measures.curvature.lanczos import MOST_STEPS, extreme_eigenvalues
 from pipeline.measures.registry import StackSnapshot, measure
 from pipeline.nn.arithmetic import Array
 from pipeline.nn.network import Architecture
+from pipeline.numerics.draws import Draws
 from pipeline.numerics.sums import mean
 
 MOST_NUMBERS = 2**23
@@ -72,8 +73,8 @@ def _extremes(
     snapshot: StackSnapshot, key: Callable[[str], str], dimension: int, projected: Callable[[Array], Array]
 ) -> dict[str, Array]:
     problem, count = snapshot.problem, snapshot.parameters.shape[1]
-    # The bits of ``random`` are the same everywhere; a fixed start makes the measurement a function of the weights.
-    start = projected(np.random.default_rng(0).random((1, count)) - 0.5)
+    # A fixed start makes the measurement a function of the weights.
+    start = projected(Draws(np.random.SeedSequence(0)).uniform((1, count)) - 0.5)
     numbers = 3 * count * min(dimension, MOST_STEPS) + 8 * problem.train.examples * sum(problem.architecture.widths[1:])
     together = max(1, MOST_NUMBERS // numbers)
     parts = []
