@@ -22,6 +22,20 @@ def number(value: float, digits: int = 2) -> str:
     return f"{value:.{digits}g}".replace("-", MINUS)
 
 
+def change(first: float, last: float | None = None) -> str:
+    """By how much something ends lower; between two gains, from the smallest to the largest.
+
+    >>> change(0.455), change(-0.998), change(0.5, 0.6)
+    ('lower by 0.455', 'higher by 0.998', 'lower by 0.5 to 0.6')
+    >>> change(-0.304, 1.46)
+    'in one case higher by 0.304, in another lower by 1.46'
+    """
+    if last is not None and first < 0.0 < last:
+        return f"in one case {change(first)}, in another {change(last)}"
+    sizes = sorted(abs(each) for each in (first, last) if each is not None)
+    return f"{'higher' if first < 0.0 else 'lower'} by {' to '.join(number(size, 3) for size in sizes)}"
+
+
 def interval(low: float, high: float) -> str:
     """The ends of an interval in brackets."""
     return f"[{number(low)}, {number(high)}]"

@@ -61,10 +61,10 @@ class Target(NamedTuple):
 
 
 TARGETS = (
-    Target("S", JAX, EXACT, 4.0, at_least=True),
-    Target("M", JAX, EXACT, 1.25, at_least=True),
-    Target("D", JAX, EXACT, 1.0, at_least=True),
-    Target("L", JAX, EXACT, 0.95, at_least=True),
+    Target("S", JAX, EXACT, 1.8, at_least=True),
+    Target("M", JAX, EXACT, 1.35, at_least=True),
+    Target("D", JAX, EXACT, 1.15, at_least=True),
+    Target("L", JAX, EXACT, 1.0, at_least=True),
     Target("S", EXACT, BLAS, 1.5, at_least=False),
     Target("M", EXACT, BLAS, 1.3, at_least=False),
     Target("L", EXACT, BLAS, 1.3, at_least=False),

@@ -100,7 +100,7 @@ def around(centre: float, tolerance: float) -> Region:
 
 
 def decided_for_every(
-    claim: Claim, region: Region, values: pd.DataFrame, runs: pd.DataFrame, what: str,
+    claim: Claim, region: Region, values: pd.DataFrame, runs: pd.DataFrame, what: str | Callable[[float], str],
     where: Callable[[Any], str] = str, met: str = WITHIN, scale: Callable[[np.ndarray], np.ndarray] = np.asarray,
 ) -> Claim:  # fmt: skip
     """The claim with the verdict on the mean of every case; unchanged where there is none.
@@ -112,7 +112,7 @@ def decided_for_every(
     Args:
         values: columns ``case``, ``run_id`` and ``value``, a row a run.
         runs: rows of ``Tables.runs`` that the claim counts.
-        what: a mean in words: "difference".
+        what: a mean in words: "difference", or from a mean to words: ``change``.
         where: from a case to words: "at width 2".
         met: the verdict where the prediction holds.
         scale: from the scale on which means are taken to that of the region: ``np.exp`` of logarithms.
@@ -130,7 +130,7 @@ def decided_for_every(
     (case, of_case), (mean, low, high) = list(cases.items())[worst], means[worst]
     return claim.with_verdict(
         verdict,
-        f"{what} {number(mean, 3)} {where(case)}{_others(verdicts, where)}",
+        f"{what(mean) if callable(what) else f'{what} {number(mean, 3)}'} {where(case)}{_others(verdicts, where)}",
         float(mean),
         runs=len(runs),
         widths=widths_of(runs),

@@ -23,7 +23,7 @@ from analysis.questions.collapse.tables import (
 )
 from analysis.questions.collapse.thresholds import pair_thresholds, unit_thresholds
 from analysis.tracked.tables import Tables
-from analysis.wording import amount, number
+from analysis.wording import amount, change, number
 from pipeline import names
 
 UNIT_TOLERANCE, PAIR_TOLERANCE, THRESHOLD_TOLERANCE, SMALL = 0.05, 0.2, 0.25, 1e-3
@@ -193,7 +193,7 @@ def _usual_claims(tables: Tables) -> Iterator[Claim]:
     ):  # fmt: skip
         claim = stated(statement, f"lower {what} at the end than without it, seed by seed, for every batch size")
         values = runs.assign(value=runs[f"without {column}"] - runs[column])
-        found = decided_for_every(claim, MORE, values, runs, "lower by")
+        found = decided_for_every(claim, MORE, values, runs, change)
         means = runs.groupby("case")[[column, f"without {column}"]].mean()
         told = "; ".join(f"{number(mean.iloc[0], 3)} against {number(mean.iloc[1], 3)} {case}"
                          for case, mean in means.iterrows())  # fmt: skip

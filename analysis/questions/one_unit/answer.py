@@ -16,7 +16,7 @@ from analysis.claims.answer import Answer, question
 from analysis.claims.claim import EXACTLY, Claim, stated, widths_of
 from analysis.claims.verdicts import MORE, ZERO, decided, decided_for_every
 from analysis.tracked.tables import Tables
-from analysis.wording import number
+from analysis.wording import change, number
 from pipeline import names
 
 PATH = ["incoming", "outgoing", "incoming_rate", "outgoing_rate"]
@@ -182,7 +182,7 @@ def _random_claim(networks: pd.DataFrame, broken: pd.DataFrame) -> Claim:
     wide = compared[compared["width"] > 1]
     values = wide.assign(case=wide["width"], value=wide["gain"])
     runs = pd.concat([wide, networks])
-    found = decided_for_every(claim, MORE, values, runs, "lower by", "at width {}".format, EXACTLY)
+    found = decided_for_every(claim, MORE, values, runs, change, "at width {}".format, EXACTLY)
     gains = ", ".join(f"{number(gain, 3)} at {width}" for width, gain in wide.groupby("width")["gain"].mean().items())
     return (
         found._replace(measured=f"lower by {gains}; {found.measured}", widths=widths_of(wide)) if found.runs else found

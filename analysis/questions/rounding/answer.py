@@ -9,7 +9,7 @@ from analysis.claims.verdicts import ZERO, Prediction, decided
 from analysis.statistics.breaking import APART
 from analysis.statistics.fits import exponential_fit
 from analysis.tracked.tables import Tables
-from analysis.wording import amount, number
+from analysis.wording import amount, change, number
 from pipeline import names
 
 EXACT, *ROUNDING = ("exact", "blas, float64", "blas, float32")
@@ -155,7 +155,7 @@ def _learning_claim(networks: pd.DataFrame) -> Claim:
     gains = apart["width"].map(exact) - apart["loss"]
     claim = stated(statement, lower.text)
     claim = decided(claim, lower, apart.assign(value=gains), apart, "gain")
-    return claim._replace(measured=claim.measured and f"lower by {claim.number:.3g} to {gains.max():.3g}")
+    return claim._replace(measured=claim.measured and change(gains.min(), gains.max()))
 
 
 def _conclusion(networks: pd.DataFrame, claims: list[Claim]) -> str:

@@ -11,7 +11,7 @@ from analysis.claims.verdicts import MORE, ZERO, decided, decided_for_every
 from analysis.statistics.breaking import APART, breaking_steps
 from analysis.statistics.intervals import sample_mean
 from analysis.tracked.tables import Tables
-from analysis.wording import amount, number
+from analysis.wording import amount, change, number
 from pipeline import names
 
 MINIBATCHES = "minibatch order"
@@ -120,7 +120,7 @@ def _learning_claim(tables: Tables, networks: pd.DataFrame) -> Claim:
     width = broken["model.hidden_units"].map(lambda units: units[0])
     cases = broken["source"] + ", width " + width.astype(str)
     values = broken.assign(case=cases, value=broken["symmetric"] - broken[names.LOSS_TRAIN])
-    found = decided_for_every(claim, MORE, values, broken, "lower by", "with {}".format, EXACTLY)
+    found = decided_for_every(claim, MORE, values, broken, change, "with {}".format, EXACTLY)
     distances = tables.values(broken, [names.INPUT_DISTANCE])
     if distances.empty or not found.runs:
         return found

@@ -113,7 +113,7 @@ def test_breaking_without_learning_fails_the_last_claim(tables: Tables) -> None:
     doctored = with_entries(tables, runs.iloc[0], {names.LOSS_TRAIN: 9.0})
     claim = answer(doctored).claims[-1]
     assert claim.verdict == UNDECIDED
-    assert claim.measured.startswith("lower by ")
+    assert claim.measured.startswith("higher by ") == (claim.number < 0.0)
     assert "with dropout, width 6, the furthest of 4 cases; undecided: with dropout, width 6" in claim.measured
     assert claim.low < 0.0 < claim.high
     for place, run_id in enumerate(runs):
