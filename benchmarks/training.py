@@ -207,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 print(f"{name}: {workload.text}; {workload.runs} runs. All sides agree: after 3 steps the training"
                       f" losses differ by at most {difference:.0e}.", flush=True)  # fmt: skip
                 measured = timings(workload, trained, compared, rounds)
-                profiles.append(profile_row(name, trained, workload.few))
+                profiles.append(profile_row(name, trained, workload.many))
             steps = trained.configs[0].training.steps
             measured[JAX_COMPILED] = with_compiling(measured[JAX], workload.runs, steps)
             results[name] = measured
