@@ -86,7 +86,8 @@ def perturbation_size(tables: Tables) -> Drawing:
         axes.grid(axis="x", color="0.92")
     axes.set_xlabel("push epsilon")
     rates, times, losses = canvas.axes
-    rates.set_ylim(0.0 if pushed["rate"].min() >= 0.0 else None, None)
+    if pushed["rate"].min() >= 0.0:
+        rates.set_ylim(0.0, 1.1 * pushed["rate"].max())
     if len(unpushed):
         losses.axhline(unpushed[names.LOSS_TRAIN].mean(), color="#d62728", lw=1.0, ls="--")
     fit = time_fit(networks[networks["arithmetic"] == "blas"])
