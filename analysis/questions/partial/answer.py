@@ -199,6 +199,11 @@ def lower_cases(networks: pd.DataFrame) -> list[str]:
     return [case for (case, falls), high in zip(worth, highs, strict=True) if len(falls) > 1 and high < 0.0]
 
 
+def _by_activation(case: str) -> tuple[str, int]:
+    units, _, activation = case.partition(" ")
+    return activation, int(units)
+
+
 def _alone_claim(networks: pd.DataFrame, kind: str, statement: str) -> Claim:
     """Whether one of the two differences from a plain network suffices, wherever copies end lower than it."""
     claim = stated(statement, f"ratio to plain networks {BELOW_1.text}, wherever copies end lower than these")
@@ -219,7 +224,7 @@ def _conclusion(networks: pd.DataFrame, claims: list[Claim]) -> str:
     said = "; ".join(text.format(claim.number) for text, claim in facts.items() if claim.runs)
     sentences = [f"{said}."] if said else []
     if worth.verdict == FAILS and path.verdict == EXACTLY:
-        places = ", ".join(lower_cases(networks))
+        places = ", ".join(sorted(lower_cases(networks), key=_by_activation))
         words = {WITHIN: "suffice", FAILS: "do not suffice", UNDECIDED: "decide nothing", NOT_TESTED: "were not tried"}
         sentences.append(
             f"With {places} units that differ, copies end lower than as many plain random units. By statement 2 these"
