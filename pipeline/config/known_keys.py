@@ -116,7 +116,7 @@ def unknown_key(key: str, allowed: Sequence[str], owner: str = "") -> str:
         owner: what has these, such as ``init=zeros``.
 
     >>> unknown_key("init.epsilon", ["bias_scale"], "init=zeros")
-    'init.epsilon: no such key; init=zeros has bias_scale; it belongs to init=perturbed, small_layers'
+    'init.epsilon: no such key; init=zeros has bias_scale; it belongs to init=perturbed, small_layers, soft_committee'
     >>> unknown_key("mom", ["seed"])
     'mom: no such key (did you mean optimizer.momentum, of optimizer=momentum?)'
     """
