@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sets up an emulated 64-bit ARM machine for benchmarks/machines.py: this Debian's Python for arm64 under qemu (user
-# mode), with NumPy, SciPy and scikit-learn of the versions that PYTHON has. About 250 MB, and a minute.
+# mode), with NumPy, SciPy, scikit-learn and pandas of the versions that PYTHON has. About 300 MB, and a minute.
 #   benchmarks/arm64.sh FOLDER PYTHON      then:   python -m benchmarks.machines --arm FOLDER
 # Needs root or sudo where qemu is not installed yet; all else goes into FOLDER.
 set -euo pipefail
@@ -27,7 +27,7 @@ fi
 version=$(basename "$(readlink "$folder/root/usr/bin/python3")")
 platforms=$(printf -- '--platform manylinux_2_%s_aarch64 ' 34 31 28 27 26 24 17; echo --platform manylinux2014_aarch64)
 # What the trainer imports, and what that needs in turn.
-wanted=$("$python" - numpy scipy scikit-learn threadpoolctl pydantic pyyaml <<'P'
+wanted=$("$python" - numpy scipy scikit-learn pandas threadpoolctl pydantic pyyaml <<'P'
 import re
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
