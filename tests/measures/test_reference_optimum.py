@@ -135,6 +135,15 @@ def test_data_too_large_for_the_linear_program_are_left_undecided(monkeypatch: p
     assert optimum_of(inputs, labels).exists
 
 
+def test_a_solver_that_stops_short_leaves_it_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs, labels = examples_of("iris")
+    for gradient, status in ((1e-7, ATTAINED), (1e-5, UNDECIDED)):
+        monkeypatch.setattr(
+            "pipeline.measures.reference_optimum.minimised", lambda _, start, gradient=gradient: (start, gradient)
+        )
+        assert optimum_of(inputs, labels, l2=0.1).status == status
+
+
 def distance_after(optimum: Optimum, shift: Array) -> float:
     _, distances = optimum.gap_and_distance(minimiser_of(optimum)[None] + shift)
     return float(distances[0])
