@@ -193,7 +193,7 @@ def test_the_figures_show_every_push_where_its_numbers_are() -> None:
         expected = [np.mean([grown(epsilon, seed, step) for seed in range(3)]) for step in STEPS]
         np.testing.assert_allclose(line.get_ydata(), expected, rtol=1e-12)
     size = perturbation_size(tables)
-    assert size.numbers["runs"] == len(networks)
+    assert size.numbers["runs"] == drawing.numbers["runs"] == len(networks)
     found = size.data[size.data["quantity"] == "breaks_at"].set_index("epsilon")["value"]
     for epsilon in EPSILONS[1:]:
         assert found[epsilon] == pytest.approx(networks.loc[networks["init.epsilon"] == epsilon, "breaks_at"].mean())
