@@ -39,11 +39,9 @@ def collapse_unit(tables: Tables) -> Drawing:
     Raises:
         NotShownError: no such unit.
     """
-    runs = growing_units(tables)
-    runs = runs[runs["growth"].notna()]
+    runs = _over_rate(growing_units(tables))
     if runs.empty:
         raise NotShownError("no single identity unit started near 0")
-    runs = runs.assign(noisiness=runs[names.RATE] * runs["variance"], over_rate=runs["growth"] / runs[names.RATE])
     rates = sorted(set(runs[names.RATE]))
     colours = dict(zip(rates, HUES, strict=False))
     canvas = Figure(figsize=(9.0, 4.2), layout="constrained")
@@ -82,6 +80,12 @@ def _draw_means(axes: Axes, runs: pd.DataFrame, x: str, y: str, colour: str, **f
     errors = [means[:, 0] - means[:, 1], means[:, 2] - means[:, 0]]
     axes.errorbar(places, means[:, 0], yerr=errors, fmt="o", ms=4, capsize=2, elinewidth=1.0, color=colour)
     return pd.DataFrame(means, columns=["value", "low", "high"]).assign(**{x: places}, **facts)
+
+
+def _over_rate(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs whose growth rate is known, with noise and growth as the figures show them against the learning rate."""
+    runs = runs[runs["growth"].notna()]
+    return runs.assign(noisiness=runs[names.RATE] * runs["variance"], over_rate=runs["growth"] / runs[names.RATE])
 
 
 @figure
@@ -125,11 +129,9 @@ def collapse_pairs(tables: Tables) -> Drawing:
     Raises:
         NotShownError: no such units.
     """
-    runs = pairs(tables)
-    runs = runs[runs["growth"].notna()]
+    runs = _over_rate(pairs(tables))
     if runs.empty:
         raise NotShownError("no two units started almost equal")
-    runs = runs.assign(noisiness=runs[names.RATE] * runs["variance"], over_rate=runs["growth"] / runs[names.RATE])
     rates, penalties = sorted(set(runs[names.RATE])), sorted(set(runs[L2]))
     colours = dict(zip(penalties, HUES, strict=False))
     styles = dict(zip(rates, ("-", "--", ":"), strict=False))

@@ -33,9 +33,7 @@ def specialisation_paths(tables: Tables) -> Drawing:
     Raises:
         NotShownError: no committees of several sizes.
     """
-    data = at_several_sizes(paths_of(tables))
-    if data.empty:
-        raise NotShownError("no committees learned from a teacher with several numbers of inputs (data.inputs)")
+    data = _shown(at_several_sizes(paths_of(tables)))
     sizes, rows = sorted(set(data["inputs"])), {"error": "generalisation error", "spread": "spread of the overlaps"}
     canvas = Figure(figsize=(1.4 + 3.0 * len(sizes), 5.6), layout="constrained")
     grid = canvas.subplots(2, len(sizes), sharex=True, sharey="row", squeeze=False)
@@ -59,6 +57,12 @@ def specialisation_paths(tables: Tables) -> Drawing:
     return Drawing(canvas, data, {"runs": amount(data["run_id"].nunique(), "run"), "rate": f"{data['rate'].iloc[0]:g}"})
 
 
+def _shown(data: pd.DataFrame) -> pd.DataFrame:
+    if data.empty:
+        raise NotShownError("no committees learned from a teacher with several numbers of inputs (data.inputs)")
+    return data
+
+
 def _epsilons(data: pd.DataFrame) -> str:
     return ", ".join(f"{epsilon:g}" for epsilon in sorted(set(data["epsilon"])) if epsilon)
 
@@ -70,9 +74,7 @@ def specialisation_deviation(tables: Tables) -> Drawing:
     Raises:
         NotShownError: no committees of several sizes.
     """
-    data = deviations_of(paths_of(tables))
-    if data.empty:
-        raise NotShownError("no committees learned from a teacher with several numbers of inputs (data.inputs)")
+    data = _shown(deviations_of(paths_of(tables)))
     canvas = Figure(figsize=(8.0, 4.2), layout="constrained")
     panels = canvas.subplots(1, 2, sharey=True)
     kinds = {"equal units": (data["epsilon"] == 0.0, EQUAL),
