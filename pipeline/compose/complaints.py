@@ -22,6 +22,7 @@ FILE_READER = "hydra._internal.core_plugins.file_config_source"
 LONGEST = 800
 """Characters of a complaint."""
 UNKNOWN_KEY = re.compile(r"Could not (?:override|append value at|delete from config\.) '([^']+)'")
+FULL_KEY = re.compile(r"full_key: (\S+)")
 UNKNOWN_OPTION = re.compile(r"Could not find '(.+)/([^/']*)'")
 RERUN = (
     "--experimental-rerun: not offered, for it loads a pickle, which may run anything; the configuration of a job is in"
@@ -103,7 +104,7 @@ def told(error: BaseException, overrides: Sequence[str]) -> str | None:
 
 def _with_hint(message: str, overrides: Sequence[str]) -> str:
     """The line for a wrong value, and what to type where a decimal comma has made a sweep of one number."""
-    for override in overrides:
+    for override in reversed(overrides):  # Of two values for a key the last one counts.
         key, _, value = override.partition("=")
         if message.startswith(f"{key}:"):
             return message + decimal_point(key, value)
@@ -125,17 +126,27 @@ def _complaint(error: BaseException, overrides: Sequence[str]) -> str:
     if "--multirun" in message and swept:
         return more_than_one(swept[0], overrides)
     for given in overrides:
-        group = given.lstrip("+").partition("=")[0]
+        group, _, value = given.lstrip("+").partition("=")
+        if not group:
+            return f"{shown(given)}: expected key=value"
         if given.startswith("+") and group in options_by_group() and group in message:
             return f"{given}: groups take no +; type {given.lstrip('+')}"
+        if message.startswith("Config group override") and group in options_by_group() and not _is_text(given):
+            return f"{group}: expected one of {', '.join(options_by_group()[group])}, got {value}"
     if match := UNKNOWN_KEY.search(message):
-        return _unknown_key(match[1], overrides)
+        full = FULL_KEY.search(str(error.__cause__))
+        return _unknown_key((full or match)[1], overrides)
     if match := UNKNOWN_OPTION.search(message):
         group, option = match.groups()
         options = re.findall(r"^\t(\w+)$", message, re.MULTILINE)
         listed = ", ".join(options) or "(there are none)"
         return f"{group}: expected one of {listed}, got {option!r}{did_you_mean(option, options)}"
     return message.partition("Config search path")[0]
+
+
+def _is_text(given: str) -> bool:
+    known = parsed(given)
+    return known is None or known.is_sweep_override() or isinstance(known.value(), str)
 
 
 def _unknown_key(key: str, overrides: Sequence[str]) -> str:

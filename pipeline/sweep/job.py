@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from pipeline import PROJECT, names
 from pipeline.compose.dump import plain
 from pipeline.compose.resolve import check_working_folder, checked_config, has_sweep
+from pipeline.config.parse import check_measures
 from pipeline.config.schema import Config
 from pipeline.data.examples import FILES
 from pipeline.errors import InputError, TrainingError
@@ -116,6 +117,8 @@ def check_asked(config: Config, section: DictConfig | HydraConf) -> None:
         InputError: that is what it would be.
     """
     is_single, choices = section.mode == RunMode.RUN, section.runtime.choices
+    if is_single:
+        check_measures([config])
     experiment, overrides = choices.get("experiment"), plain(section.overrides.task)
     is_prepared = experiment and "question=null" not in overrides and (config.question or has_sweep(experiment))
     if is_single and is_prepared:

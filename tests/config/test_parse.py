@@ -186,6 +186,8 @@ BAD_INPUT = [
     (["data=teacher", "data.units=9"], ["data.units", "a whole number >= 1 and <= 8", "9"]),
     (["data=whitened", "data.correlations=[2]"], ["data.correlations", "a list of numbers >= 0 and <= 1", "2"]),
     (["measures=[weight_norm,mood]"], ["measures", "a list of one of", "weight_norm", "'mood'"]),
+    (["record_weights=yes"], ["record_weights", "a list of whole numbers >= 0, got 'yes'"]),
+    (["measures=weight"], ["measures", "'weight' (did you mean weight_norm?)"]),
     (["measures=[separator]"], ["measures", "no separator", "model=mlp", "['separator']"]),
     (["executor.workers=0"], ["executor.workers", "a whole number >= 1 or null", "0"]),
     (["+executor.wurkers=2"], ["executor.wurkers", "no such key", "workers"]),
