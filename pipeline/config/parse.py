@@ -107,7 +107,8 @@ def _contradictions(config: Config) -> Iterator[str]:
     if is_regression and (of_classes := sorted({"separator", "frequency_gap"} & {*config.measures})):
         yield f"measures: expected none of classes {with_quantities}, got {', '.join(of_classes)}"
     if "overlaps" in config.measures and not is_teacher:
-        yield f"measures: expected no overlaps without a teacher (data={', '.join(TEACHERS)}), got data={config.data.name}"
+        teachers = ", ".join(sorted(TEACHERS))
+        yield f"measures: expected no overlaps without a teacher (data={teachers}), got data={config.data.name}"
     is_class = not is_regression and config.training.loss != "squared_error"
     if is_class and config.data.label_noise > 1.0:
         yield (

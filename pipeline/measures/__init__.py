@@ -8,7 +8,8 @@ Importing this package registers every measurement in its modules.
 - ``reference_optimum``: the optimum of logistic and linear regression, by ``newton``
 - ``weights``, ``layer_moments``, ``predictions``, ``separator``, ``curvature``: optional measurements
 
-From outside: ``MEASURES``, ``StackSnapshot``, ``measurements``, ``metric_count``, ``has_metrics``; ``reference_optimum``.
+From outside: ``MEASURES``, ``StackSnapshot``, ``measurements``, ``metric_count``, ``has_metrics``;
+``reference_optimum``.
 """
 
 from importlib import import_module

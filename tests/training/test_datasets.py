@@ -103,6 +103,16 @@ def test_a_file_that_has_changed_is_told_in_one_line_and_never_trained_on(tmp_pa
     assert outcome.data == digest
 
 
+def test_of_a_test_file_that_has_changed_both_files_are_named(table: Path) -> None:
+    write_table(test := table.with_name("t.csv"), 0.75)
+    config = config_of(table, **{"data.test_path": str(test), "data.test_fraction": 0.0})
+    dataset_of(config.data)
+    forget(digests=False)
+    write_table(test, 0.25)
+    with pytest.raises(DataChangedError, match=f"^data.path: {table}, data.test_path: {test}: expected both as they"):
+        dataset_of(config.data)
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
