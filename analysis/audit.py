@@ -7,6 +7,9 @@ a run are hashed anew and compared with the hash that was tracked with it. This 
 auditor that used the writer's would share its mistakes.
 """
 
+import analysis  # noqa: F401  (Before the others, because it says what is wrong where they cannot be loaded.)
+
+# isort: split
 import hashlib
 import struct
 import sys

@@ -6,6 +6,9 @@ The page of a prepared question begins with its own verdicts and figures; then c
 decide and the general figures that fit. Every report also renews a page that links all reports in the output folder.
 """
 
+import analysis  # noqa: F401  (Before the others, because it says what is wrong where they cannot be loaded.)
+
+# isort: split
 import sys
 from collections import Counter
 from collections.abc import Sequence

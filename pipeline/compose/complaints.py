@@ -131,8 +131,9 @@ def _complaint(error: BaseException, overrides: Sequence[str]) -> str:
             return f"{shown(given)}: expected key=value"
         if given.startswith("+") and group in options_by_group() and group in message:
             return f"{given}: groups take no +; type {given.lstrip('+')}"
-        if message.startswith("Config group override") and group in options_by_group() and not _is_text(given):
-            return f"{group}: expected one of {', '.join(options_by_group()[group])}, got {value}"
+        if message.startswith("Config group override") and _is_group(group) and not _is_text(given):
+            choices = ", ".join(options_by_group().get(group, ()))
+            return f"{group}: expected {f'one of {choices}' if choices else 'the name of an option'}, got {value}"
     if match := UNKNOWN_KEY.search(message):
         full = FULL_KEY.search(str(error.__cause__))
         return _unknown_key((full or match)[1], overrides)
@@ -142,6 +143,10 @@ def _complaint(error: BaseException, overrides: Sequence[str]) -> str:
         listed = ", ".join(options) or "(there are none)"
         return f"{group}: expected one of {listed}, got {option!r}{did_you_mean(option, options)}"
     return message.partition("Config search path")[0]
+
+
+def _is_group(key: str) -> bool:
+    return key in options_by_group() or "/" in key
 
 
 def _is_text(given: str) -> bool:

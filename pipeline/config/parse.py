@@ -69,9 +69,10 @@ def check_measures(configs: Sequence[Config]) -> None:
     for name in dict.fromkeys(name for config in configs for name in config.measures):
         models = [config.model for config in configs if name in config.measures]
         if not any(has_metrics(name, model.hidden_units, is_odd=_is_odd(model.activation)) for model in models):
+            units, activation = shown(models[0].hidden_units), models[0].activation or "null"
             raise InputError(
                 f"measures: expected no {name}, for no job has what it measures, got it with"
-                f" model.hidden_units={shown(models[0].hidden_units)} and model.activation={models[0].activation}"
+                f" model.hidden_units={units} and model.activation={activation}"
             )
 
 

@@ -159,9 +159,9 @@ def checked_sweep(
     check_measures(configs)
     with keep_current_hydra():
         composition.prepare(0, jobs[0])  # A folder that has no name is told now.
+    _check_common("experiment", [config.question.name if config.question else "none" for config in configs])
     for key in ("experiment_name", "rerun", "executor", "plan"):
         _check_common(key, [getattr(config, key) for config in configs])
-    _check_common("experiment", [config.question.name if config.question else "none" for config in configs])
     return configs
 
 
