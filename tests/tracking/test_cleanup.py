@@ -161,3 +161,10 @@ def test_a_sweep_that_trains_all_again_is_left_to_its_living_driver(store: Store
     assert (goes_on(rerun=False), goes_on(rerun=True)) == (None, parent)
     client.set_terminated(parent)
     assert (goes_on(rerun=False), goes_on(rerun=True)) == (parent, None)
+
+
+@pytest.mark.parametrize("size", ["many", "-1", "1e9", "0"])
+def test_a_tag_that_others_have_written_stops_no_sweep(store: Store, size: str) -> None:
+    client, experiment = store
+    client.create_run(experiment, tags={names.SWEEP_TAG: size})
+    assert begun_sweep(client, experiment, ["f"], rerun=False) is None
