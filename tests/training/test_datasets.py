@@ -219,14 +219,15 @@ def test_a_change_stops_the_sweep_with_one_line_and_what_was_right_is_tracked(
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "mine.py").write_text(CARELESS, encoding="utf-8")
     sweep = ("-m", "data=csv", "data.path=d.csv", "data.target=kind", "model=mlp", "init=normal", "seed=0,1,2,3",
-             "optimizer.learning_rate=0.1", "training.steps=3", "training.batch_size=null")  # fmt: skip
+             "optimizer.learning_rate=0.1", "training.steps=3", "training.batch_size=null",
+             "hydra.sweeper.max_batch_size=9")  # fmt: skip
     own = ("executor=inline", "executor._target_=mine.Careless")
     digest = digest_of(config_of(table).data)
     stopped = call("pipeline.run", *sweep, *own, folder=tmp_path)
     assert stopped.returncode == 1, stopped.stdout
     (line,) = stopped.stderr.splitlines()
     assert line.startswith(f"data.path: d.csv: expected the file as it was at the start (digest {digest}), got a ch")
-    assert "to go on, say again: python -m pipeline.run -m data=csv" in line
+    assert "to go on, say again: python -m pipeline.run -m hydra.sweeper.max_batch_size=9 data=csv" in line
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     experiment = client.get_experiment_by_name("symmetry")
     assert experiment is not None
