@@ -9,6 +9,7 @@ from typing import Any
 from hydra import compose, initialize
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Override
 from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
 
@@ -142,7 +143,16 @@ def _complaint(error: BaseException, overrides: Sequence[str]) -> str:
         options = re.findall(r"^\t(\w+)$", message, re.MULTILINE)
         listed = ", ".join(options) or "(there are none)"
         return f"{group}: expected one of {listed}, got {option!r}{did_you_mean(option, options)}"
-    return message.partition("Config search path")[0]
+    applied = _override_behind(error)
+    named = f"{shown(applied)}: {message}" if applied and applied.partition("=")[0] not in message else message
+    return named.partition("Config search path")[0]
+
+
+def _override_behind(error: BaseException) -> str | None:
+    """The override that Hydra was applying; errors of OmegaConf do not always tell."""
+    applied = [frame.f_locals.get("override") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    lines = [each.input_line for each in applied if isinstance(each, Override)]
+    return lines[-1] if lines else None
 
 
 def _is_group(key: str) -> bool:

@@ -22,7 +22,7 @@ PARTS = re.compile(r"([+~]*)([\w./@-]+)(\s*[:=][:=\s]*|\s+)(.*)", re.DOTALL)
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 UNKNOWN_FUNCTION = re.compile(r"Unknown function '(\w+)'\s+Available: (\S+)")
 OPENING = dict(zip("[({", "])}", strict=True))
-SQUARE = str.maketrans("(){}", "[][]")
+SQUARE = str.maketrans("(){};", "[][],")
 BENT = "\u2018\u2019\u201c\u201d"
 TYPED = str.maketrans(f"{BENT}\u2010\u2011\u2013\u2014\u2212", "''\"\"-----")
 """Quotes and dashes as documents print them, and as they are typed."""
