@@ -72,6 +72,10 @@ BAD_COMMANDS = [
     (["="], "'=': expected key=value"),
     (["measures=[overlaps]"], "measures: expected no overlaps without a teacher (data=teacher), got data=digits"),
     (
+        ["model.hidden_units=[1]", "measures=[distance_modulo_sign]"],
+        "measures: expected no distance_modulo_sign, for no",
+    ),
+    (
         ["model=logistic", "measures=[balance]"],
         "measures: expected no balance, for no job has what it measures, got it",
     ),
