@@ -6,6 +6,9 @@ The page of a prepared question begins with its own verdicts and figures; then c
 decide and the general figures that fit. Every report also renews a page that links all reports in the output folder.
 """
 
+from analysis.arguments import OptionParser  # First, because other libraries cannot be loaded by a path.
+
+# isort: split
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +16,6 @@ from pathlib import Path
 
 import joblib
 
-from analysis.arguments import OptionParser
 from analysis.claims.source_text import claims_of, claims_table
 from analysis.errors import ReportError
 from analysis.figures import FIGURES

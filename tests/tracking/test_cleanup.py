@@ -189,3 +189,10 @@ def test_statistics_let_the_ui_sort_by_a_metric_without_pairing_each_run_with_ea
     assert "SCAN anon_1" in plan()
     gather_statistics(client)
     assert "SEARCH anon_1" in plan()
+
+
+@pytest.mark.parametrize("size", ["many", "-1", "1e9", "0"])
+def test_a_tag_that_others_have_written_stops_no_sweep(store: Store, size: str) -> None:
+    client, experiment = store
+    client.create_run(experiment, tags={names.SWEEP_TAG: size})
+    assert begun_sweep(client, experiment, ["f"], rerun=False) is None
