@@ -15,7 +15,7 @@ import struct
 import sys
 from argparse import ArgumentTypeError
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,28 +72,34 @@ def audit_of(experiment_name: str, *, thorough: bool = False, tracking_uri: str 
         ReportError: no such experiment, or a store that does not answer.
     """
     with open_store(tracking_uri, experiment_name) as client:
-        runs = list(all_runs(client, experiment_named(client, experiment_name).experiment_id))
-        return _audit_of_runs(client, runs, thorough=thorough)
+        experiment = experiment_named(client, experiment_name).experiment_id
+        sweeps = list(all_runs(client, experiment, f"tags.`{names.SWEEP_TAG}` != ''"))
+        return _audit_of_runs(client, sweeps, all_runs(client, experiment), thorough=thorough)
 
 
-def _audit_of_runs(client: MlflowClient, runs: Sequence[Run], *, thorough: bool) -> Audit:
-    sweeps = [run for run in runs if names.SWEEP_TAG in run.data.tags]
-    trained = [run for run in runs if names.FINGERPRINT_TAG in run.data.tags]
-    finished = [run for run in trained if run.info.status == "FINISHED"]
+def _audit_of_runs(client: MlflowClient, sweeps: Sequence[Run], runs: Iterable[Run], *, thorough: bool) -> Audit:
     problems: list[str] = []
+    unended: list[str] = []
+    faults: list[str] = []
     jobs = {sweep.info.run_id: _read_jobs(client, sweep, problems) for sweep in sweeps}
-    problems += _miscounted(sweeps, jobs, finished)
-    problems += [f"{_called(run)} has not ended" for run in runs if run.info.status == "RUNNING"]
     curves = _read_curves(client, sweeps, problems)
-    digests = {}
-    for run in finished:
-        problems += _faults(run)
-        points = curves.get(run.info.run_id, ())
-        digest, found = _digest_of(client, run, points, thorough=thorough or not points)
-        problems += [f"{_called(run)}: {problem}" for problem in found]
-        digests[run.data.tags[names.FINGERPRINT_TAG]] = digest
+    digests: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    finished = 0
+    for run in runs:  # One page of them at a time is in memory.
+        unended += [f"{_called(run)} has not ended"] if run.info.status == "RUNNING" else []
+        if names.FINGERPRINT_TAG not in run.data.tags or run.info.status != "FINISHED":
+            continue
+        finished += 1
+        fingerprint = run.data.tags[names.FINGERPRINT_TAG]
+        counts[fingerprint] += names.RERUN_TAG not in run.data.tags
+        faults += _faults(run)
+        points = [point for rows in curves.pop(run.info.run_id, ()) for point in _points_of(rows)]
+        digests[fingerprint], found = _digest_of(client, run, points, thorough=thorough or not points)
+        faults += [f"{_called(run)}: {problem}" for problem in found]
+    problems += [*_miscounted(sweeps, jobs, counts), *unended, *faults]
     of_sweeps = {_called(sweep): sweep_digest(digests, jobs[sweep.info.run_id]) for sweep in sweeps}
-    return Audit(len(sweeps), len(set().union(*jobs.values())), len(finished), digests, problems, of_sweeps)
+    return Audit(len(sweeps), len(set().union(*jobs.values())), finished, digests, problems, of_sweeps)
 
 
 def differences(one: Audit, other: Audit) -> list[str]:
@@ -127,12 +133,14 @@ def _read_jobs(client: MlflowClient, sweep: Run, problems: list[str]) -> set[str
         return set()
 
 
-def _miscounted(sweeps: Sequence[Run], jobs: Mapping[str, set[str]], finished: Sequence[Run]) -> Iterator[str]:
-    """Jobs that are missing though their sweep is finished, and jobs that are there twice."""
-    there = {run.data.tags[names.FINGERPRINT_TAG] for run in finished}
-    counts = Counter(run.data.tags[names.FINGERPRINT_TAG] for run in finished if names.RERUN_TAG not in run.data.tags)
+def _miscounted(sweeps: Sequence[Run], jobs: Mapping[str, set[str]], counts: Mapping[str, int]) -> Iterator[str]:
+    """Jobs that are missing though their sweep is finished, and jobs that are there twice.
+
+    Args:
+        counts: fingerprint -> how many runs are finished, without those that were trained again on purpose.
+    """
     for sweep in sweeps:
-        missing = jobs[sweep.info.run_id] - there
+        missing = jobs[sweep.info.run_id] - counts.keys()
         if missing:
             wanted = len(jobs[sweep.info.run_id])
             yield f"{_called(sweep)} is {sweep.info.status}, and {len(missing)} of its {wanted} jobs are not finished"
@@ -141,18 +149,18 @@ def _miscounted(sweeps: Sequence[Run], jobs: Mapping[str, set[str]], finished: S
     )
 
 
-def _read_curves(client: MlflowClient, sweeps: Sequence[Run], problems: list[str]) -> dict[str, Points]:
-    """Run id -> (metric, step, value) from the sweeps' artifacts; adds a problem for each that cannot be read."""
-    parts: list[pd.DataFrame] = []
+def _read_curves(client: MlflowClient, sweeps: Sequence[Run], problems: list[str]) -> dict[str, list[pd.DataFrame]]:
+    """Run id -> its rows in the sweeps' artifacts, part by part; adds a problem for each that cannot be read."""
+    curves: dict[str, list[pd.DataFrame]] = {}
     for sweep in sweeps:
         try:
-            parts += curves_artifact(client, sweep.info.run_id)
+            for part in curves_artifact(client, sweep.info.run_id):
+                for run_id, rows in part.groupby("run_id", observed=True):
+                    curves.setdefault(str(run_id), []).append(rows)
         except Exception as error:  # As above.
             if sweep.info.status == "FINISHED":
                 problems.append(f"{_called(sweep)}: its curves cannot be read ({first_line(error)})")
-    if not parts:
-        return {}
-    return {str(run_id): _points_of(rows) for run_id, rows in pd.concat(parts).groupby("run_id")}
+    return curves
 
 
 def _points_of(rows: pd.DataFrame) -> Points:

@@ -85,7 +85,7 @@ def queries(client: MlflowClient, experiment: str) -> dict[str, Callable[[], Any
 
 def milliseconds(query: Callable[[], Any]) -> float:
     """Wall time of one query, after one that opens what must be opened, unless that took more than a second."""
-    times = []
+    times: list[float] = []
     while len(times) < 2 and sum(times) < 1000.0:
         start = time.perf_counter()
         query()

@@ -126,11 +126,11 @@ def next_step(name: str) -> str:
     return f"{NEXT_STEP} experiment={name}" if name in PREPARED else NEXT_STEP
 
 
-def all_runs(client: MlflowClient, experiment_id: str) -> Iterator[Run]:
-    """All runs of an experiment that are not deleted, of any status."""
+def all_runs(client: MlflowClient, experiment_id: str, condition: str = "") -> Iterator[Run]:
+    """All runs of an experiment that are not deleted, of any status; of these those that meet a filter of MLflow's."""
     token = None
     while True:
-        page = client.search_runs([experiment_id], max_results=PAGE, page_token=token)
+        page = client.search_runs([experiment_id], condition, max_results=PAGE, page_token=token)
         yield from page
         token = page.token
         if not token:
