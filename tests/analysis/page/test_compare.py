@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from analysis.page.compare import write_comparison
-from analysis.report import write_report
+from analysis.writer import write_report
 from tests.support.in_process import call
 from tests.support.tracked import trained_tables
 

@@ -17,8 +17,8 @@ from analysis.figures.kit.drawing import FIGURES_OF_QUESTIONS, words_of
 from analysis.page.formulas import prose
 from analysis.page.index import write_entry, write_index
 from analysis.questions import ANSWERS, derivation_of, register_questions
-from analysis.report import SHEET, write_report
 from analysis.tracked.tables import Question, Tables
+from analysis.writer import SHEET, write_report
 from tests.support.configurations import CONF
 from tests.support.tracked import trained_tables
 

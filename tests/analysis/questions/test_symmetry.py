@@ -13,10 +13,10 @@ from scipy.optimize import approx_fprime, minimize
 from analysis.claims.source_text import claims_of
 from analysis.figures.kit.drawing import FIGURES_OF_QUESTIONS, NotShownError
 from analysis.questions.symmetry.sheet import PLACE, numbers_of, parts_of
-from analysis.report import write_report
 from analysis.theory.descent import descent_from_zeros, gradient, hessian, mean_loss
 from analysis.theory.equal_linear import SINGULAR_VALUES, linear_descents
 from analysis.tracked.tables import Tables
+from analysis.writer import write_report
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.numerics.functions import NUMPY
 from tests.support.tracked import trained_tables
