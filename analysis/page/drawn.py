@@ -61,11 +61,12 @@ def draw_all(wanted: Mapping[str, Draw], tables: Tables, folder: Path, workers: 
     is_safe = (
         sys.platform == "linux" and threading.active_count() == 1 and database_path(get_tracking_uri()) is not None
     )
-    if workers < 2 or len(wanted) < 2 or not is_safe:
-        return {name: _draw(name) for name in wanted}
-    # Frozen, the libraries' objects are not looked through for garbage again and again.
-    with ProcessPoolExecutor(min(workers, len(wanted)), multiprocessing.get_context("fork"), gc.freeze) as pool:
-        return dict(zip(wanted, pool.map(_draw, wanted), strict=True))
+    with house_style():
+        if workers < 2 or len(wanted) < 2 or not is_safe:
+            return {name: _draw(name) for name in wanted}
+        # Frozen, the libraries' objects are not looked through for garbage again and again.
+        with ProcessPoolExecutor(min(workers, len(wanted)), multiprocessing.get_context("fork"), gc.freeze) as pool:
+            return dict(zip(wanted, pool.map(_draw, wanted), strict=True))
 
 
 def _draw(name: str) -> Shown:
@@ -73,10 +74,9 @@ def _draw(name: str) -> Shown:
     wanted, tables, folder = _task
     shown = Shown(name, **words_of(wanted[name]))
     try:
-        with house_style():
-            drawing = wanted[name](tables)
-            caption = shown.caption.format(**drawing.numbers).strip()
-            image, narrow = map(data_address, _save(drawing, name, folder))
+        drawing = wanted[name](tables)
+        caption = shown.caption.format(**drawing.numbers).strip()
+        image, narrow = map(data_address, _save(drawing, name, folder))
     except NotShownError as error:
         return shown._replace(caption="", reason=error.reason, command=error.command)
     except ReportError as error:

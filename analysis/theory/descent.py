@@ -36,7 +36,7 @@ class Descent(NamedTuple):
 def mean_loss(weights: np.ndarray, inputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """J(w) / n for weights (..., 2): the mean of (1 - y) w . x + log(1 + exp(-w . x))."""
     scores = weights @ inputs.T
-    return np.asarray(((1.0 - labels) * scores + np.logaddexp(0.0, -scores)).mean(axis=-1))
+    return np.asarray(((1.0 - labels) * scores + np.log1p(np.exp(-scores))).mean(axis=-1))
 
 
 def gradient(weights: np.ndarray, inputs: np.ndarray, labels: np.ndarray) -> np.ndarray:

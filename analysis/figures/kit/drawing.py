@@ -5,7 +5,7 @@ caption may use the figure's computed numbers: ``{best_loss:.3f}``.
 """
 
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import cache, wraps
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -73,5 +73,9 @@ def figure(draw: Draw) -> Draw:
 
 def words_of(draw: Draw) -> dict[str, Any]:
     """``number``, ``title``, ``question`` and ``caption`` of a figure."""
-    captions = files(draw.__module__.rpartition(".")[0]) / "captions.yaml"
-    return dict(yaml.safe_load(captions.read_text(encoding="utf-8"))[draw.__name__])
+    return dict(_captions(draw.__module__.rpartition(".")[0])[draw.__name__])
+
+
+@cache
+def _captions(package: str) -> dict[str, Any]:
+    return dict(yaml.safe_load((files(package) / "captions.yaml").read_text(encoding="utf-8")))

@@ -54,6 +54,9 @@ SETTINGS = {
     "axes.titlesize": 10,
     # Titles stand above their axes; Matplotlib would look for ticks there, again and again.
     "axes.titley": 1.0,
+    # Room for the ticks of panels without labels, in inches, because spines take no part in the layout.
+    "figure.constrained_layout.h_pad": 0.06,
+    "figure.constrained_layout.w_pad": 0.06,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "legend.frameon": False,
