@@ -30,6 +30,8 @@ DECIMALS = re.compile(rb"(\.\d\d)\d+")
 """A hundredth of a point is less than anybody sees, and the other decimals of places would be a fifth of a picture."""
 NAMES = re.compile(rb'(?<=["#])p[0-9a-f]{10}(?=[")])')
 """Of clipped areas, hashes of their places to the last bit, which the solver of the layout finds anew each time."""
+GLYPHS = re.compile(rb'(?<=["#])DejaVuSans-')
+"""Beginnings of their names, which stand there for every character."""
 LINES = re.compile(r"\s*\n\s*")
 
 
@@ -115,5 +117,6 @@ def _svg_of(canvas: Figure) -> bytes:
     # Without a date, equal runs give equal bytes.
     FigureCanvasSVG(canvas).print_svg(buffer, metadata={"Date": None})  # type: ignore[no-untyped-call]
     names: dict[bytes, bytes] = {}
-    svg = NAMES.sub(lambda name: names.setdefault(name[0], b"p%d" % len(names)), buffer.getvalue())
+    svg = GLYPHS.sub(b"g", buffer.getvalue())
+    svg = NAMES.sub(lambda name: names.setdefault(name[0], b"p%d" % len(names)), svg)
     return PLACES.sub(lambda places: DECIMALS.sub(rb"\1", places[0]), svg)
