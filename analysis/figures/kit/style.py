@@ -170,8 +170,8 @@ def set_ticks_with_zero(axis: Axis, linear: float, largest: float) -> None:
 class PlainPowers(LogFormatterSciNotation):
     """Powers of ten as plain text: a formula takes Matplotlib a hundred times as long.
 
-    >>> PlainPowers()(1e-3), PlainPowers()(1e20), PlainPowers()(0.0), ascii(PlainPowers()(-1e2))
-    ('10⁻³', '10²⁰', '0', "'\\u221210\\xb2'")
+    >>> [PlainPowers()(number) for number in (1e-3, 1e20, 0.0)]
+    ['10⁻³', '10²⁰', '0']
     """
 
     def __call__(self, x: float, pos: int | None = None) -> str:
