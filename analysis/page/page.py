@@ -14,7 +14,7 @@ from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, UNDECIDED, WITHIN,
 from analysis.page.formulas import prose
 from analysis.page.player import Player
 from analysis.tracked.tables import FACTS, Tables
-from analysis.wording import natural_order
+from analysis.wording import natural_order, number
 from pipeline import addresses
 
 VERDICT_CLASS = {EXACTLY: "exact", WITHIN: "within", FAILS: "fails", UNDECIDED: "undecided", NOT_TESTED: "untested"}
@@ -100,6 +100,7 @@ def rendered_page(
     in_parts = {figure.name for part in parts for figure in part.figures} | ({still.name} if still else set())
     environment = Environment(loader=PackageLoader("analysis.page"), autoescape=True, undefined=StrictUndefined)
     environment.filters["unbroken"] = lambda text: re.sub(r"(?<=\de)-(?=\d)", "\N{MINUS SIGN}", text)
+    environment.filters["number"] = number
     return environment.get_template("report.html").render(
         experiment_name=tables.experiment_name,
         question=tables.question,

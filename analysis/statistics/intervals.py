@@ -94,6 +94,15 @@ def aggregated(data: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFram
     return table.sort_values([*by, "step"], ignore_index=True)
 
 
+def aggregated_geometrically(data: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:
+    """Geometric means with the intervals of their logarithms, as ``aggregated``; values of 0 are left out."""
+    positive = data[data[value] > 0.0]
+    largest = positive[value].max()  # Its logarithm becomes 0, and every other one less.
+    table = aggregated(positive.assign(**{value: np.log(positive[value] / largest)}), value, by)
+    means = [value, "low", "high"]
+    return table.assign(**largest * np.exp(table[means]))
+
+
 def means_with_intervals(samples: Sequence[np.ndarray], together: bool = False) -> np.ndarray:
     """Mean and interval of each of many samples, as in ``mean_with_interval``; NaN for an empty sample.
 
