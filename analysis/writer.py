@@ -9,7 +9,7 @@ from analysis.errors import ReportError
 from analysis.figures import FIGURES
 from analysis.figures.kit.drawing import FIGURES_OF_QUESTIONS
 from analysis.page.animation import ANIMATION_FILE, write_animation
-from analysis.page.drawn import draw_all
+from analysis.page.drawn import drawing
 from analysis.page.index import CLAIMS_FILE, report_folder, write_entry, write_index
 from analysis.page.page import lead, rendered_page
 from analysis.page.player import players_of
@@ -50,7 +50,11 @@ def write_report(experiment_name: str, output: Path, only: Sequence[str] = (), w
     folder = output / report_folder(experiment_name)
     folder.mkdir(parents=True, exist_ok=True)
     wanted = {name: drawable[name] for name in only or [*own, *general]}
-    shown = draw_all(wanted, tables, folder, workers)
+    with drawing(wanted, tables, folder, workers) as drawn:
+        # Meanwhile, here.
+        claims, players = ([], []) if only else (claims_of(tables), players_of(tables))
+        answer = answering.function(tables) if answering and not only else None
+        shown = dict(zip(wanted, drawn, strict=True))
     for figure in shown.values():
         if figure.reason:
             remedy = f"; try {figure.command}" if figure.command else ""
@@ -58,17 +62,15 @@ def write_report(experiment_name: str, output: Path, only: Sequence[str] = (), w
     written = [folder / f"{name}.{ending}" for name in shown if shown[name].image for ending in ("png", "svg", "csv")]
     if only:
         return written
-    claims, answer = claims_of(tables), None
     own_figures = sorted((shown[name] for name in own), key=lambda figure: figure.number)
     figures = sorted((shown[name] for name in general), key=lambda figure: figure.number)
     if answering is not None:
-        answer = answering.function(tables)
         claims = [claim for claim in claims if claim.runs]
         figures = [figure for figure in figures if figure.image]
     decided = [*(answer.claims if answer else ()), *claims]
     claims_table(decided).to_csv(folder / CLAIMS_FILE, index=False)
     parts = [] if answering else parts_of(tables, claims, shown)
-    players, still = players_of(tables), shown.get(STILL)
+    still = shown.get(STILL)
     why = derivation_of(tables.question.name) if answering and tables.question else ""
     page = rendered_page(tables, claims, figures, answer, own_figures if answering else (), parts, players, still, why)
     (folder / PAGE_FILE).write_text(page, encoding="utf-8")

@@ -6,8 +6,9 @@ import multiprocessing
 import re
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -49,7 +50,14 @@ _task: tuple[Mapping[str, Draw], Tables, Path]
 
 
 def draw_all(wanted: Mapping[str, Draw], tables: Tables, folder: Path, workers: int = 1) -> dict[str, Shown]:
-    """Draws figures, and writes each as SVG, PNG and CSV into the folder.
+    """Draws figures as ``drawing`` does, and waits for them; figures by name."""
+    with drawing(wanted, tables, folder, workers) as shown:
+        return dict(zip(wanted, shown, strict=True))
+
+
+@contextmanager
+def drawing(wanted: Mapping[str, Draw], tables: Tables, folder: Path, workers: int = 1) -> Iterator[Iterable[Shown]]:
+    """A context in which figures are drawn, and each written as SVG, PNG and CSV into the folder; they come in order.
 
     Workers are forked, because loading the libraries again would take longer than drawing. That is safe from a
     process of one Python thread, on Linux, and from a local database, no connection to which a worker uses.
@@ -65,10 +73,11 @@ def draw_all(wanted: Mapping[str, Draw], tables: Tables, folder: Path, workers: 
     )
     with house_style():
         if workers < 2 or len(wanted) < 2 or not is_safe:
-            return {name: _draw(name) for name in wanted}
+            yield map(_draw, wanted)
+            return
         # Frozen, the libraries' objects are not looked through for garbage again and again.
         with ProcessPoolExecutor(min(workers, len(wanted)), multiprocessing.get_context("fork"), gc.freeze) as pool:
-            return dict(zip(wanted, pool.map(_draw, wanted), strict=True))
+            yield pool.map(_draw, wanted)
 
 
 def _draw(name: str) -> Shown:

@@ -25,7 +25,7 @@ PALETTE = {
     "constant": "#d62728",
     "duplicated": "#882255",
     "mirrored": "#aa4499",
-    "perturbed": "#661100",
+    "perturbed": "#a65628",
     "constant_layers": "#999933",
     "normal": HUES[0],
     "xavier_uniform": HUES[1],
@@ -50,6 +50,8 @@ SETTINGS = {
     "figure.dpi": 100,
     "savefig.dpi": PIXELS_PER_INCH,
     "font.family": "DejaVu Sans",
+    # Matplotlib goes through the long lists of these for each text that it measures.
+    **{f"font.{family}": ["DejaVu Sans"] for family in ("serif", "sans-serif", "cursive", "fantasy", "monospace")},
     "font.size": 10,
     "axes.titlesize": 10,
     # Titles stand above their axes; Matplotlib would look for ticks there, again and again.
