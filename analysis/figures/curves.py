@@ -19,7 +19,7 @@ from analysis.figures.kit.words import (
     param_texts,
     start_labels,
 )
-from analysis.statistics.intervals import aggregated
+from analysis.statistics.intervals import aggregated, aggregated_by_size
 from analysis.tracked.tables import Tables
 from analysis.wording import SWEEP, amount, counted, fate, lost
 from pipeline import names
@@ -31,6 +31,7 @@ HIGHEST = 1e3
 """How far above the other lines one that diverges is shown; it would flatten them."""
 PLACE = ["setting", "learning_rate"]
 LINE = ["start", "init", "metric"]
+MEANS = {"distance": aggregated_by_size}
 COMMAND = f"{SWEEP} model=mlp init=zeros,constant,xavier_uniform"
 COINCIDING = 0.05
 """Part of the loss by which lines differ that cover each other."""
@@ -142,9 +143,9 @@ def _lines(tables: Tables, runs: pd.DataFrame, metrics: dict[str, str]) -> Lines
         varying.pop()
     setting = labelled(texts, ["model", *varying])
     known = runs.rename(columns={names.RATE: "learning_rate"}).assign(setting=setting, start=start_labels(texts))
-    columns = known[["run_id", *PLACE, "start", "init"]]
+    by = [*PLACE, "start", "init"]
     parts = [
-        aggregated(curve.merge(columns, on="run_id"), "value", by=[*PLACE, "start", "init"]).assign(metric=part)
+        MEANS.get(part, aggregated)(curve.merge(known[["run_id", *by]], on="run_id"), "value", by).assign(metric=part)
         for part, metric in metrics.items()
         if len(curve := tables.curves.loc[tables.curves["metric"] == metric, ["run_id", "step", "value"]])
     ]

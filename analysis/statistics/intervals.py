@@ -96,11 +96,22 @@ def aggregated(data: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFram
 
 def aggregated_geometrically(data: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:
     """Geometric means with the intervals of their logarithms, as ``aggregated``; values of 0 are left out."""
-    positive = data[data[value] > 0.0]
+    positive = data[(data[value] > 0.0) & np.isfinite(data[value])]
     largest = positive[value].max()  # Its logarithm becomes 0, and every other one less.
     table = aggregated(positive.assign(**{value: np.log(positive[value] / largest)}), value, by)
     means = [value, "low", "high"]
     return table.assign(**largest * np.exp(table[means]))
+
+
+def aggregated_by_size(data: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:
+    """Geometric means of the groups that hold no 0, which may grow by powers of ten, and plain means of the others."""
+    least = data.groupby(list(by), observed=True)[value].transform("min")
+    parts = [
+        means(data[chosen], value, by)
+        for means, chosen in ((aggregated, ~(least > 0.0)), (aggregated_geometrically, least > 0.0))
+        if chosen.any()
+    ]
+    return pd.concat(parts).sort_values([*by, "step"], ignore_index=True)
 
 
 def means_with_intervals(samples: Sequence[np.ndarray], together: bool = False) -> np.ndarray:

@@ -7,6 +7,7 @@ from scipy.stats import bootstrap, ttest_1samp
 
 from analysis.statistics.intervals import (
     aggregated,
+    aggregated_by_size,
     aggregated_geometrically,
     mean_with_interval,
     means_with_intervals,
@@ -118,3 +119,9 @@ def test_geometric_means_leave_zeros_out_and_stay_above_0() -> None:
     wanted = [10.0**end for end in sample_mean([0.0, 2.0, 4.0])]
     np.testing.assert_allclose([found.value, found.low, found.high], wanted, rtol=1e-12)
     assert found.runs == 3
+
+
+def test_means_are_geometric_where_a_group_holds_no_zero() -> None:
+    columns = {"run_id": [1, 2] * 3, "step": 1, "group": [*"aabbcc"], "value": [1.0, 16.0, 0.0, 16.0, 0.0, 0.0]}
+    found = aggregated_by_size(pd.DataFrame(columns), "value", ["group"]).set_index("group")["value"]
+    assert found.to_dict() == pytest.approx({"a": 4.0, "b": 8.0, "c": 0.0})
