@@ -9,7 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import SYMMETRIC, add_legend_above, set_step_axis, set_value_axis, start_styles
+from analysis.figures.kit.style import (
+    SYMMETRIC,
+    add_legend_above,
+    draw_mean,
+    set_step_axis,
+    set_value_axis,
+    start_styles,
+)
 from analysis.figures.kit.words import (
     distinguishing,
     labelled,
@@ -76,12 +83,11 @@ def loss_over_steps(tables: Tables) -> Drawing:
     for stacked, means in panels:
         for axes, part in zip(stacked, measured, strict=True):
             for (start, _, _), line in means[means["metric"] == part].groupby(LINE, observed=True):
-                _draw(axes, line, styles[str(start)])
+                draw_mean(axes, line, styles[str(start)])
         stacked[0].set_title(f"{stacked[0].get_title()}{_coincide(means)}")
-    for stacked, _ in panels:
-        for axes in stacked:
-            _set_value_axis(axes, lines.means["value"], highest)
-            set_step_axis(axes)
+    for axes in (axes for stacked, _ in panels for axes in stacked):
+        _set_value_axis(axes, lines.means["value"], highest)
+        set_step_axis(axes)
     add_legend_above(canvas, styles)
     ended = tables.runs[~tables.runs["diverged"]].groupby(["model", "init"])[names.LOSS_TRAIN].min()
     return Drawing(canvas, lines.means, lines.numbers | _lost(lines, highest) | {"conclusion": _lowest(ended)})
@@ -113,7 +119,7 @@ def symmetry_over_steps(tables: Tables) -> Drawing:
     for both, means in panels:
         for axes, part in zip(both, parts, strict=True):
             for (start, _, _), line in means[means["metric"] == part].groupby(LINE, observed=True):
-                _draw(axes, line, styles[str(start)])
+                draw_mean(axes, line, styles[str(start)])
     units = _unit_ticks(lines.means)
     for (above, below), _ in panels:
         _set_value_axis(above, distances, highest)
@@ -227,12 +233,6 @@ def _lost(lines: Lines, highest: float) -> dict[str, str]:
     """What the caption says of runs that diverged."""
     cut = f", or leave the panel at {highest:.2g}" if highest < math.inf else ""
     return {"lost": lost(int(lines.runs["diverged"].sum()), f"their lines end early{cut}")}
-
-
-def _draw(axes: Axes, line: pd.DataFrame, style: dict[str, Any]) -> None:
-    """A mean with its interval."""
-    axes.plot(line["step"], line["value"], **style)
-    axes.fill_between(line["step"], line["low"], line["high"], color=style["color"], alpha=0.2, lw=0)
 
 
 def _lowest(losses: "pd.Series[float]") -> str:

@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -125,6 +127,15 @@ def add_legend_above(canvas: Figure, lines: Mapping[str, dict[str, Any]]) -> Non
     handles = [Line2D([], [], **style) for style in lines.values()]
     labels = [label.replace("$", r"\$") for label in lines]
     canvas.legend(handles, labels, loc="outside upper center", ncols=columns, handlelength=2.4, columnspacing=1.4)
+
+
+def draw_mean(axes: Axes, line: pd.DataFrame, style: dict[str, Any]) -> None:
+    """A mean over the steps, with its interval; ``fill_between`` would scale all panels anew for each."""
+    axes.plot(line["step"], line["value"], **style)
+    ends = [line[["step", end]].to_numpy(float) for end in ("low", "high")]
+    outline = np.concatenate([ends[0], ends[1][::-1]])
+    axes.add_collection(PolyCollection([outline], color=style["color"], alpha=0.2, lw=0), autolim=False)
+    axes.update_datalim(outline)
 
 
 def set_step_axis(axes: Axes) -> None:
