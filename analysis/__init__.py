@@ -24,10 +24,17 @@ arguments       options of the command lines, whose mistakes are one line
 errors, wording the user's mistake; numbers, counts and commands in words
 """
 
+import shlex
+import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pipeline  # noqa: F401  (It says how MLflow behaves, before anything loads it.)
+
+if Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:  # There ``statistics`` hides the module of Python.
+    command = shlex.join(["python", "-m", f"analysis.{Path(sys.argv[0]).stem}", *sys.argv[1:]])
+    sys.exit(f"{sys.argv[0]}: in the project's folder, type {command}")
 
 
 def __getattr__(name: str) -> Any:

@@ -1,14 +1,14 @@
 """The command lines of this package: options only, and mistakes in one line."""
 
 import shlex
-import sys
-from argparse import ArgumentParser
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
+from pipeline.system.command import OneLineParser
 
-class OptionParser(ArgumentParser):
-    """Parses the options of a command; a mistake ends the process with one line and exit code 1."""
+
+class OptionParser(OneLineParser):
+    """Parses the options of a command, and tells what a word that is none may have been meant as."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         known, rest = self.parse_known_args(args, namespace)
@@ -27,9 +27,6 @@ class OptionParser(ArgumentParser):
         # Just the name of an experiment, or that as pipeline.run takes it.
         name = value if option in ("experiment", "experiment_name") else unknown
         self.error(f"expected options, got {shlex.quote(unknown)}; did you mean: {self.prog} {experiment_option(name)}")
-
-    def error(self, message: str) -> NoReturn:
-        sys.exit(f"{self.prog}: {' '.join(message.split())}")
 
 
 def experiment_option(name: str) -> str:

@@ -7,6 +7,9 @@ a run are hashed anew and compared with the hash that was tracked with it. This 
 auditor that used the writer's would share its mistakes.
 """
 
+from analysis.arguments import OptionParser  # First, because other libraries cannot be loaded by a path.
+
+# isort: split
 import hashlib
 import struct
 import sys
@@ -20,7 +23,6 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from analysis.arguments import OptionParser
 from analysis.errors import ReportError
 from analysis.tracked.artifacts import artifacts_of, curves_artifact, jobs_of, weights_in
 from analysis.tracked.rows import row_of

@@ -6,6 +6,9 @@ The page of a prepared question begins with its own verdicts and figures; then c
 decide and the general figures that fit. Every report also renews a page that links all reports in the output folder.
 """
 
+from analysis.arguments import OptionParser  # First, because other libraries cannot be loaded by a path.
+
+# isort: split
 import gc
 import sys
 from pathlib import Path
@@ -18,7 +21,6 @@ def main() -> None:
     gc.disable()  # Python would look for garbage among what the libraries define, for a quarter of their time.
     import joblib
 
-    from analysis.arguments import OptionParser
     from analysis.errors import ReportError
     from analysis.figures import FIGURES
     from analysis.page.compare import write_comparison

@@ -72,7 +72,7 @@ def sweep_runs(overrides: Sequence[str], *, track: bool, frame: pd.DataFrame | N
         forget_datasets()
         try:
             settle_experiment_of(overrides)
-            with open_multirun(hydra, run.__wrapped__, overrides) as (sweeper, arguments):
+            with open_multirun(hydra, run, overrides) as (sweeper, arguments):
                 return (_tracked if track else _untracked)(sweeper, arguments)
         except (FailedJobsError, StoreLostError, ExecutorLostError):
             raise

@@ -7,7 +7,6 @@ folder, which would be made again, and in a copied one to the original. Runs are
 their ids are random, so whoever finds the folder of one of them has found its experiment.
 """
 
-import argparse
 import os
 import shlex
 import shutil
@@ -21,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from pipeline.addresses import VARIABLE, database_path, masked_address
 from pipeline.errors import InputError
-from pipeline.system.command import run_command
+from pipeline.system.command import OneLineParser, run_command
 
 PLACES = {
     "SELECT rowid, artifact_location FROM experiments": "UPDATE experiments SET artifact_location = ? WHERE rowid = ?",
@@ -142,7 +141,7 @@ def _copy_if_missing(old: str, new: str) -> None:
 
 def main() -> None:
     """Mends a store, and says what it did."""
-    parser = argparse.ArgumentParser(prog=COMMAND, description="Tells a moved or copied store where its artifacts are.")
+    parser = OneLineParser(prog=COMMAND, description="Tells a moved or copied store where its artifacts are.")
     parser.add_argument("database", nargs="?", type=Path, help="its file (default: the store that is in use)")
     database = parser.parse_args().database
     try:

@@ -22,8 +22,12 @@ FULL_ERROR = "HYDRA_FULL_ERROR"
 def main() -> None:
     """Runs the command line; a user's mistake ends in one line and exit code 1."""
     # Imported here, because worker processes import this module as their main one, and shall not load Hydra.
+    import hydra
+
+    from pipeline import PROJECT
     from pipeline.compose.complaints import overrides_among, told
     from pipeline.compose.config_loader import use_config_loader
+    from pipeline.compose.session import VERSION
     from pipeline.errors import ExecutorLostError, FailedJobsError, InputError, StoreLostError
     from pipeline.sweep.job import run
 
@@ -37,7 +41,7 @@ def main() -> None:
     os.environ[FULL_ERROR] = "1"
     try:
         settle_experiment_of(sys.argv[1:])
-        run()
+        hydra.main(version_base=VERSION, config_path=str(PROJECT / "conf"), config_name="config")(run)()
     except Exception as error:
         is_known = isinstance(error, InputError | FailedJobsError | StoreLostError | ExecutorLostError)
         # An input error has a cause where the user's own executor raised.

@@ -1,9 +1,9 @@
 """Curves of runs as one table: from the artifacts of their sweeps, and from the store where there is none."""
 
-import numpy as np
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from pandas.api.types import union_categoricals
 
 from analysis.tracked.artifacts import curves_artifact
 from analysis.tracked.store import first_line, history_of
@@ -28,19 +28,25 @@ def load_curves(client: MlflowClient, parents: list[Run], runs: pd.DataFrame, no
     metrics = [str(column) for column in runs if "/" in str(column)]
     parts += [history_of(client, run_id, metrics) for run_id in runs["run_id"] if run_id not in covered]
     # In the order of the texts, so that sorting by them is sorting by numbers; what is none of these is left out.
-    known = {
-        "run_id": sorted(runs["run_id"]),
-        "metric": sorted({key for part in parts for key in part["metric"].cat.categories}),
-    }
-    # One part after the other, so that not all of them are there twice.
-    joined = []
-    while parts:
-        part = parts.pop()
-        part = part.assign(**{key: part[key].cat.set_categories(texts) for key, texts in known.items()})
-        joined.append(part.dropna(subset="run_id"))
-    curves = pd.concat(joined)
-    joined.clear()
-    order = np.lexsort((curves["step"], curves["metric"].cat.codes, curves["run_id"].cat.codes))
-    curves = curves.take(order).reset_index(drop=True)
+    run_ids = pd.CategoricalDtype(sorted(runs["run_id"]))
+    parts = [_sorted_among(parts.pop(), run_ids) for _ in range(len(parts))]
+    parts.sort(key=lambda part: part["run_id"].cat.codes.min())
+    # One column after the other, so that not all of them are there twice.
+    run_id = pd.concat([part.pop("run_id") for part in parts], ignore_index=True)
+    metric = union_categoricals([part.pop("metric") for part in parts], sort_categories=True)
+    step = pd.concat([part.pop("step") for part in parts], ignore_index=True)
+    value = pd.concat([part.pop("value") for part in parts], ignore_index=True)
+    curves = pd.DataFrame({"run_id": run_id, "metric": metric, "step": step, "value": value}, copy=False)
+    if not run_id.cat.codes.is_monotonic_increasing:  # Parts of drivers that worked at the same time.
+        curves = curves.sort_values(["run_id", "metric", "step"], ignore_index=True)
     # Before release 3 pandas also groups by the categories that do not occur in a selection.
     return curves if int(pd.__version__.partition(".")[0]) >= 3 else curves.astype({"run_id": object, "metric": object})
+
+
+def _sorted_among(part: pd.DataFrame, run_ids: pd.CategoricalDtype) -> pd.DataFrame:
+    """The rows of a part that are of these runs, in their order."""
+    part = part.assign(
+        run_id=part["run_id"].cat.set_categories(run_ids.categories),
+        metric=part["metric"].cat.reorder_categories(sorted(part["metric"].cat.categories)),
+    )
+    return part.dropna(subset="run_id").sort_values(["run_id", "metric", "step"], ignore_index=True)

@@ -52,13 +52,14 @@ def load_tables(experiment_name: str) -> Tables:
     runs = _leave_out_repeated(rows, sorted(params), notes)
     curves = load_curves(client, parents, runs, notes)
     newest = str(by_age[-1].info.run_id) if by_age else None
+    described = found.described  # Not all that was found: what the pages ask for later stays in memory.
     return Tables(
         experiment_name=experiment_name,
         experiment_id=str(experiment.experiment_id),
         runs=runs,
         curves=curves,
-        weights=lambda run_id: weights_of(found.described[run_id], client.tracking_uri),
-        recorded=lambda run_id: weights_of(found.described[run_id], client.tracking_uri, names.RECORDED_FILE),
+        weights=lambda run_id: weights_of(described[run_id], client.tracking_uri),
+        recorded=lambda run_id: weights_of(described[run_id], client.tracking_uri, names.RECORDED_FILE),
         parent=newest,
         question=_question(by_age),
         commands=commands,

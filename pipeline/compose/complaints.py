@@ -9,6 +9,7 @@ from typing import Any
 from hydra import compose, initialize
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Override
 from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
 
@@ -22,6 +23,7 @@ FILE_READER = "hydra._internal.core_plugins.file_config_source"
 LONGEST = 800
 """Characters of a complaint."""
 UNKNOWN_KEY = re.compile(r"Could not (?:override|append value at|delete from config\.) '([^']+)'")
+FULL_KEY = re.compile(r"full_key: (\S+)")
 UNKNOWN_OPTION = re.compile(r"Could not find '(.+)/([^/']*)'")
 RERUN = (
     "--experimental-rerun: not offered, for it loads a pickle, which may run anything; the configuration of a job is in"
@@ -103,7 +105,7 @@ def told(error: BaseException, overrides: Sequence[str]) -> str | None:
 
 def _with_hint(message: str, overrides: Sequence[str]) -> str:
     """The line for a wrong value, and what to type where a decimal comma has made a sweep of one number."""
-    for override in overrides:
+    for override in reversed(overrides):  # Of two values for a key the last one counts.
         key, _, value = override.partition("=")
         if message.startswith(f"{key}:"):
             return message + decimal_point(key, value)
@@ -125,17 +127,41 @@ def _complaint(error: BaseException, overrides: Sequence[str]) -> str:
     if "--multirun" in message and swept:
         return more_than_one(swept[0], overrides)
     for given in overrides:
-        group = given.lstrip("+").partition("=")[0]
+        group, _, value = given.lstrip("+").partition("=")
+        if not group:
+            return f"{shown(given)}: expected key=value"
         if given.startswith("+") and group in options_by_group() and group in message:
             return f"{given}: groups take no +; type {given.lstrip('+')}"
+        if message.startswith("Config group override") and _is_group(group) and not _is_text(given):
+            choices = ", ".join(options_by_group().get(group, ()))
+            return f"{group}: expected {f'one of {choices}' if choices else 'the name of an option'}, got {value}"
     if match := UNKNOWN_KEY.search(message):
-        return _unknown_key(match[1], overrides)
+        full = FULL_KEY.search(str(error.__cause__))
+        return _unknown_key((full or match)[1], overrides)
     if match := UNKNOWN_OPTION.search(message):
         group, option = match.groups()
         options = re.findall(r"^\t(\w+)$", message, re.MULTILINE)
         listed = ", ".join(options) or "(there are none)"
         return f"{group}: expected one of {listed}, got {option!r}{did_you_mean(option, options)}"
-    return message.partition("Config search path")[0]
+    applied = _override_behind(error)
+    named = f"{shown(applied)}: {message}" if applied and applied.partition("=")[0] not in message else message
+    return named.partition("Config search path")[0]
+
+
+def _override_behind(error: BaseException) -> str | None:
+    """The override that Hydra was applying; errors of OmegaConf do not always tell."""
+    applied = [frame.f_locals.get("override") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    lines = [each.input_line for each in applied if isinstance(each, Override)]
+    return lines[-1] if lines else None
+
+
+def _is_group(key: str) -> bool:
+    return key in options_by_group() or "/" in key
+
+
+def _is_text(given: str) -> bool:
+    known = parsed(given)
+    return known is None or known.is_sweep_override() or isinstance(known.value(), str)
 
 
 def _unknown_key(key: str, overrides: Sequence[str]) -> str:

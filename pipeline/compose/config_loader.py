@@ -80,7 +80,8 @@ class ConfigLoader(ConfigLoaderImpl):
         for override in OverridesParser.create().parse_overrides([each for each in overrides if "[" in each]):
             value = None if override.is_sweep_override() else override.value()
             if isinstance(value, list) and self.repository.group_exists(override.key_or_group):
-                _refuse_list(override.get_key_element(), value)
+                # Only a second place for a group takes a +.
+                _refuse_list(override.get_key_element() if override.package else override.key_or_group, value)
 
 
 class _Repository(ConfigRepository):

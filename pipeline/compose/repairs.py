@@ -17,12 +17,15 @@ from pipeline.config.schema import FAMILIES, Config
 from pipeline.errors import shown
 
 COMMAND = "python -m pipeline.run"
-PARTS = re.compile(r"([+~]*)([\w./@-]+)\s*([:=][:=\s]*|\s)\s*(.*)", re.DOTALL)
+PARTS = re.compile(r"([+~]*)([\w./@-]+)(\s*[:=][:=\s]*|\s+)(.*)", re.DOTALL)
 """Prefix, key, what stands where the one ``=`` belongs, and value."""
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 UNKNOWN_FUNCTION = re.compile(r"Unknown function '(\w+)'\s+Available: (\S+)")
 OPENING = dict(zip("[({", "])}", strict=True))
-SQUARE = str.maketrans("(){}", "[][]")
+SQUARE = str.maketrans("(){};", "[][],")
+BENT = "\u2018\u2019\u201c\u201d"
+TYPED = str.maketrans(f"{BENT}\u2010\u2011\u2013\u2014\u2212", "''\"\"-----")
+"""Quotes and dashes as documents print them, and as they are typed."""
 
 
 @cache
@@ -58,6 +61,9 @@ def explained(given: str, arguments: Sequence[str]) -> str:
     """
     for parts, joined in _joined(given, arguments):
         return f"{shlex.join(parts)}: the shell cuts arguments at blanks; type {shlex.quote(joined)}"
+    plain = given.translate(TYPED)
+    if plain != given and plain.startswith("-"):
+        return f"{shown(given)}: expected a plain dash; type {'-' * min(2, len(plain) - 1)}{plain.lstrip('-')}"
     several = re.split(r"[\s,;]+", given)
     if len(several) > 1 and all("=" in each and parsed(each) is not None for each in several):
         return f"{shown(given)}: expected one key in each argument; type {shlex.join(several)}"
@@ -135,15 +141,18 @@ def _repaired(given: str) -> Iterator[tuple[str, str]]:
         return
     prefix, key, separator, value = match.groups()
     kind, assigned = kind_of(key), f"{prefix}{key}="
-    if separator.startswith("=") and kind is str:
+    if separator.lstrip().startswith("=") and kind is str:
         value = given.partition("=")[2]  # A text may begin with any of them.
     elif separator != "=" and key in known_keys():
         yield "expected one = between key and value", assigned + value
-    elif not separator.startswith("="):
+    elif not separator.lstrip().startswith("="):
         return
+    if kind is not str and value != (plain := value.translate(TYPED)):
+        yield "expected plain quotes and dashes", assigned + plain
     if "${" in value:
         yield "expected } after ${", assigned + _closed(value)
     if kind is str:
+        value = value.strip(BENT)  # They were meant as quotes.
         yield from (("special characters need quotes", f"{assigned}{quoted}") for quoted in _quoted(value))
     elif kind is tuple:
         yield "expected a list in square brackets", assigned + _closed(value.translate(SQUARE))

@@ -1,5 +1,6 @@
 """Error messages of the configuration: annotations in words, and pydantic's validation errors as one line."""
 
+import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -7,7 +8,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Len, Lt
-from pydantic import GetCoreSchemaHandler, ValidationError
+from pydantic import GetCoreSchemaHandler, TypeAdapter, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
 from pipeline.config.known_keys import did_you_mean, unknown_key
@@ -96,9 +97,19 @@ def one_line(error: ValidationError, schema: Any, values: Mapping[str, Any]) -> 
 
 
 def _hint(key: str, annotation: Any, given: Any) -> str:
-    if basis(annotation) is tuple and not isinstance(given, list | Mapping):
+    if basis(annotation) is tuple and _allows(annotation, [given]):
         return f" (type {shlex.quote(f'{key}=[{given}]')})"
+    if basis(annotation) is not tuple and isinstance(given, list) and len(given) > 1:
+        return f" (several values are a sweep: -m {shlex.quote(f'{key}=' + ','.join(map(str, given)))})"
     return did_you_mean(given, _choices(annotation)) if isinstance(given, str) else ""
+
+
+def _allows(annotation: Any, value: Any) -> bool:
+    try:
+        TypeAdapter(annotation).validate_json(json.dumps(value), strict=True)
+    except ValidationError:
+        return False
+    return True
 
 
 def annotation_at(schema: Any, path: Sequence[str]) -> Any:

@@ -1,6 +1,6 @@
 """Parse a composed configuration into the typed ``Config``, and refuse keys that contradict each other."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from typing import Any, get_type_hints
@@ -12,6 +12,7 @@ from pipeline.config.options import EXECUTOR_METHODS, as_json, checked_options, 
 from pipeline.config.schema import FAMILIES, Config
 from pipeline.data.examples import TEACHERS
 from pipeline.errors import InputError, shown
+from pipeline.measures import has_metrics
 from pipeline.nn.activations import ACTIVATIONS
 
 
@@ -59,6 +60,26 @@ def _validator() -> TypeAdapter[Config]:
     return TypeAdapter(Config)
 
 
+def check_measures(configs: Sequence[Config]) -> None:
+    """Refuses a measurement that no job of a command has anything of; jobs of another model may lack it.
+
+    Raises:
+        InputError: there is one.
+    """
+    for name in dict.fromkeys(name for config in configs for name in config.measures):
+        models = [config.model for config in configs if name in config.measures]
+        if not any(has_metrics(name, model.hidden_units, is_odd=_is_odd(model.activation)) for model in models):
+            units, activation = shown(models[0].hidden_units), models[0].activation or "null"
+            raise InputError(
+                f"measures: expected no {name}, for no job has what it measures, got it with"
+                f" model.hidden_units={units} and model.activation={activation}"
+            )
+
+
+def _is_odd(activation: str | None) -> bool:
+    return activation is not None and ACTIVATIONS[activation].odd
+
+
 def _contradictions(config: Config) -> Iterator[str]:
     """One line for every pair of keys that cannot go together."""
     model, init = config.model, config.init
@@ -86,6 +107,9 @@ def _contradictions(config: Config) -> Iterator[str]:
         yield f"training.loss: expected squared_error (or null) {with_quantities}, got cross_entropy"
     if is_regression and (of_classes := sorted({"separator", "frequency_gap"} & {*config.measures})):
         yield f"measures: expected none of classes {with_quantities}, got {', '.join(of_classes)}"
+    if "overlaps" in config.measures and not is_teacher:
+        teachers = ", ".join(sorted(TEACHERS))
+        yield f"measures: expected no overlaps without a teacher (data={teachers}), got data={config.data.name}"
     is_class = not is_regression and config.training.loss != "squared_error"
     if is_class and config.data.label_noise > 1.0:
         yield (

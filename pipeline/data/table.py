@@ -205,11 +205,12 @@ def _complete_rows(table: Table, columns: Sequence[Column], use: Use) -> NDArray
         place, cell = table.locate(row, column.place)
         count, places = sum(each.holes for each in strict), sum(each.holes > 0 for each in strict)
         columns_are = f"{places} column{'s' if places > 1 else ''}"
-        ways = "drop" if column is columns[-1] else "drop, mean or most_frequent"
+        is_label = column is columns[-1]
+        ways = "drop goes on" if is_label else "drop, mean or most_frequent goes on"
+        ways += "; a label needs another name" if is_label and use.task == "classification" else ""
         raise InputError(
-            f"data.path: {place}: expected {LABELS[column.kind] if column is not columns[-1] else 'a label'}, got"
-            f" {cell!r}, a missing value (one of {count} in {columns_are}; data.missing={ways}"
-            " goes on)"
+            f"data.path: {place}: expected {'a label' if is_label else LABELS[column.kind]}, got"
+            f" {cell!r}, a missing value (one of {count} in {columns_are}; data.missing={ways})"
         )
     return np.ones(len(table.frame), bool)
 

@@ -43,19 +43,25 @@ STANDARD: dict[str, Measure] = {}
 MEASURES: dict[str, Measure] = {}
 """The optional ones."""
 _METRICS: dict[str, Callable[[Sequence[int]], int]] = {}
+_OF_ODD_UNITS: set[str] = set()
 
 
-def measure(*, metrics: Callable[[Sequence[int]], int], standard: bool = False) -> Callable[[Measure], Measure]:
+def measure(
+    *, metrics: Callable[[Sequence[int]], int], standard: bool = False, of_odd_units: bool = False
+) -> Callable[[Measure], Measure]:
     """Registers a measurement under its function name.
 
     Args:
         metrics: layer widths d(0) ... d(L) -> how many metrics it gives at the most, which memory is planned for.
         standard: whether every run is measured by it.
+        of_odd_units: whether it gives none where the activation is not odd.
     """
 
     def register(function: Measure) -> Measure:
         (STANDARD if standard else MEASURES)[function.__name__] = function
         _METRICS[function.__name__] = metrics
+        if of_odd_units:
+            _OF_ODD_UNITS.add(function.__name__)
         return function
 
     return register
@@ -74,3 +80,13 @@ def measurements(chosen: Sequence[str], snapshot: StackSnapshot) -> dict[str, Ar
 def metric_count(chosen: Sequence[str], widths: Sequence[int]) -> int:
     """How many keys ``measurements`` gives at the most, for layers of these widths."""
     return sum(_METRICS[name](widths) for name in (*STANDARD, *chosen))
+
+
+def has_metrics(name: str, hidden_units: Sequence[int], *, is_odd: bool) -> bool:
+    """Whether a measurement gives any metrics of a network with these hidden layers.
+
+    >>> from pipeline.measures.weights import balance
+    >>> has_metrics("balance", [8], is_odd=True), has_metrics("balance", [], is_odd=False)
+    (True, False)
+    """
+    return _METRICS[name]((1, *hidden_units, 1)) > 0 and (is_odd or name not in _OF_ODD_UNITS)

@@ -84,7 +84,7 @@ def mirror_distance(snapshot: StackSnapshot) -> dict[str, Array]:
     }
 
 
-@measure(metrics=lambda widths: len(widths) - 2)
+@measure(metrics=lambda widths: sum(width > 1 for width in widths[1:-1]), of_odd_units=True)
 def distance_modulo_sign(snapshot: StackSnapshot) -> dict[str, Array]:
     """``symmetry/distance_modulo_sign``, ...: the mean distance between the units of a hidden layer, up to their signs.
 

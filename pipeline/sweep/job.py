@@ -6,15 +6,15 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import hydra
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from pipeline import PROJECT, names
+from pipeline import names
 from pipeline.compose.dump import plain
 from pipeline.compose.resolve import check_working_folder, checked_config, has_sweep
+from pipeline.config.parse import check_measures
 from pipeline.config.schema import Config
 from pipeline.data.examples import FILES
 from pipeline.errors import InputError, TrainingError
@@ -90,7 +90,6 @@ def _cut(words: str, letters: int) -> str:
 log = logging.getLogger(__name__)
 
 
-@hydra.main(version_base="1.3", config_path=str(PROJECT / "conf"), config_name="config")
 def run(composed: DictConfig) -> float:
     """Trains and tracks one run; returns its final test loss (training loss without a test part), for sweepers."""
     try:
@@ -116,6 +115,8 @@ def check_asked(config: Config, section: DictConfig | HydraConf) -> None:
         InputError: that is what it would be.
     """
     is_single, choices = section.mode == RunMode.RUN, section.runtime.choices
+    if is_single:
+        check_measures([config])
     experiment, overrides = choices.get("experiment"), plain(section.overrides.task)
     is_prepared = experiment and "question=null" not in overrides and (config.question or has_sweep(experiment))
     if is_single and is_prepared:

@@ -166,7 +166,7 @@ class Launch(StackedTraining):
         """Makes the folder of a job, and calls Hydra's callbacks."""
         retry_while_disk_full(self._jobs[job].create_folder)
         if self._callbacks.callbacks:
-            self._callbacks.on_job_start(config=self._jobs[job].compose(), task_function=run.__wrapped__)
+            self._callbacks.on_job_start(config=self._jobs[job].compose(), task_function=run)
 
     def keep(self, done: Sequence[Done]) -> None:
         """Tracks what was trained, logs it and calls Hydra's callbacks."""

@@ -23,6 +23,7 @@ from pipeline.compose.cache import CachedComposition, keep_current_hydra
 from pipeline.compose.dump import plain
 from pipeline.compose.jobs import Job, checked_configs, settled_jobs
 from pipeline.compose.resolve import check_working_folder
+from pipeline.config.parse import check_measures
 from pipeline.config.schema import Config
 from pipeline.errors import InputError
 from pipeline.sweep.job import log_data, varying_keys
@@ -121,11 +122,12 @@ def run_sweep(
 
     if not resumed.remaining and (begun is None or begun.finished):
         return Swept([], fingerprints, tell()[0])
-    is_chosen = any(override.startswith(f"{FOLDER_KEY}=") for override in plain(master.hydra.overrides.hydra))
+    of_hydra = [override for override in plain(master.hydra.overrides.hydra) if not override.startswith("hydra.mode=")]
+    is_chosen = any(override.startswith(f"{FOLDER_KEY}=") for override in of_hydra)
+    command = masked(shlex.join(["python", "-m", "pipeline.run", "-m", *of_hydra, *arguments]))
     folder = create_sweep_folder(Path(master.hydra.sweep.dir), begun, is_chosen=is_chosen)
     use_folder(master, folder)
     remaining = settled_jobs(CachedComposition(hydra_context.config_loader, master), resumed.remaining)
-    command = masked(shlex.join(["python", "-m", "pipeline.run", "-m", *arguments]))
     with say_how_to_go_on(command, folder), stoppable():
         parent = tracker.open_sweep(begun, resumed.fingerprints, configs, swept_keys, command, str(folder))
         sweep = Sweep(parent, len(resumed.jobs), swept_keys, str(folder.absolute()))
@@ -154,11 +156,12 @@ def checked_sweep(
     check_working_folder(master.hydra.job)
     composition = CachedComposition(hydra_context.config_loader, master)
     configs = checked_configs(composition, jobs)
+    check_measures(configs)
     with keep_current_hydra():
         composition.prepare(0, jobs[0])  # A folder that has no name is told now.
+    _check_common("experiment", [config.question.name if config.question else "none" for config in configs])
     for key in ("experiment_name", "rerun", "executor", "plan"):
         _check_common(key, [getattr(config, key) for config in configs])
-    _check_common("experiment", [config.question.name if config.question else "none" for config in configs])
     return configs
 
 

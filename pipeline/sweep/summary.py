@@ -63,6 +63,8 @@ def mean_of(values: Sequence[float]) -> Mean:
         mean = float(np.mean(values))
         if len(values) == 1:
             return Mean(mean, math.nan, 1)
+        if min(values) == max(values):  # The rounding of their mean is no spread.
+            return Mean(values[0], 0.0, len(values))
         quantile = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2))
         return Mean(mean, quantile * float(np.std(values, ddof=1)) / math.sqrt(len(values)), len(values))
 
@@ -223,9 +225,10 @@ def best_first(runs: Sequence[FinishedRun]) -> list[FinishedRun]:
 
 
 def _order(label: str) -> tuple[float, str]:
-    """Numbers by their size, then words."""
+    """Numbers by their size, lists by that of their first one, then words."""
+    numbers = label.strip("[]")
     try:
-        return float(label), label
+        return float(numbers.partition(",")[0]), numbers
     except ValueError:
         return math.inf, label
 

@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable
 from multiprocessing import active_children
 from typing import NoReturn
@@ -18,6 +19,13 @@ SETTINGS = ("MLFLOW_", "HYDRA_", "SYMMETRY_LAB_")
 NEW_OBJECTS_BEFORE_COLLECTION = 100_000
 """When Python looks for garbage in cycles. Its usual 700 make it search the objects of MLflow and Hydra again and
 again: a quarter of the time of a sweep, a third of that of a report on 5000 runs."""
+
+
+class OneLineParser(ArgumentParser):
+    """Parses a command line; a mistake ends the process with one line and exit code 1."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.exit(f"{self.prog}: {' '.join(message.split())}")
 
 
 def run_command(body: Callable[[], None]) -> None:

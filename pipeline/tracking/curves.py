@@ -4,6 +4,8 @@ import io
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import chain, repeat
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,9 +28,9 @@ def save_curves(sweep: Sweep, runs: Mapping[str, Sequence[tuple[str, float, int]
     Args:
         runs: run id -> (metric key, value, step).
     """
-    rows = ((run_id, metric, step, value) for run_id, metrics in runs.items() for metric, value, step in metrics)
     buffer = io.BytesIO()
-    pq.write_table(_table(rows), buffer)
+    with _writer(buffer) as writer:
+        _write(writer, _table(runs))
     write_atomically(_folder(sweep) / f"{next(iter(runs))}.parquet", buffer.getvalue())
 
 
@@ -50,22 +52,23 @@ def merge_curves(client: MlflowClient, sweep: Sweep, run_ids: Collection[str], t
     at a time is in memory.
 
     Returns:
-        Whether the sweep has no artifact yet, or one that lacks something. A sweep without runs of its own, because
-        another one that ran at the same time has finished them all, gets a table without rows.
+        Whether the sweep has no artifact yet, or one that lacks something; else nothing is written. A sweep without
+        runs of its own, because another one that ran at the same time has finished them all, gets a table without rows.
     """
     missing = set(run_ids)
-    with tempfile.TemporaryDirectory() as folder, pq.ParquetWriter(target, CURVES_SCHEMA) as writer:
+    with tempfile.TemporaryDirectory() as folder:
         artifact = _artifact(client, sweep.parent, Path(folder))
-        sources = [artifact] if artifact else []
-        is_new = False
-        for path in [*sources, *sorted(_folder(sweep).glob("*.parquet"))]:
-            found, table = _of_runs(path, missing)
-            is_new |= bool(found) and path != artifact
-            writer.write_table(table)
-            missing -= found
-        for run_id in sorted(missing):
-            writer.write_table(_table(_history(client, run_id)))
-    return artifact is None or is_new or bool(missing)
+        if artifact and missing.issubset(chain.from_iterable(map(_run_ids, _parts(artifact, ["run_id"])))):
+            return False
+        with _writer(target) as writer:
+            for path in [*([artifact] if artifact else []), *sorted(_folder(sweep).glob("*.parquet"))]:
+                for part in _parts(path):
+                    if found := missing.intersection(_run_ids(part)):
+                        _write(writer, part.filter(pc.is_in(part["run_id"], pa.array(sorted(found), pa.string()))))
+                        missing -= found
+            for run_id in sorted(missing):
+                _write(writer, _table({run_id: [*_history(client, run_id)]}))
+    return True
 
 
 def _artifact(client: MlflowClient, parent: str, folder: Path) -> Path | None:
@@ -75,23 +78,35 @@ def _artifact(client: MlflowClient, parent: str, folder: Path) -> Path | None:
         return None
 
 
-def _of_runs(path: Path, run_ids: set[str]) -> tuple[set[str], pa.Table]:
-    """Which of the runs a file holds, and their curves."""
-    try:
-        table = pq.read_table(path, schema=CURVES_SCHEMA)
-    except (OSError, pa.ArrowException):  # Torn: the store has it all.
-        return set(), CURVES_SCHEMA.empty_table()
-    # A part holds few runs, and a sweep may have many parts: what is done for each must not grow with the sweep.
-    found = run_ids.intersection(pc.unique(table["run_id"]).to_pylist())
-    return found, table.filter(pc.is_in(table["run_id"], pa.array(sorted(found), pa.string())))
+def _parts(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """The tables that were written into a file one after the other, up to where it is torn: the store has the rest."""
+    # Threads would each keep memory of their own.
+    with suppress(OSError, pa.ArrowException), pq.ParquetFile(path) as file:
+        is_ours = file.schema_arrow.equals(CURVES_SCHEMA)
+        for group in range(file.num_row_groups if is_ours else 0):
+            yield file.read_row_group(group, columns, use_threads=False)
 
 
-def _table(rows: Iterator[tuple[str, str, int, float]]) -> pa.Table:
-    columns = list(map(list, zip(*rows, strict=True))) or [[], [], [], []]
-    return pa.table(columns, schema=CURVES_SCHEMA)
+def _run_ids(part: pa.Table) -> list[str]:
+    return list(pc.unique(part["run_id"]).to_pylist())
 
 
-def _history(client: MlflowClient, run_id: str) -> Iterator[tuple[str, str, int, float]]:
+def _writer(target: Path | io.BytesIO) -> pq.ParquetWriter:
+    return pq.ParquetWriter(target, CURVES_SCHEMA)
+
+
+def _write(writer: pq.ParquetWriter, table: pa.Table) -> None:
+    """Writes a table as one row group, so that none holds a part of a run."""
+    writer.write_table(table, max(1, len(table)))
+
+
+def _table(runs: Mapping[str, Sequence[tuple[str, float, int]]]) -> pa.Table:
+    run_ids = chain.from_iterable(repeat(run_id, len(points)) for run_id, points in runs.items())
+    metrics, values, steps = [*zip(*chain.from_iterable(runs.values()), strict=True)] or ((), (), ())
+    return pa.table([[*run_ids], metrics, steps, values], schema=CURVES_SCHEMA)
+
+
+def _history(client: MlflowClient, run_id: str) -> Iterator[tuple[str, float, int]]:
     for key in sorted(client.get_run(run_id).data.metrics):
         for point in client.get_metric_history(run_id, key):
-            yield run_id, key, point.step, names.infinite(point.value)
+            yield key, names.infinite(point.value), point.step

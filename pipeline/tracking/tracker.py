@@ -21,7 +21,7 @@ from pipeline.tracking.curves import merge_curves, remove_curves, save_curves
 from pipeline.tracking.delivery import Delivery
 from pipeline.tracking.records import Record
 from pipeline.tracking.store.api_writer import dataset_inputs
-from pipeline.tracking.store.cleanup import close_leftovers, close_unended, delete_repeated_runs
+from pipeline.tracking.store.cleanup import close_leftovers, close_unended, delete_repeated_runs, gather_statistics
 from pipeline.tracking.store.opening import first_line, open_store, retry_once, translate_store_errors
 from pipeline.tracking.store.queries import begun_sweep, finished_runs, runs_with
 from pipeline.tracking.store.sql_writer import writer_for
@@ -184,6 +184,7 @@ class Tracker:
                     break
                 self._client.log_artifact(sweep.parent, str(path))
                 finished = finished_runs(self._client, self._experiment_id, parent=sweep.parent)
+        gather_statistics(self._client)
 
     def describe_sweep(self, run_id: str, conclusion: str, table: str, numbers: Mapping[str, float]) -> None:
         """Puts the conclusion into the descriptions of the parent run and the experiment, the rest to the parent run.

@@ -96,9 +96,10 @@ _dataset = SizedCache(_load, size=lambda dataset: dataset.size)
 
 
 def data_changed(config: DataConfig, expected: str, got: str) -> DataChangedError:
-    """The error for a data set whose digest is not the driver's; it names the file."""
-    path = config.options.get("path")
-    place, data = ("data", config.name) if path is None else (f"data.path: {path}", "the file")
+    """The error for a data set whose digest is not the driver's; it names the file, or both of a data set of two."""
+    files = [f"data.{key}: {config.options[key]}" for key in ("path", "test_path") if config.options.get(key)]
+    data = f"{config.name} as it was" if not files else "the file as it was" if len(files) == 1 else "both as they were"
+    place = ", ".join(files) or "data"
     return DataChangedError(
-        f"{place}: expected {data} as it was at the start (digest {expected}), got a changed one (digest {got})"
+        f"{place}: expected {data} at the start (digest {expected}), got a changed one (digest {got})"
     )

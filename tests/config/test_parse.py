@@ -202,7 +202,7 @@ BAD_INPUT = [
     (["executor=inline", "executor._target_=tests.config.test_parse.Needy"], ["executor._target_", "'other'"]),
     (["~executor"], ["executor", "a group of keys", "nothing"]),
     (["plan=maybe"], ["plan", "true or false", "'maybe'"]),
-    (["measures=movement"], ["measures", "a list of one of", "'movement'"]),
+    (["measures=weight"], ["measures", "'weight' (did you mean weight_norm?)"]),
     (["question={name: mine}"], ["question.asks", "text", "nothing"]),
     (["question=mine"], ["question", "a group of keys or null", "'mine'"]),
     (["init.bias_scale=-1"], ["init.bias_scale", "a number >= 0", "-1"]),

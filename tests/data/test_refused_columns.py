@@ -60,6 +60,11 @@ SEVERAL = [f"{number / 7:.3f}" for number in range(ROWS)]
         ),
         (with_column([np.nan] + [1.0] * 39), {}, "(one of 1 in 1 column; data.missing=drop, mean or most_frequent"),
         (FRAME.assign(kind=[None] + ["x", "y", "x"] * 13), {"missing": "mean"}, "expected a label, got ''"),
+        (
+            FRAME.assign(kind=["+", "-"] * 20),
+            {},
+            "a missing value (one of 20 in 1 column; data.missing=drop goes on; a la",
+        ),
         (FRAME.assign(kind="apple"), {}, "data.target: {path}: column 'kind': expected at least two classes in csv"),
         (FRAME.assign(kind=2.5), {"task": "regression"}, "expected a quantity that varies, got only 2.5"),
         (FRAME, {"task": "regression"}, "column 'kind': expected numbers for data.task=regression"),

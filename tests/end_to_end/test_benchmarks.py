@@ -85,6 +85,15 @@ def test_the_driver_is_measured_beside_the_bare_cost(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
+def test_queries_of_the_ui_are_timed(tmp_path: Path) -> None:
+    completed = command("benchmarks.queries", "--quick", folder=tmp_path)
+    assert completed.returncode == 0, completed.stderr
+    rows = table_rows(completed.stdout)[1:]
+    assert len({row[1] for row in rows}) == len(rows) == 6
+    assert all(float(cell) > 0.0 for row in rows for cell in row[2:4])
+
+
+@pytest.mark.soak
 def test_resuming_and_stopping_are_timed(tmp_path: Path) -> None:
     completed = command("benchmarks.resume", "--quick", folder=tmp_path)
     assert completed.returncode == 0, completed.stderr

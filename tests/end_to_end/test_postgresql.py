@@ -18,8 +18,9 @@ from pipeline.tracking.store.api_writer import PublicCalls
 from pipeline.tracking.tracker import Tracker
 from tests.support.command_line import command
 from tests.support.configurations import configuration
+from tests.support.database_servers import PostgreSQL, postgresql
 from tests.support.sweeps import JOBS, SWEEP, HaltedTraining, completed_apart, started, wait_for
-from tests.support.tracking_server import PostgreSQL, TrackingServer, free_port, postgresql, tracking_server
+from tests.support.tracking_server import TrackingServer, free_port, tracking_server
 from tests.tracking.test_writers import RECORDS
 
 pytestmark = pytest.mark.slow

@@ -4,6 +4,7 @@ import hashlib
 import shlex
 import shutil
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -209,3 +210,9 @@ def test_only_a_local_store_is_mended(address: str, words: str, monkeypatch: pyt
     with pytest.raises(SystemExit, match=r"^[^\n]*$") as caught:
         say(monkeypatch)
     assert words in str(caught.value)
+
+
+def test_a_wrong_option_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["relocate", "--foo"])
+    with pytest.raises(SystemExit, match=r"^python -m pipeline.relocate: unrecognized arguments: --foo$"):
+        relocate.main()

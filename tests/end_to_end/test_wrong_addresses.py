@@ -48,6 +48,12 @@ def test_an_address_without_a_store_is_told_in_one_line(
     assert not list(tmp_path.rglob("*.db"))
 
 
+def test_a_driver_that_is_not_installed_is_named(tracking_to: None) -> None:
+    mlflow.set_tracking_uri("postgresql+asyncpg://user:secret@127.0.0.1:9/mlflow")
+    with pytest.raises(InputError, match=r"No module named 'asyncpg' \(install it, or name a driver that is installed"):
+        USERS["pipeline"]("symmetry")
+
+
 @pytest.mark.parametrize("scheme", ["http", "postgresql+psycopg2"])
 @pytest.mark.parametrize("user", USERS)
 def test_a_server_that_never_replies_is_given_up(

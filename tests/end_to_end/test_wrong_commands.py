@@ -52,6 +52,8 @@ BAD_COMMANDS = [
         ["seed=interval(0,1)"],
         "seed=interval(0,1): several values are a sweep: python -m pipeline.run -m 'seed=interval(0",
     ),
+    (["-m", "training.l2=0.1", "training.l2=0,01"], "(with a decimal point: training.l2=0.01)"),
+    (["seed=[0,1]"], "seed: expected a whole number >= 0, got [0, 1] (several values are a sweep: -m seed=0,1)"),
     (["-m", "seed=0", "optimizer.learning_rate=0,1"], "(with a decimal point: optimizer.learning_rate=0.1)"),
     (["-m", "seed=0", "training.l2=0,01"], "got '01'"),
     (["init=zero"], "got 'zero' (did you mean zeros?)"),
@@ -61,7 +63,26 @@ BAD_COMMANDS = [
     (["experiment=foo"], "experiment: expected one of collapse, conservation, depth, logistic"),
     (["seed=range("], "seed=range("),
     (["seed=1,2"], "seed=1,2: several values are a sweep: python -m pipeline.run -m seed=1,2"),
-    (["training=3"], "string"),
+    (["training=3"], "training: expected one of default, got 3"),
+    (["hydra/launcher=null"], "hydra/launcher: expected the name of an option, got null"),
+    (["init=null"], "init: expected one of constant, constant_layers, diagonal"),
+    (["init={zeros: 1}"], "init.zeros: no such key; init=xavier_uniform has gain, bias_scale"),
+    (["model.hidden_units.a=3"], "'model.hidden_units.a=3': invalid literal"),
+    (["=3"], "'=3': expected key=value"),
+    (["="], "'=': expected key=value"),
+    (["measures=[overlaps]"], "measures: expected no overlaps without a teacher (data=teacher), got data=digits"),
+    (
+        ["model.hidden_units=[1]", "measures=[distance_modulo_sign]"],
+        "measures: expected no distance_modulo_sign, for no",
+    ),
+    (
+        ["model=logistic", "measures=[balance]"],
+        "measures: expected no balance, for no job has what it measures, got it",
+    ),
+    (
+        ["-m", "model=mlp", "init=zeros,normal", "model.activation=relu", "measures=[distance_modulo_sign]"],
+        "got it with model.hidden_units=[32] and model.activation=relu",
+    ),
     (["model.dropout=2"], "model.dropout: expected a number >= 0 and < 1, got 2"),
     (["data=csv", "data.path=absent.csv", "data.target=y"], "absent.csv"),
     (["-m", "init.value=1,2", "init=constant,zeros"], "init.value"),
@@ -69,7 +90,7 @@ BAD_COMMANDS = [
     (["-m", "training.batch_size=64,2000", "model=mlp"], "training.batch_size: expected at most 1438"),
     (["-m", "experiment_name=a,b", "model=mlp", "init=zeros", "seed=0"], "experiment_name: expected one"),
     (
-        ["-m", "experiment=rounding,stochasticity", "experiment_name=a", "model=mlp", "init=zeros"],
+        ["-m", "experiment=rounding,stochasticity", "model=mlp", "init=zeros"],
         "experiment: expected one",
     ),
     (["executor=threads"], "executor: expected one of dask, htcondor, inline, lsf, oar, pbs, processes, sge, slurm"),
@@ -80,6 +101,7 @@ BAD_COMMANDS = [
     (["plan=true"], "plan: expected false for a single run (or a sweep: -m), got true"),
     (["experiment=rounding"], "experiment=rounding: expected a sweep, so say -m too"),
     (["-m", "init=[zeros,constant]"], "init: expected one option, got the list [zeros,constant]; say: -m init=zeros"),
+    (["+init=[zeros,constant]"], "say: -m init=zeros,constant"),
     (["-m", "hydra/sweeper=basic", "plan=true", "init=zeros"], "plan: expected hydra/sweeper=symmetry"),
     (["-m", "executor=inline,processes"], "executor: expected one for the whole sweep"),
     (["-m", "experiment=rounding", "size=huge"], "size: expected one of default, large, got 'huge'"),
@@ -98,6 +120,7 @@ UNREADABLE = [
     (["model.hidden_units=[64,32"], "model.hidden_units=[64,32]"),
     (["model.hidden_units=[64,", "32]"], "model.hidden_units=[64,32]"),
     (["model.hidden_units=(8,8)"], "model.hidden_units=[8,8]"),
+    (["model.hidden_units=[8;8]"], "model.hidden_units=[8,8]"),
     (["model.hidden_units={8,8}"], "model.hidden_units=[8,8]"),
     (["optimizer.rate_factors=[1,2]]"], "optimizer.rate_factors=[1,2]"),
     (["seed=range(5"], "seed=range(5)"),
@@ -107,6 +130,10 @@ UNREADABLE = [
     (["data.path=${x"], "data.path=${x}"),
     (["data.path=my", "nice", "file.csv"], "data.path=my nice file.csv"),
     (["experiment_name=foo(1)"], 'experiment_name="foo(1)"'),
+    (["seed=\u20183\u2019"], "seed='3'"),
+    (["init=\u201czeros\u201d"], 'init="zeros"'),
+    (["training.l2=\u22121"], "training.l2=-1"),
+    (["data.path=\u201ca b.csv\u201d"], 'data.path="a b.csv"'),
 ]
 
 
@@ -127,6 +154,9 @@ def test_what_hydra_cannot_read_is_answered_with_what_to_type(arguments: list[st
         ("seed", "expected seed=VALUE, got the key alone"),
         ("learning_rate", "expected key=value (did you mean optimizer.learning_rate?)"),
         ("init=constant init.value=3", "expected one key in each argument; type init=constant init.value=3"),
+        ("\u2013m", "'\u2013m': expected a plain dash; type -m"),
+        ("\u2014multirun", "expected a plain dash; type --multirun"),
+        ("seed =3", "expected one = between key and value; type seed=3"),
         ("seed=rang(5)", "got rang (did you mean range?)"),
         ("'seed=3'", "cannot be read from \"'seed=3'\" on; special characters need quotes"),
     ],
@@ -168,6 +198,11 @@ def test_a_wrong_command_ends_in_one_line_before_anything_is_tracked(
     assert {path.name for path in tmp_path.iterdir()} <= {"outputs", "multirun"}
 
 
+def test_no_advice_is_given_that_would_be_refused_itself(tmp_path: Path) -> None:
+    _, said = ending_of(tmp_path, ["record_weights=yes"])
+    assert said == "record_weights: expected a list of whole numbers >= 0, got 'yes'"
+
+
 def test_a_wrong_command_ends_so_in_a_process_of_its_own(tmp_path: Path) -> None:
     completed = command("pipeline.run", "lr=0.1", folder=tmp_path)
     assert completed.returncode == 1
@@ -181,10 +216,11 @@ def test_a_wrong_command_ends_so_in_a_process_of_its_own(tmp_path: Path) -> None
         (["-m", "pipeline"], "type python -m pipeline.run"),
         (["-m", "analysis"], "type python -m analysis.report"),
         ([str(PROJECT / "pipeline" / "run.py"), "seed=range(3)"], "type python -m pipeline.run 'seed=range(3)'"),
+        ([str(PROJECT / "analysis" / "audit.py"), "--digest"], "type python -m analysis.audit --digest"),
         (["-m", "pipeline.run", os.fsdecode(b"seed=\xff")], r"argument 1: expected text in UTF-8, got b'seed=\xff'"),
         (["-m", "analysis.audit", os.fsdecode(b"\xff")], r"argument 1: expected text in UTF-8, got b'\xff'"),
     ],
-    ids=["pipeline", "analysis", "path", "bytes", "bytes for another command"],
+    ids=["pipeline", "analysis", "path", "path in analysis", "bytes", "bytes for another command"],
 )  # fmt: skip
 def test_what_is_no_command_is_answered_by_the_one_that_is(arguments: list[str], words: str, tmp_path: Path) -> None:
     completed = subprocess.run(

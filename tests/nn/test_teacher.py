@@ -98,11 +98,6 @@ def test_overlaps_are_inner_products_and_give_the_generalisation_error() -> None
     assert result.last[names.GENERALIZATION_ERROR] == pytest.approx(losses.mean(), abs=4.0 * error)
 
 
-def test_a_network_without_a_teacher_has_no_overlaps() -> None:
-    (result,) = train_stack([configuration({"measures": ["overlaps"], "training.steps": 1, "data": "iris"})])
-    assert not [key for key in result.curves if key.startswith("overlap/")]
-
-
 @pytest.mark.parametrize(("changes", "message"), [
     ({"training.loss": "cross_entropy"}, r"training.loss: expected squared_error \(or null\) with data=teacher, got"),
     ({"measures": ["frequency_gap"]}, "measures: expected none of classes with data=teacher, got frequency_gap"),

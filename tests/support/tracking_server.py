@@ -1,26 +1,16 @@
-"""A real tracking server on loopback that tests kill, and a throw-away PostgreSQL for it."""
+"""A real tracking server on loopback that tests kill."""
 
-import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection
-from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
-
 from tests.support.sweeps import clean_environment
-
-DEBIAN = Path("/usr/lib/postgresql")
-"""Where Debian keeps the programs of PostgreSQL, by version, out of everybody's path."""
-SYSTEM_USER = "postgres"
 
 
 def free_port() -> int:
@@ -108,68 +98,3 @@ def tracking_server(folder: Path, port: int, backend: str) -> Iterator[TrackingS
         yield server
     finally:
         server.kill()
-
-
-class PostgreSQL:
-    """A database server with one database, whose files are in a folder of its own.
-
-    PostgreSQL refuses to be run by root, so then the user runs it that Debian makes for it.
-    """
-
-    def __init__(self, folder: Path, programs: Path, port: int) -> None:
-        self._folder = folder
-        self._programs = programs
-        self._port = port
-        if os.getuid() == 0:
-            shutil.chown(folder, SYSTEM_USER)
-        self._run("initdb", "-D", self._data, "-U", "mlflow", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
-        self.start()
-        self.create("mlflow")
-
-    def address(self, database: str = "mlflow") -> str:
-        return f"postgresql+psycopg2://mlflow@127.0.0.1:{self._port}/{database}"
-
-    def create(self, database: str) -> None:
-        """Makes one more database."""
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "mlflow", database)
-
-    def start(self) -> None:
-        """Starts it and waits until it answers."""
-        options = ("listen_addresses=127.0.0.1", f"port={self._port}", f"unix_socket_directories={self._folder}")
-        settings = " ".join(f"-c {option}" for option in (*options, "fsync=off"))
-        self._run("pg_ctl", "-D", self._data, "-w", "-l", f"{self._folder}/log", "-o", settings, "start")
-
-    def stop(self) -> None:
-        """Ends it as a crash would: nothing is closed or written any more."""
-        self._run("pg_ctl", "-D", self._data, "-m", "immediate", "stop")
-
-    @property
-    def _data(self) -> str:
-        return f"{self._folder}/data"
-
-    def _run(self, program: str, *arguments: str) -> None:
-        user = ("runuser", "-u", SYSTEM_USER, "--") if os.getuid() == 0 else ()
-        with (self._folder / "output.txt").open("ab") as output:
-            subprocess.run(
-                [*user, str(self._programs / program), *arguments],
-                cwd="/", stdout=output, stderr=subprocess.STDOUT, check=True,
-            )  # fmt: skip
-
-
-@contextmanager
-def postgresql() -> Iterator[PostgreSQL]:
-    """A throw-away PostgreSQL on loopback; the test is skipped where there is none."""
-    found = [*sorted(DEBIAN.glob("*/bin/initdb")), *filter(None, [shutil.which("initdb")])]
-    if not found:
-        pytest.skip("needs: apt-get install postgresql")
-    if find_spec("psycopg2") is None:
-        pytest.skip("needs: pip install psycopg2-binary")
-    if os.getuid() == 0 and subprocess.run(["id", SYSTEM_USER], capture_output=True, check=False).returncode:
-        pytest.skip(f"PostgreSQL is not run as root, and there is no user {SYSTEM_USER}")
-    # Not a folder of pytest's, which nobody else may enter.
-    with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:
-        server = PostgreSQL(Path(folder), Path(found[0]).resolve().parent, free_port())
-        try:
-            yield server
-        finally:
-            server.stop()

@@ -72,7 +72,7 @@ def test_the_learning_rate_is_the_one_with_the_lowest_mean_and_without_divergenc
 @pytest.mark.parametrize(
     ("key", "values", "order"),
     [
-        ("model.hidden_units", ["[8]", "[16]", "[8, 8]"], ["[16]", "[8, 8]", "[8]"]),
+        ("model.hidden_units", ["[8]", "[16]", "[8, 8]"], ["[8]", "[8, 8]", "[16]"]),
         ("init.epsilon", ["0.1", "1e-09", "0.0"], ["0.0", "1e-09", "0.1"]),
         ("training.batch_size", ["32", "null", "128"], ["32", "128", "null"]),
         ("data.path", ["b c.csv", "a.csv"], ["a.csv", "b c.csv"]),
@@ -120,6 +120,10 @@ def test_of_many_groups_the_best_are_shown_and_the_rest_is_counted() -> None:
     shown = Findings(runs, ("init.value",), 0)
     assert list(rows(shown)) == ["value", *map(str, range(MOST_GROUPS))]
     assert "7 more groups have higher means." in shown.table()
+
+
+def test_equal_numbers_have_no_spread() -> None:
+    assert str(mean_of([0.8] * 3)) == "0.8 ± 0"
 
 
 @pytest.mark.parametrize("values", [[1.0, 2.0, 4.0], [0.0, 0.0], [1e308, -1e308, 1e300], [3.0], []])

@@ -105,19 +105,21 @@ def test_each_working_folder_has_its_own_store(here: Path, empty_database: Path)
 
 
 SCRIPT = """
+from hydra import version
+base = version.VersionBase().version_base
 from symmetry_lab import sweep
 
 runs = sweep("model=mlp", "init=zeros", "model.hidden_units=[2],[3]", "data=iris", "seed=0,1", "training.steps=5",
              "optimizer.learning_rate=0.1", "executor.workers=2", track=False)
-print(len(runs.curves("loss/train")))
+print(len(runs.curves("loss/train")), version.VersionBase().version_base is base)
 """
 
 
 @pytest.mark.slow
-def test_a_script_needs_no_guard_around_what_it_does(here: Path) -> None:
+def test_a_script_needs_no_guard_around_what_it_does_and_keeps_its_hydra(here: Path) -> None:
     (here / "script.py").write_text(SCRIPT, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "script.py"], cwd=here, env=clean_environment() | {"PYTHONPATH": str(PROJECT)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert (done.returncode, done.stdout, done.stderr) == (0, "24\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "24 True\n", "")

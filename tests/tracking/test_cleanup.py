@@ -3,8 +3,10 @@
 import json
 import platform
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,17 @@ from typing import Any
 import mlflow
 import pytest
 from mlflow import MlflowClient
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from pipeline import names
 from pipeline.system.process_identity import driver_of, this_driver
 from pipeline.tracking.records import Record
 from pipeline.tracking.store import queries as tracked_runs
 from pipeline.tracking.store.api_writer import PublicCalls
-from pipeline.tracking.store.cleanup import close_leftovers, close_unended, delete_repeated_runs
+from pipeline.tracking.store.cleanup import close_leftovers, close_unended, delete_repeated_runs, gather_statistics
 from pipeline.tracking.store.queries import begun_sweep
+from pipeline.tracking.store.sql_writer import writer_for
 from pipeline.tracking.tracker import Tracker
 from tests.support.configurations import configuration
 from tests.tracking.test_writers import record
@@ -161,3 +166,33 @@ def test_a_sweep_that_trains_all_again_is_left_to_its_living_driver(store: Store
     assert (goes_on(rerun=False), goes_on(rerun=True)) == (None, parent)
     client.set_terminated(parent)
     assert (goes_on(rerun=False), goes_on(rerun=True)) == (parent, None)
+
+
+def test_statistics_let_the_ui_sort_by_a_metric_without_pairing_each_run_with_each(store: Store) -> None:
+    client, experiment = store
+    writer_for(client, experiment).write([finished(number, f"{number:032x}") for number in range(100)])
+    queries: list[tuple[str, Any]] = []
+
+    def note_query(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if "ORDER BY" in statement and "latest_metrics" in statement:
+            queries.append((statement, parameters))
+
+    def plan() -> str:
+        """SQLite's plan of MLflow's query."""
+        event.listen(Engine, "before_cursor_execute", note_query)
+        client.search_runs([experiment], order_by=["metrics.`loss/train` DESC"])
+        event.remove(Engine, "before_cursor_execute", note_query)
+        statement, parameters = queries.pop()
+        with closing(sqlite3.connect(mlflow.get_tracking_uri().removeprefix("sqlite:///"))) as database:
+            return str(database.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall())
+
+    assert "SCAN anon_1" in plan()
+    gather_statistics(client)
+    assert "SEARCH anon_1" in plan()
+
+
+@pytest.mark.parametrize("size", ["many", "-1", "1e9", "0"])
+def test_a_tag_that_others_have_written_stops_no_sweep(store: Store, size: str) -> None:
+    client, experiment = store
+    client.create_run(experiment, tags={names.SWEEP_TAG: size})
+    assert begun_sweep(client, experiment, ["f"], rerun=False) is None

@@ -103,6 +103,16 @@ def test_a_file_that_has_changed_is_told_in_one_line_and_never_trained_on(tmp_pa
     assert outcome.data == digest
 
 
+def test_of_a_test_file_that_has_changed_both_files_are_named(table: Path) -> None:
+    write_table(test := table.with_name("t.csv"), 0.75)
+    config = config_of(table, **{"data.test_path": str(test), "data.test_fraction": 0.0})
+    dataset_of(config.data)
+    forget(digests=False)
+    write_table(test, 0.25)
+    with pytest.raises(DataChangedError, match=f"^data.path: {table}, data.test_path: {test}: expected both as they"):
+        dataset_of(config.data)
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
@@ -209,14 +219,15 @@ def test_a_change_stops_the_sweep_with_one_line_and_what_was_right_is_tracked(
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "mine.py").write_text(CARELESS, encoding="utf-8")
     sweep = ("-m", "data=csv", "data.path=d.csv", "data.target=kind", "model=mlp", "init=normal", "seed=0,1,2,3",
-             "optimizer.learning_rate=0.1", "training.steps=3", "training.batch_size=null")  # fmt: skip
+             "optimizer.learning_rate=0.1", "training.steps=3", "training.batch_size=null",
+             "hydra.sweeper.max_batch_size=9")  # fmt: skip
     own = ("executor=inline", "executor._target_=mine.Careless")
     digest = digest_of(config_of(table).data)
     stopped = call("pipeline.run", *sweep, *own, folder=tmp_path)
     assert stopped.returncode == 1, stopped.stdout
     (line,) = stopped.stderr.splitlines()
     assert line.startswith(f"data.path: d.csv: expected the file as it was at the start (digest {digest}), got a ch")
-    assert "to go on, say again: python -m pipeline.run -m data=csv" in line
+    assert "to go on, say again: python -m pipeline.run -m hydra.sweeper.max_batch_size=9 data=csv" in line
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     experiment = client.get_experiment_by_name("symmetry")
     assert experiment is not None

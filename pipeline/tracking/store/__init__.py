@@ -6,5 +6,5 @@
 - api_writer  write runs by MLflow's public interface, to any store
 - sql_writer  write runs by SQL, a hundred in one transaction, to a database of a known schema
 - bulk_insert insert many rows, in SQLite, PostgreSQL and MySQL
-- cleanup     mark runs of dead processes as KILLED, delete runs that were tracked twice
+- cleanup     mark runs of dead processes as KILLED, delete runs that were tracked twice, gather statistics
 """

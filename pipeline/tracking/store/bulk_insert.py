@@ -11,27 +11,26 @@ from typing import Any
 ROWS_PER_STATEMENT = 1000
 ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 """Of PostgreSQL's text format (COPY, File Formats)."""
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[tuple[Any, ...]]
 
 
-def insert_rows(connection: Any, table: Any, rows: Rows) -> None:
+def insert_rows(connection: Any, table: Any, columns: Sequence[str], rows: Rows) -> None:
     """Inserts rows in the connection's transaction.
 
     Args:
         connection: of SQLAlchemy.
         table: of SQLAlchemy.
-        rows: column -> value, all with the same columns in the same order.
+        columns: the names of those that rows hold, in this order.
     """
     quote = connection.dialect.identifier_preparer.quote
-    target = f"{quote(table.name)} ({', '.join(map(quote, rows[0]))})"
+    target = f"{quote(table.name)} ({', '.join(map(quote, columns))})"
     INSERTS[connection.dialect.name](connection, target, rows)
 
 
 def _insert_prepared(connection: Any, target: str, rows: Rows) -> None:
     """One statement, prepared once and executed for each row: nothing is faster inside one process."""
     marks = ", ".join("?" * len(rows[0]))
-    statement = f"INSERT INTO {target} VALUES ({marks})"  # noqa: S608 (quoted names)
-    connection.exec_driver_sql(statement, [tuple(row.values()) for row in rows])
+    connection.exec_driver_sql(f"INSERT INTO {target} VALUES ({marks})", rows)  # noqa: S608 (quoted names)
 
 
 def _insert_many(connection: Any, target: str, rows: Rows) -> None:
@@ -39,9 +38,8 @@ def _insert_many(connection: Any, target: str, rows: Rows) -> None:
     marks = f"({', '.join(['%s'] * len(rows[0]))})"
     for start in range(0, len(rows), ROWS_PER_STATEMENT):
         part = rows[start : start + ROWS_PER_STATEMENT]
-        values = tuple(chain.from_iterable(row.values() for row in part))
         statement = f"INSERT INTO {target} VALUES {', '.join([marks] * len(part))}"  # noqa: S608 (quoted names)
-        connection.exec_driver_sql(statement, values)
+        connection.exec_driver_sql(statement, tuple(chain.from_iterable(part)))
 
 
 def _copy(connection: Any, target: str, rows: Rows) -> None:
@@ -49,7 +47,7 @@ def _copy(connection: Any, target: str, rows: Rows) -> None:
     if connection.dialect.driver != "psycopg2":
         _insert_many(connection, target, rows)
         return
-    text = "".join("\t".join(map(_copied, row.values())) + "\n" for row in rows)
+    text = "".join("\t".join(map(_copied, row)) + "\n" for row in rows)
     with connection.connection.cursor() as cursor:
         cursor.copy_expert(f"COPY {target} FROM STDIN", io.StringIO(text))
 

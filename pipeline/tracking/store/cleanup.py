@@ -1,9 +1,11 @@
-"""Clean up a store: mark runs of dead processes KILLED, delete runs tracked twice."""
+"""Clean up a store: mark runs of dead processes KILLED, delete runs tracked twice, gather a database's statistics."""
 
 from mlflow import MlflowClient
+from sqlalchemy import text
 
 from pipeline import names
 from pipeline.system.process_identity import is_another, is_gone
+from pipeline.tracking.store.opening import sql_store
 from pipeline.tracking.store.queries import finished_runs, searched_runs
 from pipeline.tracking.sweeps import TrackedRun
 
@@ -61,3 +63,15 @@ def delete_repeated_runs(client: MlflowClient, experiment_id: str, fingerprint: 
 
 def _identity(run: TrackedRun) -> tuple[str, str | None]:
     return run.fingerprint, (run.parent or run.run_id) if run.rerun else None
+
+
+def gather_statistics(client: MlflowClient) -> None:
+    """Tells SQLite how many rows its tables have, from 400 rows of each index; other databases find out by themselves.
+
+    Without that it pairs each run with each metric where the UI sorts by one: 20 s for 20,000 runs instead of 0.3 s.
+    """
+    store = sql_store(client)
+    if store and store.engine.dialect.name == "sqlite":
+        with store.ManagedSessionMaker(read_only=False) as session:
+            session.execute(text("PRAGMA analysis_limit = 400"))
+            session.execute(text("ANALYZE"))

@@ -52,7 +52,9 @@ def translate_store_errors() -> Iterator[None]:
         raise
     except Exception as error:
         address = masked_address(get_tracking_uri())
-        raise InputError(f"MLFLOW_TRACKING_URI: cannot track to {address}: {first_line(error)}") from None
+        is_driver = isinstance(error, ModuleNotFoundError)
+        hint = " (install it, or name a driver that is installed: postgresql+psycopg2://...)" if is_driver else ""
+        raise InputError(f"MLFLOW_TRACKING_URI: cannot track to {address}: {first_line(error)}{hint}") from None
 
 
 def retry_once(write: Callable[[], None]) -> None:

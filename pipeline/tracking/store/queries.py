@@ -222,7 +222,9 @@ def begun_sweep(
 
 
 def _size(parent: Run) -> int:
-    return int(parent.data.tags[names.SWEEP_TAG])
+    """How many jobs it has; 0 where the tag holds something else, which others may have written."""
+    size = parent.data.tags[names.SWEEP_TAG]
+    return int(size) if size.isdecimal() else 0
 
 
 def _may_go_on(parent: Run, *, rerun: bool) -> bool:

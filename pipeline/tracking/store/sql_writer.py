@@ -10,8 +10,9 @@ import hashlib
 import logging
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from math import isfinite
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -50,6 +51,20 @@ which can be stopped."""
 
 RUN_TABLES = [table for table in Base.metadata.sorted_tables if "run_uuid" in table.columns]
 EXPERIMENTS = SqlExperiment.__table__
+
+METRIC_COLUMNS = ("run_uuid", "key", "timestamp", "step", "is_nan", "value")
+COLUMNS = {
+    SqlRun: (
+        *("run_uuid", "name", "status", "start_time", "end_time", "deleted_time"),
+        *("source_type", "source_name", "entry_point_name", "user_id", "source_version", "lifecycle_stage"),
+        *("artifact_uri", "experiment_id"),
+    ),
+    SqlTag: ("run_uuid", "key", "value"),
+    SqlParam: ("run_uuid", "key", "value"),
+    SqlMetric: METRIC_COLUMNS,
+    SqlLatestMetric: METRIC_COLUMNS,
+}
+"""What is written of a run, table by table, in the order of their references."""
 
 
 class OneTransaction:
@@ -195,47 +210,33 @@ class OneTransaction:
         return str(append_to_uri_path(self._artifact_location, *folder))  # type: ignore[no-untyped-call]
 
     def _insert(self, session: Any, records: Sequence[tuple[str, Record]]) -> None:
-        rows: dict[Any, list[dict[str, Any]]] = {
-            model: [] for model in (SqlRun, SqlTag, SqlParam, SqlMetric, SqlLatestMetric)
-        }
+        rows: dict[Any, list[tuple[Any, ...]]] = {model: [] for model in COLUMNS}
         for run_id, record in records:
             rows[SqlRun].append(self._run_row(run_id, record))
-            tags = record.tags | {"mlflow.runName": record.name}
-            rows[SqlTag] += [{"run_uuid": run_id, "key": key, "value": value} for key, value in tags.items()]
-            rows[SqlParam] += [{"run_uuid": run_id, "key": key, "value": value} for key, value in record.params.items()]
-            metrics = list(self._metric_rows(run_id, record))
+            rows[SqlTag] += [(run_id, *tag) for tag in {**record.tags, "mlflow.runName": record.name}.items()]
+            rows[SqlParam] += [(run_id, *param) for param in record.params.items()]
+            metrics = self._metric_rows(run_id, record)
             rows[SqlMetric] += metrics
             # Steps ascend within a curve, so the last row of a key is the latest.
-            rows[SqlLatestMetric] += {row["key"]: row for row in metrics}.values()
+            rows[SqlLatestMetric] += {row[1]: row for row in metrics}.values()
         for model, values in rows.items():
             if values:
-                insert_rows(session.connection(), model.__table__, values)
+                insert_rows(session.connection(), model.__table__, COLUMNS[model], values)
 
-    def _run_row(self, run_id: str, record: Record) -> dict[str, Any]:
-        return {
-            "run_uuid": run_id,
-            "name": record.name,
-            "source_type": "UNKNOWN",
-            "source_name": "",
-            "entry_point_name": "",
-            "user_id": "unknown",
-            "status": record.status,
-            "start_time": record.start_time,
-            "end_time": record.end_time,
-            "deleted_time": None,
-            "source_version": "",
-            "lifecycle_stage": "active",
-            "artifact_uri": self._artifact_uri(run_id),
-            "experiment_id": self._experiment_id,
-        }
+    def _run_row(self, run_id: str, record: Record) -> tuple[Any, ...]:
+        return (
+            *(run_id, record.name, record.status, record.start_time, record.end_time, None),
+            *("UNKNOWN", "", "", "unknown", "", "active"),
+            *(self._artifact_uri(run_id), self._experiment_id),
+        )
 
-    def _metric_rows(self, run_id: str, record: Record) -> Iterator[dict[str, Any]]:
+    def _metric_rows(self, run_id: str, record: Record) -> list[tuple[Any, ...]]:
+        rows, time = [], record.end_time
         for key, value, step in record.metrics:
-            is_nan, stored = self._store.sanitize_metric_value(value)
-            yield {
-                "run_uuid": run_id, "key": key, "timestamp": record.end_time, "step": step, "is_nan": is_nan,
-                "value": stored + 0.0,  # No store has kept a negative zero, but COPY would.
-            }  # fmt: skip
+            is_nan, stored = (False, value) if isfinite(value) else self._store.sanitize_metric_value(value)
+            # No store has kept a negative zero, but COPY would.
+            rows.append((run_id, key, time, step, is_nan, stored + 0.0))
+        return rows
 
 
 def writer_for(client: MlflowClient, experiment_id: str) -> Writer:

@@ -1,4 +1,4 @@
-"""PostgreSQL without a tracking server: the rows of one transaction, and four drivers that write the same runs."""
+"""Database servers by URI: the rows of one transaction, and four drivers that write the same runs."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,28 +12,28 @@ from mlflow import MlflowClient
 
 from pipeline.tracking.store.queries import searched_runs
 from pipeline.tracking.store.sql_writer import OneTransaction, writer_for
-from tests.support.tracking_server import PostgreSQL, postgresql
+from tests.support.database_servers import DatabaseServer, mysql, postgresql
 from tests.tracking.test_writers import RECORDS, record
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def database() -> Iterator[PostgreSQL]:
-    with postgresql() as server:
+@pytest.fixture(scope="module", params=[postgresql, mysql])
+def database(request: pytest.FixtureRequest) -> Iterator[DatabaseServer]:
+    with request.param() as server:
         yield server
 
 
-def experiment_in(database: PostgreSQL, name: str, folder: Path) -> tuple[MlflowClient, str]:
+def experiment_in(database: DatabaseServer, name: str, folder: Path) -> tuple[MlflowClient, str]:
     database.create(name)
     client = MlflowClient(database.address(name))
     return client, str(client.create_experiment(name, str(folder / "artifacts")))
 
 
 def test_a_transaction_leaves_the_same_rows_as_the_public_calls(
-    tmp_path: Path, database: PostgreSQL, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, database: DatabaseServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client, experiment = experiment_in(database, "rows", tmp_path)
+    client, experiment = experiment_in(database, "odd_rows", tmp_path)
     odd = replace(RECORDS[1], name="tab\tline\nback\\slash \\N", params={"null": "\\N", "empty": "", "quote": "'\""})
     writer = writer_for(client, experiment)
     assert isinstance(writer, OneTransaction)
@@ -49,7 +49,7 @@ def test_a_transaction_leaves_the_same_rows_as_the_public_calls(
     assert repr(zero) == "5e-324"
 
 
-def test_four_drivers_of_one_database_write_each_run_once(tmp_path: Path, database: PostgreSQL) -> None:
+def test_four_drivers_of_one_database_write_each_run_once(tmp_path: Path, database: DatabaseServer) -> None:
     experiment_in(database, "stress", tmp_path)
     together = Barrier(4)
 
