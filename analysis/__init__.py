@@ -10,6 +10,7 @@ Public: ``python -m analysis.report`` and ``python -m analysis.audit``; from Pyt
 A room imports only from those below it:
 
 report, audit   the command lines: claims, figures and a page; or whether a store is whole
+writer          a report as files
 retrain         tracked runs trained anew, every bit compared; alone here in importing the trainer
 notebook        tables and figures as functions of a frame of runs
 questions       the prepared questions, one folder each

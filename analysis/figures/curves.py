@@ -9,7 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import SYMMETRIC, add_legend_above, set_step_axis, set_value_axis, start_styles
+from analysis.figures.kit.style import (
+    SYMMETRIC,
+    add_legend_above,
+    draw_mean,
+    set_step_axis,
+    set_value_axis,
+    start_styles,
+)
 from analysis.figures.kit.words import (
     distinguishing,
     labelled,
@@ -19,7 +26,7 @@ from analysis.figures.kit.words import (
     param_texts,
     start_labels,
 )
-from analysis.statistics.intervals import aggregated
+from analysis.statistics.intervals import aggregated, aggregated_by_size
 from analysis.tracked.tables import Tables
 from analysis.wording import SWEEP, amount, counted, fate, lost
 from pipeline import names
@@ -31,6 +38,7 @@ HIGHEST = 1e3
 """How far above the other lines one that diverges is shown; it would flatten them."""
 PLACE = ["setting", "learning_rate"]
 LINE = ["start", "init", "metric"]
+MEANS = {"distance": aggregated_by_size}
 COMMAND = f"{SWEEP} model=mlp init=zeros,constant,xavier_uniform"
 COINCIDING = 0.05
 """Part of the loss by which lines differ that cover each other."""
@@ -75,12 +83,11 @@ def loss_over_steps(tables: Tables) -> Drawing:
     for stacked, means in panels:
         for axes, part in zip(stacked, measured, strict=True):
             for (start, _, _), line in means[means["metric"] == part].groupby(LINE, observed=True):
-                _draw(axes, line, styles[str(start)])
+                draw_mean(axes, line, styles[str(start)])
         stacked[0].set_title(f"{stacked[0].get_title()}{_coincide(means)}")
-    for stacked, _ in panels:
-        for axes in stacked:
-            _set_value_axis(axes, lines.means["value"], highest)
-            set_step_axis(axes)
+    for axes in (axes for stacked, _ in panels for axes in stacked):
+        _set_value_axis(axes, lines.means["value"], highest)
+        set_step_axis(axes)
     add_legend_above(canvas, styles)
     ended = tables.runs[~tables.runs["diverged"]].groupby(["model", "init"])[names.LOSS_TRAIN].min()
     return Drawing(canvas, lines.means, lines.numbers | _lost(lines, highest) | {"conclusion": _lowest(ended)})
@@ -112,7 +119,7 @@ def symmetry_over_steps(tables: Tables) -> Drawing:
     for both, means in panels:
         for axes, part in zip(both, parts, strict=True):
             for (start, _, _), line in means[means["metric"] == part].groupby(LINE, observed=True):
-                _draw(axes, line, styles[str(start)])
+                draw_mean(axes, line, styles[str(start)])
     units = _unit_ticks(lines.means)
     for (above, below), _ in panels:
         _set_value_axis(above, distances, highest)
@@ -142,9 +149,9 @@ def _lines(tables: Tables, runs: pd.DataFrame, metrics: dict[str, str]) -> Lines
         varying.pop()
     setting = labelled(texts, ["model", *varying])
     known = runs.rename(columns={names.RATE: "learning_rate"}).assign(setting=setting, start=start_labels(texts))
-    columns = known[["run_id", *PLACE, "start", "init"]]
+    by = [*PLACE, "start", "init"]
     parts = [
-        aggregated(curve.merge(columns, on="run_id"), "value", by=[*PLACE, "start", "init"]).assign(metric=part)
+        MEANS.get(part, aggregated)(curve.merge(known[["run_id", *by]], on="run_id"), "value", by).assign(metric=part)
         for part, metric in metrics.items()
         if len(curve := tables.curves.loc[tables.curves["metric"] == metric, ["run_id", "step", "value"]])
     ]
@@ -226,12 +233,6 @@ def _lost(lines: Lines, highest: float) -> dict[str, str]:
     """What the caption says of runs that diverged."""
     cut = f", or leave the panel at {highest:.2g}" if highest < math.inf else ""
     return {"lost": lost(int(lines.runs["diverged"].sum()), f"their lines end early{cut}")}
-
-
-def _draw(axes: Axes, line: pd.DataFrame, style: dict[str, Any]) -> None:
-    """A mean with its interval."""
-    axes.plot(line["step"], line["value"], **style)
-    axes.fill_between(line["step"], line["low"], line["high"], color=style["color"], alpha=0.2, lw=0)
 
 
 def _lowest(losses: "pd.Series[float]") -> str:

@@ -231,6 +231,8 @@ def write_lines(
             (cell[0] + 0.5, cell[1] + 0.5),
             xytext=(0.0, 1.3 * TEXT_SIZE * ((len(lines) - 1) / 2 - index)),
             textcoords="offset points",
+            annotation_clip=False,
+            in_layout=False,
             ha="center",
             va="center",
             fontsize=min(0.8 * TEXT_SIZE if smaller else TEXT_SIZE, fitting),

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure, SubFigure
 
 from analysis.figures.arrivals import Problem, logistic_problems
 from analysis.figures.kit.drawing import Drawing, figure
-from analysis.figures.kit.style import add_legend_above, set_step_axis, set_value_axis, start_styles
+from analysis.figures.kit.style import add_legend_above, draw_mean, set_step_axis, set_value_axis, start_styles
 from analysis.figures.kit.words import literal, loss_label, loss_unit
 from analysis.statistics.intervals import aggregated
 from analysis.tracked.tables import Tables
@@ -78,9 +78,7 @@ def _draw_panels(subfigure: SubFigure, problem: Problem, data: pd.DataFrame, sty
         )
         at_rate = data["learning_rate"] == rate
         for start, line in data[at_rate & ~is_spread].groupby("start", sort=True):
-            style = styles[str(start)]
-            above.plot(line["step"], line["value"], **style)
-            above.fill_between(line["step"], line["low"], line["high"], color=style["color"], alpha=0.2, lw=0)
+            draw_mean(above, line, styles[str(start)])
         for _, line in data[at_rate & is_spread].groupby("seed", sort=True):
             below.plot(line["step"], line["value"], **SEED_LINE)
         if above.lines and not below.lines:

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
@@ -48,7 +49,8 @@ def paired_differences(tables: Tables) -> Drawing:
             f"{most} pairs of initialisations, where {MOST_PAIRS} have room", f"{SWEEP} experiment_name=NAME init=..."
         )
     rates = sorted(set(shown["learning_rate"]))
-    colours = dict(zip(rates, sns.color_palette("viridis", len(rates)).as_hex(), strict=True))
+    shades = colormaps["viridis"](np.linspace(0.0, 1.0, len(rates) + 2)[1:-1])
+    colours = dict(zip(rates, map(to_hex, shades), strict=True))
     height = 1.3 + ROW_INCHES * most * max(1.0, 0.45 * len(rates))
     canvas = Figure(figsize=(min(11.0, 2.4 + 4.3 * len(names_of_pairs)), height), layout="constrained")
     grid = canvas.subplots(1, len(names_of_pairs), squeeze=False)[0]

@@ -70,8 +70,13 @@ def picture(start: Recorded, weights: np.ndarray) -> np.ndarray:
     return mosaic(weights.T, side, a_row=4) if side else weights
 
 
-def distance_at(tables: Tables, start: Recorded, step: int) -> str:
-    """The tracked mean distance between hidden units, as titles show it."""
+def tracked_distance(tables: Tables, start: Recorded, step: int) -> float:
+    """The mean distance between hidden units at a measured step."""
     of_run = (tables.curves["run_id"] == start.run["run_id"]) & (tables.curves["metric"] == names.DISTANCE)
-    value = float(tables.curves.loc[of_run & (tables.curves["step"] == step), "value"].iloc[0])
+    return float(tables.curves.loc[of_run & (tables.curves["step"] == step), "value"].iloc[0])
+
+
+def distance_at(tables: Tables, start: Recorded, step: int) -> str:
+    """The same as titles show it."""
+    value = tracked_distance(tables, start, step)
     return "exactly 0" if value == 0.0 else f"{value:.3g}"

@@ -113,9 +113,9 @@ def chosen_pair(tables: Tables) -> Pair:
     hidden = runs[[len(widths) > 0 for widths in runs["model.hidden_units"]]]
     if hidden.empty:
         raise NotShownError("no run has hidden units", COMMAND)
-    usable = _with_order(hidden[~hidden["diverged"].astype(bool)])
-    if (recorded := is_recorded(usable)).any():
-        usable = usable[recorded]
+    usable = hidden[~hidden["diverged"].astype(bool)]
+    recorded = is_recorded(usable)
+    usable = _with_order(usable[recorded] if recorded.any() else usable)
     random = usable[~usable["init"].isin(SYMMETRIC)]
     metric = final_metric(usable, "loss") or names.LOSS_TRAIN
     order = [metric, "init", "seed", "run_id"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy  # It loads those of its packages that are asked for.
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -14,7 +15,6 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
-from scipy.spatial.distance import pdist, squareform
 
 from analysis.figures.features import draw_named_weights, named_features
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
@@ -99,7 +99,9 @@ def distance_matrices(tables: Tables) -> Drawing:
         raise NotShownError("a single hidden unit has no pairs", COMMAND)
     shown = min(pair.units, MOST_IN_MATRIX)
     distances = {
-        (start.kind, moment): pdist(weights.T) for start in pair.starts for moment, weights in start.incoming.items()
+        (start.kind, moment): scipy.spatial.distance.pdist(weights.T)
+        for start in pair.starts
+        for moment, weights in start.incoming.items()
     }
     scale = Normalize(0.0, max(each.max() for each in distances.values()) or 1.0)
     apart = [kind for kind in dict.fromkeys(kind for kind, _ in distances) if _has_distance(distances, kind)]
@@ -118,7 +120,7 @@ def distance_matrices(tables: Tables) -> Drawing:
         panels = [None] * len(start.incoming) if half is None else half.subplots(1, len(start.incoming), sharey=True)
         for moment, axes in zip(start.incoming, panels, strict=True):
             each = distances[start.kind, moment]
-            matrix = squareform(each)[:shown, :shown]
+            matrix = scipy.spatial.distance.squareform(each)[:shown, :shown]
             if axes is not None:
                 _draw_matrix(axes, matrix, scale)
                 mean = "exactly 0" if not each.any() else f"{each.mean():.3g}"

@@ -10,7 +10,7 @@ from PIL import Image
 
 from analysis.errors import ReportError
 from analysis.figures.kit.drawing import NotShownError
-from analysis.figures.kit.style import colours_of, house_style, set_step_axis, set_value_axis
+from analysis.figures.kit.style import colours_of, house_style, set_step_axis, set_value_axis, simplify_axes
 from analysis.figures.kit.words import literal, loss_unit
 from analysis.figures.recordings import UNITS, distance_at, picture, scale_of
 from analysis.figures.starts import Recorded, recorded_starts
@@ -55,7 +55,7 @@ def _frames(tables: Tables, starts: list[Recorded], steps: list[int]) -> list[Im
         axes.set_axis_off()
         titles.append(axes.set_title("", color=colours[start.run["init"]], weight="bold"))
     cursors = []
-    metrics = {f"training loss{loss_unit(tables.runs)}": names.LOSS_TRAIN, "distance between units": names.DISTANCE}
+    metrics = {f"training loss{loss_unit(tables.runs)}": names.LOSS_TRAIN, "distance\nbetween units": names.DISTANCE}
     for (label, metric), axes in zip(metrics.items(), below.subplots(1, 2), strict=True):
         shown = tables.curves[tables.curves["metric"] == metric]
         shown = shown[shown["run_id"].isin([start.run["run_id"] for start in starts])]
@@ -67,6 +67,8 @@ def _frames(tables: Tables, starts: list[Recorded], steps: list[int]) -> list[Im
         set_step_axis(axes)
         axes.set(xlabel="step", ylabel=label)
         cursors.append(axes.axvline(0.0, color="0.3", lw=1.2))
+    heading = canvas.suptitle(f"step {steps[0]}")
+    simplify_axes(canvas)
     frames = []
     for place, step in enumerate(steps):
         for start, image, title in zip(starts, images, titles, strict=True):
@@ -74,7 +76,7 @@ def _frames(tables: Tables, starts: list[Recorded], steps: list[int]) -> list[Im
             title.set_text(literal(f"{start.kind}: {start.scheme}\ndistance {distance_at(tables, start, step)}"))
         for cursor in cursors:
             cursor.set_xdata([step, step])
-        canvas.suptitle(f"step {step}")
+        heading.set_text(f"step {step}")
         agg.draw()
         frames.append(Image.fromarray(np.array(agg.buffer_rgba())[:, :, :3]).quantize(128))
         canvas.set_layout_engine("none")  # As the first frame has it, so that nothing jumps.

@@ -7,7 +7,6 @@ exponential distribution), so what is a product of many factors is compared by i
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,23 +74,44 @@ def aggregated(data: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFram
     Returns:
         One row per group and step, with columns ``value``, ``low``, ``high`` and ``runs``.
     """
-    parts = []
-    group: Any
+    groups, parts = [], []
     for group, rows in data[np.isfinite(data[value])].groupby(list(by), sort=True, observed=True):
-        matrix = rows.pivot(index="run_id", columns="step", values=value)
+        run, _ = pd.factorize(rows["run_id"], sort=True)
+        steps, place = np.unique(rows["step"], return_inverse=True)
+        matrix = np.full((run.max() + 1, len(steps)), np.nan)
+        matrix[run, place] = rows[value]
         # Steps at which the same runs are left share one call; without divergence that is all of them.
-        left = pd.Series(list(map(tuple, matrix.notna().to_numpy().T)), matrix.columns)
-        for present, steps in matrix.T.groupby(left):
-            mean, low, high = mean_with_interval(steps.T.to_numpy()[list(present)])
-            part = pd.DataFrame({"step": steps.index, value: mean, "low": low, "high": high, "runs": sum(present)})
-            for column, key in zip(by, group, strict=True):
-                part[column] = key
-            parts.append(part)
-    # A constant column has lost its type, and with it the order of its categories.
-    table = pd.concat(parts, ignore_index=True).astype({column: data[column].dtype for column in by})
+        for present in np.unique(~np.isnan(matrix), axis=1).T:
+            shared = (~np.isnan(matrix) == present[:, None]).all(axis=0)
+            means = mean_with_interval(matrix[present][:, shared])
+            parts.append(np.stack([steps[shared], *means, np.full(len(means[0]), present.sum())]))
+            groups += [group] * len(means[0])
+    numbers = dict(zip(["step", value, "low", "high", "runs"], np.concatenate(parts, axis=1), strict=True))
+    keys = pd.DataFrame(groups, columns=list(by)).astype({column: data[column].dtype for column in by})
+    table = pd.DataFrame(numbers).join(keys).astype({"step": data["step"].dtype, "runs": int})
     if not (data[value] < 0.0).any():
         table["low"] = table["low"].clip(lower=0.0)
     return table.sort_values([*by, "step"], ignore_index=True)
+
+
+def aggregated_geometrically(data: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:
+    """Geometric means with the intervals of their logarithms, as ``aggregated``; values of 0 are left out."""
+    positive = data[(data[value] > 0.0) & np.isfinite(data[value])]
+    largest = positive[value].max()  # Its logarithm becomes 0, and every other one less.
+    table = aggregated(positive.assign(**{value: np.log(positive[value] / largest)}), value, by)
+    means = [value, "low", "high"]
+    return table.assign(**largest * np.exp(table[means]))
+
+
+def aggregated_by_size(data: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:
+    """Geometric means of the groups that hold no 0, which may grow by powers of ten, and plain means of the others."""
+    least = data.groupby(list(by), observed=True)[value].transform("min")
+    parts = [
+        means(data[chosen], value, by)
+        for means, chosen in ((aggregated, ~(least > 0.0)), (aggregated_geometrically, least > 0.0))
+        if chosen.any()
+    ]
+    return pd.concat(parts).sort_values([*by, "step"], ignore_index=True)
 
 
 def means_with_intervals(samples: Sequence[np.ndarray], together: bool = False) -> np.ndarray:

@@ -16,8 +16,7 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.integrate import solve_ivp
-from scipy.optimize import fsolve
+import scipy  # It loads those of its packages that are asked for.
 
 TOLERANCE = 1e-8
 LONG = np.array([0.0, 100.0])
@@ -127,7 +126,9 @@ def _solution(start: bytes, shape: tuple[int, int, int], rate: float, times: byt
         return _packed(*velocities(*_unpacked(values.reshape(first.shape), shape[1:]), rate)).ravel()
 
     span = (0.0, float(moments[-1]))
-    found = solve_ivp(change, span, first.ravel(), "DOP853", moments, rtol=TOLERANCE, atol=1e-3 * TOLERANCE)
+    found = scipy.integrate.solve_ivp(
+        change, span, first.ravel(), "DOP853", moments, rtol=TOLERANCE, atol=1e-3 * TOLERANCE
+    )
     return np.moveaxis(found.y.reshape(*first.shape, len(moments)), -1, 1)
 
 
@@ -179,7 +180,7 @@ def plateau_of(units: int, rate: float) -> Plateau:
     start = 1.0 / (2.0 * units - 1.0)
     first, second = at(np.array([start, np.sqrt(start / units)]))
     near = trajectories(first[None], second[None], rate, LONG / rate)
-    student, overlap = fsolve(change, [part[0, -1, 0, 0] for part in near], xtol=1e-10)
+    student, overlap = scipy.optimize.fsolve(change, [part[0, -1, 0, 0] for part in near], xtol=1e-10)
     # Permuting the student's units, or the teacher's, changes nothing else that changes like this: an eigenvector.
     apart = DIFFERENCE * (units * np.eye(units) - 1.0)
     of_student, of_overlap = at(np.array([student, overlap]))

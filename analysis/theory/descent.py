@@ -1,12 +1,15 @@
 """Logistic regression with two weights on real data: the descent from zeros, and the optimum by Newton's method."""
 
 from functools import cache
+from importlib.metadata import distribution
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import expit
 
 FEATURES = ("mean radius", "mean texture")
+TUMOURS, COLUMNS = "sklearn/datasets/data/breast_cancer.csv", (0, 1)
+"""Where scikit-learn keeps them, and the columns of the features; the label is the last one."""
 RATE, STEPS, NEWTON_STEPS = 1.0, 200, 20
 
 
@@ -33,7 +36,7 @@ class Descent(NamedTuple):
 def mean_loss(weights: np.ndarray, inputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """J(w) / n for weights (..., 2): the mean of (1 - y) w . x + log(1 + exp(-w . x))."""
     scores = weights @ inputs.T
-    return np.asarray(((1.0 - labels) * scores + np.logaddexp(0.0, -scores)).mean(axis=-1))
+    return np.asarray(((1.0 - labels) * scores + np.log1p(np.exp(-scores))).mean(axis=-1))
 
 
 def gradient(weights: np.ndarray, inputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -50,11 +53,10 @@ def hessian(weights: np.ndarray, inputs: np.ndarray) -> np.ndarray:
 @cache
 def descent_from_zeros() -> Descent:
     """Gradient descent on the tumours of ``breast_cancer``, of which it takes two features; the classes overlap."""
-    from sklearn.datasets import load_breast_cancer  # Half a second, which no other figure needs.
-
-    data = load_breast_cancer()
-    columns = [list(data.feature_names).index(feature) for feature in FEATURES]
-    inputs, labels = data.data[:, columns], data.target.astype(float)
+    # Read as a file, because importing scikit-learn takes half a second.
+    file = str(distribution("scikit-learn").locate_file(TUMOURS))
+    table = np.loadtxt(file, delimiter=",", skiprows=1, usecols=(*COLUMNS, -1))
+    inputs, labels = table[:, :-1], table[:, -1]
     inputs = (inputs - inputs.mean(axis=0)) / inputs.std(axis=0)
     path = [np.zeros(2)]
     for _ in range(STEPS):

@@ -5,7 +5,7 @@ Time is learning rate times steps; the solutions are those of gradient flow.
 """
 
 import numpy as np
-from scipy.linalg import qr
+import scipy  # It loads those of its packages that are asked for.
 
 LARGEST_EXPONENT = 600.0
 """A mode that has grown by e^300 is learned to the last digit; e^710 would overflow."""
@@ -91,7 +91,8 @@ def coupled_strengths(
             # I - (I + A A^T)^-1 with A = sqrt(G) Q(0), whose rows differ by many powers of ten. QR keeps the digits of
             # the small ones if the large ones come first; inverting the matrix would not.
             scaled = np.sqrt(_integrals(rates, moment))[:, None] * start
-            orthonormal, _, _ = qr(np.vstack([scaled, np.eye(start.shape[1])]), mode="economic", pivoting=True)
+            both = np.vstack([scaled, np.eye(start.shape[1])])
+            orthonormal, _, _ = scipy.linalg.qr(both, mode="economic", pivoting=True)
             weights = directions @ (orthonormal[: len(rates)] / np.sqrt(_integrals(-rates, moment))[:, None])
             product = weights[:features] @ weights[features:].T
         strengths[place] = np.linalg.svd(product, compute_uv=False)[:modes]

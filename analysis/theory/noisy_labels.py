@@ -8,9 +8,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq, minimize
+import scipy  # It loads those of its packages that are asked for.
 from scipy.special import ndtr, psi
-from scipy.stats import hypergeom, poisson
 
 MANY_TERMS = 1e4
 STEP = 1e-3
@@ -35,7 +34,9 @@ class Batches(NamedTuple):
         whole, rest = divmod(examples, batch_size)
         sizes = [batch_size] * whole + [rest] * bool(rest)
         counts = [np.arange(size + 1) for size in sizes]
-        shares = [hypergeom.pmf(count, examples, ones, size) for count, size in zip(counts, sizes, strict=True)]
+        shares = [
+            scipy.stats.hypergeom.pmf(count, examples, ones, size) for count, size in zip(counts, sizes, strict=True)
+        ]
         means = [count / size for count, size in zip(counts, sizes, strict=True)]
         return cls(np.concatenate(means), np.concatenate(shares) / len(sizes),
                    np.repeat(sizes, [len(count) for count in counts]))  # fmt: skip
@@ -64,7 +65,7 @@ def _mean_logarithm(centre: float, deviation: float) -> float:
         return float(np.log(abs(centre)) - relative / 2.0 - 0.75 * relative**2)
     half = 0.5 / relative
     terms = np.arange(int(half + 12.0 * np.sqrt(half) + 40.0))
-    return float(np.log(deviation) + 0.5 * (np.log(2.0) + poisson.pmf(terms, half) @ psi(terms + 0.5)))
+    return float(np.log(deviation) + 0.5 * (np.log(2.0) + scipy.stats.poisson.pmf(terms, half) @ psi(terms + 0.5)))
 
 
 def unit_rate(rate: float, noise: float, batches: Batches) -> float:
@@ -129,8 +130,10 @@ def pair_rate(activation: str, mean: float, rate: float, variance: float, l2: fl
         return float(0.5 * residual**2 + 0.5 * l2 * (units**2).sum() - 0.5 * variance * np.log1p(-0.5 * rate * squared))
 
     start = [0.7 * np.sqrt(mean), 0.7 * np.sqrt(mean)]
-    settled = minimize(lambda unit: objective(np.repeat(unit[:, None], 2, axis=1)), start, method="Nelder-Mead",
-                       options={"xatol": 1e-9, "fatol": 1e-15}).x  # fmt: skip
+    fine = {"xatol": 1e-9, "fatol": 1e-15}
+    settled = scipy.optimize.minimize(
+        lambda unit: objective(np.repeat(unit[:, None], 2, axis=1)), start, method="Nelder-Mead", options=fine
+    ).x
     centre = np.repeat(settled[:, None], 2, axis=1)
     directions = [STEP * np.array([[1.0, -1.0], [0.0, 0.0]]), STEP * np.array([[0.0, 0.0], [1.0, -1.0]])]
 
@@ -144,4 +147,4 @@ def pair_rate(activation: str, mean: float, rate: float, variance: float, l2: fl
 
 def threshold(rate_at: Callable[[float], float], low: float, high: float) -> float:
     """The variance of the noise between these two at which a rate changes its sign."""
-    return float(brentq(rate_at, low, high, xtol=1e-6))
+    return float(scipy.optimize.brentq(rate_at, low, high, xtol=1e-6))

@@ -19,7 +19,8 @@ LONG = ("logistic", "partial", "schemes", "symmetry", "zero")
 
 def test_without_a_question_the_jobs_are_the_product_of_the_default_grid() -> None:
     expected = product(
-        ("logistic", "mlp"), ("zeros", "constant", "normal", "xavier_uniform", "he_normal", "orthogonal"),
+        ("logistic", "mlp"),
+        ("zeros", "constant", "perturbed", "normal", "xavier_uniform", "he_normal", "orthogonal"),
         ("0.01", "0.1", "1.0"), range(5), ("[0]",),
     )  # fmt: skip
     keys = ("model", "init", "optimizer.learning_rate", "seed", "record_weights")
@@ -78,10 +79,10 @@ def test_a_prepared_question_is_whole_and_its_small_sweep_is_part_of_the_large_o
 
 
 def test_the_question_symmetry_is_the_default_sweep() -> None:
-    """So either finds the other's runs: 180 already tracked."""
-    assert len(jobs()) == len(jobs("experiment=symmetry")) == 180
+    """So either finds the other's runs: 210 already tracked."""
+    assert len(jobs()) == len(jobs("experiment=symmetry")) == 210
     default, asked = configs("seed=1"), configs("experiment=symmetry", "seed=1")
-    assert len(default) == 36
+    assert len(default) == 42
     assert [fingerprint(config) for config in asked] == [fingerprint(config) for config in default]
     assert {config.experiment_name for config in (*default, *asked)} == {"symmetry"}
 

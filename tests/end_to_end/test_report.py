@@ -15,9 +15,9 @@ from analysis.audit import audit_of
 from analysis.claims.source_text import claims_of
 from analysis.errors import ReportError
 from analysis.page.page import rendered_page
-from analysis.report import write_report
 from analysis.tracked import artifacts
 from analysis.tracked.load import load_tables
+from analysis.writer import write_report
 from pipeline import names
 from tests.support.in_process import call
 from tests.support.sweeps import copied_store

@@ -40,7 +40,7 @@ def test_a_class_of_the_users_own_trains_and_what_it_gives_back_twice_counts_onc
     ("sweep", "jobs"),
     [
         pytest.param(SWEEP, JOBS, marks=pytest.mark.slow, id="small"),
-        pytest.param(("-m",), 180, marks=pytest.mark.soak, id="default"),
+        pytest.param(("-m",), 210, marks=pytest.mark.soak, id="default"),
     ],
 )
 def test_a_sweep_has_the_same_metrics_under_all_four_executors(

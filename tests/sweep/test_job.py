@@ -23,7 +23,7 @@ def test_the_runs_of_the_default_sweep_have_short_names_that_differ() -> None:
         )
         for model, init, rate, seed in product(models, inits, rates, range(5))
     ]
-    assert len(set(names)) == 180
+    assert len(set(names)) == 210
     assert max(map(len, names)) <= NAME_LENGTH
     assert names[0] == "logistic zeros 0.01 s0"
     assert "mlp constant 0.1 s3" in names

@@ -5,7 +5,7 @@ caption may use the figure's computed numbers: ``{best_loss:.3f}``.
 """
 
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import cache, wraps
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ import yaml
 from matplotlib.figure import Figure
 
 from analysis.claims.answer import question_of
+from analysis.figures.kit.style import simplify_axes
 from analysis.tracked.tables import Tables
 from analysis.wording import sweep_of
 
@@ -56,22 +57,25 @@ FIGURES_OF_QUESTIONS: dict[str, dict[str, Draw]] = {}
 def figure(draw: Draw) -> Draw:
     """Registers a figure under its function's name: for every experiment, or in a question's folder for its sweeps."""
     question = question_of(draw)
-    if not question:
-        FIGURES[draw.__name__] = draw
-        return draw
 
     @wraps(draw)
     def drawn(tables: Tables) -> Drawing:
         try:
-            return draw(tables)
+            drawing = draw(tables)
         except NotShownError as error:
-            raise NotShownError(error.reason, sweep_of(question)) from None
+            raise NotShownError(error.reason, sweep_of(question) if question else error.command) from None
+        simplify_axes(drawing.figure)
+        return drawing
 
-    FIGURES_OF_QUESTIONS.setdefault(question, {})[draw.__name__] = drawn
+    (FIGURES_OF_QUESTIONS.setdefault(question, {}) if question else FIGURES)[draw.__name__] = drawn
     return drawn
 
 
 def words_of(draw: Draw) -> dict[str, Any]:
     """``number``, ``title``, ``question`` and ``caption`` of a figure."""
-    captions = files(draw.__module__.rpartition(".")[0]) / "captions.yaml"
-    return dict(yaml.safe_load(captions.read_text(encoding="utf-8"))[draw.__name__])
+    return dict(_captions(draw.__module__.rpartition(".")[0])[draw.__name__])
+
+
+@cache
+def _captions(package: str) -> dict[str, Any]:
+    return dict(yaml.safe_load((files(package) / "captions.yaml").read_text(encoding="utf-8")))

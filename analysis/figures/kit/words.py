@@ -42,7 +42,7 @@ def _text(value: Any) -> str:
 def distinguishing(texts: pd.DataFrame, within: Sequence[str], candidates: Sequence[str]) -> list[str]:
     """The candidate params in which runs differ that agree in ``within`` and in the candidates already taken."""
     taken: list[str] = []
-    for key in candidates:
+    for key in (key for key in candidates if texts[key].nunique() > 1):
         if (texts.groupby([*within, *taken])[key].nunique() > 1).any():
             taken.append(key)
     return taken

@@ -10,7 +10,7 @@ from analysis.claims.laws import with_interval
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.style import add_legend_above
 from analysis.questions.conservation.answer import LAWS, Law, drifts, fit_of, fixed_time, points_of
-from analysis.statistics.intervals import aggregated
+from analysis.statistics.intervals import aggregated_geometrically
 from analysis.tracked.tables import Tables
 from analysis.wording import amount, lost
 
@@ -26,7 +26,7 @@ def balance_over_time(tables: Tables) -> Drawing:
         NotShownError: the drift was not measured.
     """
     data = _shown(tables)
-    lines = aggregated(data[data["step"] > 0], "value", by=["activation", "learning_rate", "time"])
+    lines = aggregated_geometrically(data[data["step"] > 0], "value", by=["activation", "learning_rate", "time"])
     activations = [name for name in COLOURS if name in set(lines["activation"])]
     rates = sorted(set(lines["learning_rate"]))
     shades = colormaps["viridis"](np.linspace(0.0, 0.9, len(rates)))

@@ -35,7 +35,7 @@ def descent_to_optimum(tables: Tables) -> Drawing:
     canvas = Figure(figsize=(7.0, 4.6), layout="constrained")
     axes = canvas.subplots()
     low, high = np.minimum(found.optimum, 0.0) - (1.0, 1.6), np.maximum(found.optimum, 0.0) + 1.0
-    first, second = (np.linspace(start, end, 80) for start, end in zip(low, high, strict=True))
+    first, second = (np.linspace(start, end, 64) for start, end in zip(low, high, strict=True))
     losses = mean_loss(np.stack(np.meshgrid(first, second), axis=-1), found.inputs, found.labels)
     levels = found.least + (losses.max() - found.least) * np.linspace(0.0, 1.0, LEVELS) ** 2
     lines = axes.contour(first, second, losses, levels[1:], cmap="viridis_r", linewidths=0.9)

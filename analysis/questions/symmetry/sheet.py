@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib.resources import files
 from typing import Any
 
@@ -11,6 +12,8 @@ import yaml
 
 from analysis.claims.claim import Claim
 from analysis.figures import NotShownError
+from analysis.figures.recordings import tracked_distance
+from analysis.figures.starts import recorded_starts
 from analysis.page.formulas import in_latex, inline, prose
 from analysis.page.page import Part, Shown
 from analysis.questions.symmetry.figures import pair_of
@@ -67,7 +70,7 @@ def _filled(text: str, numbers: Mapping[str, str]) -> str:
 
 def numbers_of(tables: Tables) -> dict[str, str]:
     """The numbers for the texts, as LaTeX inside formulas: of theory, and of the recorded symmetric run."""
-    return dict([*_of_theory(), *_of_the_run(tables)])
+    return dict([*_of_theory(), *_of_the_run(tables), *_of_the_push(tables)])
 
 
 def _of_theory() -> Iterator[tuple[str, str]]:
@@ -114,6 +117,18 @@ def _of_the_run(tables: Tables) -> Iterator[tuple[str, str]]:
         yield from _of_output_deltas(deltas[0], outputs, run)
     if 1.0 in arrays["steps"]:
         yield from _of_one_step(arrays)
+
+
+def _of_the_push(tables: Tables) -> Iterator[tuple[str, str]]:
+    """How far a small push has brought the units apart, in the run that stands for the perturbed start."""
+    with suppress(NotShownError):
+        for pushed in (start for start in recorded_starts(tables) if start.kind == "perturbed"):
+            steps = pushed.arrays["steps"]
+            yield "push", in_latex(float(pushed.run["init.epsilon"]))
+            yield "pushed_rate", f"{pushed.run[names.RATE]:g}"
+            yield "pushed_steps", str(int(steps[-1]))
+            yield "pushed_first", in_latex(tracked_distance(tables, pushed, int(steps[0])))
+            yield "pushed_last", in_latex(tracked_distance(tables, pushed, int(steps[-1])))
 
 
 def _of_output_deltas(deltas: np.ndarray, targets: np.ndarray, run: "pd.Series[Any]") -> Iterator[tuple[str, str]]:

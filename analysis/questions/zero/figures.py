@@ -4,21 +4,20 @@ import math
 from typing import Any
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from analysis.claims.source_text import ZERO_AT_ZERO
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import add_legend_above, set_step_axis, set_value_axis
+from analysis.figures.kit.style import HUES, add_legend_above, set_step_axis, set_value_axis
 from analysis.questions.zero.answer import parameters_of
 from analysis.tracked.tables import Tables
 from analysis.wording import amount
 from pipeline import names
 
 ACTIVATIONS = (*ZERO_AT_ZERO, "sigmoid", "softplus")
-COLOURS = dict(zip(ZERO_AT_ZERO, sns.color_palette("colorblind", len(ZERO_AT_ZERO)).as_hex(), strict=True))
+COLOURS = dict(zip(ZERO_AT_ZERO, HUES, strict=False))
 COLOURS |= {"sigmoid": "#000000", "softplus": "#d62728"}
 MOVING, RESTING = "#cfe3f5", "white"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from analysis.page.compare import write_comparison
-from analysis.report import write_report
+from analysis.writer import write_report
 from tests.support.in_process import call
 from tests.support.tracked import trained_tables
 
@@ -16,7 +16,7 @@ def test_verdicts_and_figures_of_both_experiments_stand_beside_each_other(
 ) -> None:
     for name, inits in (("ours", ("constant", "normal")), ("a <b>", ("constant",))):
         tables = replace(trained_tables({"init": init} for init in inits), experiment_name=name, parent=None)
-        monkeypatch.setattr("analysis.report.load_tables", lambda _, tables=tables: tables)
+        monkeypatch.setattr("analysis.writer.load_tables", lambda _, tables=tables: tables)
         write_report(name, tmp_path)
     path = write_comparison(tmp_path, "ours", "a <b>")
     page = path.read_text(encoding="utf-8")

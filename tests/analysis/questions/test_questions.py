@@ -17,8 +17,8 @@ from analysis.figures.kit.drawing import FIGURES_OF_QUESTIONS, words_of
 from analysis.page.formulas import prose
 from analysis.page.index import write_entry, write_index
 from analysis.questions import ANSWERS, derivation_of, register_questions
-from analysis.report import SHEET, write_report
 from analysis.tracked.tables import Question, Tables
+from analysis.writer import SHEET, write_report
 from tests.support.configurations import CONF
 from tests.support.tracked import trained_tables
 
@@ -101,7 +101,7 @@ def test_a_new_question_is_a_folder_of_its_own_and_nothing_else(
         (True, ""), (False, command), (True, ""), (False, f"{command} size=large"),
     ]  # fmt: skip
     asked = replace(tables, question=Question("new", "Do two runs differ?", "They do."), parent=None)
-    monkeypatch.setattr("analysis.report.load_tables", lambda _: asked)
+    monkeypatch.setattr("analysis.writer.load_tables", lambda _: asked)
     write_report("mine", tmp_path / "reports")
     page = (tmp_path / "reports" / "mine" / "index.html").read_text(encoding="utf-8")
     for words in ("Two runs differ.", "They do.", "Figure A. Two.</strong> Runs: 2.", "there are two only",

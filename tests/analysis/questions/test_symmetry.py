@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 import yaml
 from scipy.optimize import approx_fprime, minimize
+from scipy.spatial.distance import pdist
+from sklearn.datasets import load_breast_cancer
 
 from analysis.claims.source_text import claims_of
 from analysis.figures.kit.drawing import FIGURES_OF_QUESTIONS, NotShownError
 from analysis.questions.symmetry.sheet import PLACE, numbers_of, parts_of
-from analysis.report import write_report
-from analysis.theory.descent import descent_from_zeros, gradient, hessian, mean_loss
+from analysis.theory.descent import FEATURES, descent_from_zeros, gradient, hessian, mean_loss
 from analysis.theory.equal_linear import SINGULAR_VALUES, linear_descents
 from analysis.tracked.tables import Tables
+from analysis.writer import write_report
 from pipeline.nn.activations import ACTIVATIONS
 from pipeline.numerics.functions import NUMPY
 from tests.support.tracked import trained_tables
@@ -29,9 +31,8 @@ RECORDED: dict[str, object] = {"record_weights": [0]}
 
 @pytest.fixture(scope="module")
 def tables() -> Tables:
-    runs = [
-        {"init": init, "model": model} for model in ("mlp", "logistic") for init in ("constant", "zeros", "he_normal")
-    ]
+    inits = ("constant", "zeros", "perturbed", "he_normal")
+    runs = [{"init": init, "model": model} for model in ("mlp", "logistic") for init in inits]
     return trained_tables(RECORDED | run for run in runs)
 
 
@@ -44,6 +45,19 @@ def value(latex: str) -> float:
     """A number as the texts show it."""
     mantissa, _, exponent = latex.strip("$").removesuffix("}").partition(r"\times 10^{")
     return float(mantissa) * 10.0 ** float(exponent or 0)
+
+
+def test_a_perturbed_start_is_neither_symmetric_nor_random(tables: Tables) -> None:
+    is_pushed = (tables.runs["init"] == "perturbed") & (tables.runs["model"] == "mlp")
+    assert claims_of(replace(tables, runs=tables.runs[~is_pushed])) == claims_of(tables)
+
+
+def test_the_numbers_of_the_push_are_distances_between_the_recorded_units(tables: Tables) -> None:
+    numbers, arrays = numbers_of(tables), recording(tables, "perturbed")
+    for key, weights in (("pushed_first", arrays["weights1"][0]), ("pushed_last", arrays["weights1"][-1])):
+        assert value(numbers[key]) == pytest.approx(pdist(weights.T).mean(), rel=5e-3)
+    assert value(numbers["push"]) == pytest.approx(1e-6)
+    assert numbers["pushed_steps"] == str(int(arrays["steps"][-1]))
 
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu", "softplus"])
@@ -75,6 +89,13 @@ def test_the_numbers_put_into_2d_and_2e_are_those_of_the_first_step(tables: Tabl
     assert numbers["columns_first"] == numbers["rows_second"] == "$0$"
     assert value(numbers["columns_second"]) == pytest.approx(np.ptp(second[0]), rel=1e-2)
     assert (first == first[:, :1]).all()
+
+
+def test_the_tumours_are_those_of_scikit_learn() -> None:
+    data, found = load_breast_cancer(), descent_from_zeros()
+    columns = data.data[:, [list(data.feature_names).index(feature) for feature in FEATURES]]
+    np.testing.assert_allclose(found.inputs, (columns - columns.mean(axis=0)) / columns.std(axis=0), atol=1e-12)
+    np.testing.assert_array_equal(found.labels, data.target)
 
 
 def test_the_gradient_and_the_hessian_of_part_1_are_the_derivatives_of_its_loss() -> None:
@@ -146,7 +167,7 @@ def test_equal_units_are_equal_bars_and_equal_columns(tables: Tables, name: str)
 def test_each_part_of_the_sheet_is_found_on_the_page(
     tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blank_pictures: None
 ) -> None:
-    monkeypatch.setattr("analysis.report.load_tables", lambda _: replace(tables, parent=None))
+    monkeypatch.setattr("analysis.writer.load_tables", lambda _: replace(tables, parent=None))
     written = write_report("symmetry", tmp_path)
     page = (tmp_path / "symmetry" / "index.html").read_text(encoding="utf-8")
     places = [page.index(f'<h2 id="part-{part}">') for part in PARTS]

@@ -1,10 +1,14 @@
 """Intervals against SciPy, and against simulations of how often they hold the truth."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import bootstrap, ttest_1samp
 
 from analysis.statistics.intervals import (
+    aggregated,
+    aggregated_by_size,
+    aggregated_geometrically,
     mean_with_interval,
     means_with_intervals,
     median_with_interval,
@@ -96,3 +100,28 @@ def test_a_perfect_rank_correlation_of_few_pairs_bounds_little() -> None:
     assert value == pytest.approx(1.0, abs=1e-15)
     assert low < 0.0 < high <= 1.0
     assert rank_correlation(np.arange(3.0), np.array([1.0, 3.0, 2.0]))[1:] == (-1.0, 1.0)
+
+
+def test_means_over_runs_at_each_step_are_over_the_runs_that_are_left() -> None:
+    rows = [(run, step, group, 10.0 * run + step) for run in (1, 2, 3) for step in (0, 5) for group in ("a", "b")]
+    data = pd.DataFrame(rows, columns=["run_id", "step", "group", "value"]).sample(frac=1.0, random_state=0)
+    data.loc[(data["run_id"] == 3) & (data["step"] == 5), "value"] = np.inf
+    found = aggregated(data, "value", ["group"])
+    assert found[["group", "step", "runs"]].to_numpy().tolist() == [["a", 0, 3], ["a", 5, 2], ["b", 0, 3], ["b", 5, 2]]
+    for table, runs in zip(found.itertuples(), ([10.0, 20.0, 30.0], [15.0, 25.0]) * 2, strict=True):
+        mean, low, high = sample_mean(runs)
+        assert (table.value, table.low, table.high) == (mean, max(0.0, low), high)
+
+
+def test_geometric_means_leave_zeros_out_and_stay_above_0() -> None:
+    data = pd.DataFrame({"run_id": [1, 2, 3, 4], "step": 1, "group": "a", "value": [1.0, 100.0, 1e4, 0.0]})
+    (found,) = aggregated_geometrically(data, "value", ["group"]).itertuples()
+    wanted = [10.0**end for end in sample_mean([0.0, 2.0, 4.0])]
+    np.testing.assert_allclose([found.value, found.low, found.high], wanted, rtol=1e-12)
+    assert found.runs == 3
+
+
+def test_means_are_geometric_where_a_group_holds_no_zero() -> None:
+    columns = {"run_id": [1, 2] * 3, "step": 1, "group": [*"aabbcc"], "value": [1.0, 16.0, 0.0, 16.0, 0.0, 0.0]}
+    found = aggregated_by_size(pd.DataFrame(columns), "value", ["group"]).set_index("group")["value"]
+    assert found.to_dict() == pytest.approx({"a": 4.0, "b": 8.0, "c": 0.0})
