@@ -47,7 +47,7 @@ def weights_over_steps(tables: Tables) -> Drawing:
             facts = {"run_id": start.run["run_id"], "init": start.run["init"], "step": int(steps[place])}
             rows.append(pd.DataFrame(facts | {"unit": units, "input": inputs, "weight": weights.ravel()}))
         colour = colours_of([start.run["init"]])[start.run["init"]]
-        panels[0].set_ylabel(literal(f"{start.kind}:\n{start.scheme}"), weight="bold", color=colour)
+        panels[0].set_ylabel(literal(start.title.replace(": ", ":\n")), weight="bold", color=colour)
     numbers = {
         "starts": ", ".join(start.scheme for start in starts),
         "data": starts[0].run["data"],

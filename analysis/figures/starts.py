@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.errors import ReportError
 from analysis.figures.kit.drawing import NotShownError
-from analysis.figures.kit.words import final_metric, literal, part_of
+from analysis.figures.kit.words import final_metric, part_of
 from analysis.tracked.tables import Tables, Weights
 from analysis.wording import SWEEP
 from pipeline import names
@@ -24,6 +24,27 @@ SHARED_GROUPS = ("model", "data", "optimizer", "training", "arithmetic", "dtype"
 COMMAND = f"{SWEEP} model=mlp init=constant,xavier_uniform"
 MOMENTS = {"before": "initial", "after": "final"}
 LONGEST_NAME = 30
+
+
+def scheme_of(run: "pd.Series[Any]") -> str:
+    """The initialisation of a run with the numbers that make it.
+
+    >>> scheme_of(pd.Series({"init": "perturbed", "init.value": 0.1, "init.epsilon": 1e-6}))
+    'perturbed 0.1 ± 1e-06'
+    """
+    numbers = {"constant": ("value",), "perturbed": ("value", "epsilon")}.get(str(run["init"]), ())
+    values = " ± ".join(f"{run[f'init.{key}']:g}" for key in numbers)
+    name = f"{run['init']} {values}".rstrip()
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+
+
+def title_of(kind: str, run: "pd.Series[Any]") -> str:
+    """A start as figures and the slider call it; a perturbed one is said to be so once.
+
+    >>> title_of("perturbed", pd.Series({"init": "perturbed", "init.value": 0.1, "init.epsilon": 1e-6}))
+    'perturbed start: 0.1 ± 1e-06'
+    """
+    return f"{kind} start: {scheme_of(run).removeprefix(f'{kind} ')}"
 
 
 class Start(NamedTuple):
@@ -42,11 +63,9 @@ class Start(NamedTuple):
     distinct: dict[str, int]
 
     @property
-    def scheme(self) -> str:
-        """The initialisation as titles show it, a constant with its value."""
-        value = f" {self.run['init.value']:g}" if self.run["init"] == "constant" else ""
-        name = f"{self.run['init']}{value}"
-        return literal(name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…")
+    def title(self) -> str:
+        """What figures call it."""
+        return title_of(self.kind, self.run)
 
 
 class Pair(NamedTuple):
@@ -167,10 +186,13 @@ class Recorded(NamedTuple):
 
     @property
     def scheme(self) -> str:
-        """The initialisation with the number that makes it."""
-        numbers = {"constant": "value", "perturbed": "epsilon"}
-        key = numbers.get(str(self.run["init"]))
-        return f"{self.run['init']} {self.run[f'init.{key}']:g}" if key else str(self.run["init"])
+        """The initialisation with the numbers that make it."""
+        return scheme_of(self.run)
+
+    @property
+    def title(self) -> str:
+        """What figures and the slider call it."""
+        return title_of(self.kind, self.run)
 
 
 def recorded_starts(tables: Tables) -> list[Recorded]:

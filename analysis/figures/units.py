@@ -148,7 +148,7 @@ def _has_distance(distances: Mapping[tuple[str, str], np.ndarray], kind: str) ->
 
 def _head(pair: Pair, start: Start) -> tuple[str, dict[str, Any]]:
     """Which start the panels below are, as text and its style."""
-    text = f"{start.kind} start: {start.scheme}, {pair.loss_name} {start.run[pair.metric]:.3g}"
+    text = literal(f"{start.title}, {pair.loss_name} {start.run[pair.metric]:.3g}")
     return text, {"weight": "bold", "color": colours_of([start.run["init"]])[start.run["init"]], "size": 10.5}
 
 

@@ -73,7 +73,7 @@ def _frames(tables: Tables, starts: list[Recorded], steps: list[int]) -> list[Im
     for place, step in enumerate(steps):
         for start, image, title in zip(starts, images, titles, strict=True):
             image.set_data(picture(start, start.arrays["weights1"][place][:, :UNITS]))
-            title.set_text(literal(f"{start.kind}: {start.scheme}\ndistance {distance_at(tables, start, step)}"))
+            title.set_text(literal(f"{start.title}\ndistance {distance_at(tables, start, step)}"))
         for cursor in cursors:
             cursor.set_xdata([step, step])
         heading.set_text(f"step {step}")

@@ -137,7 +137,7 @@ def step_player(starts: Sequence[Recorded], tables: Tables) -> Player:
     colours = colours_of([start.run["init"] for start in starts])
     panels = [
         Panel(
-            f"{start.kind} start: {start.scheme}",
+            start.title,
             colours[start.run["init"]],
             *_numbers(tables, start.run["run_id"], steps),
             start.arrays["weights1"],

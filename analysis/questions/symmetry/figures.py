@@ -77,9 +77,7 @@ def _bars(tables: Tables, name: str, label: str) -> Drawing:
             spread = np.ptp(values)
             size = max(np.abs(shown).max(), np.finfo(float).tiny)
             axes.set_ylim(*_limits(shown, size))
-            axes.set_title(
-                literal(f"{start.kind} start: {start.scheme}, {_when(step)}\n{_equality(values, spread)}"), size=9
-            )
+            axes.set_title(literal(f"{start.title}, {_when(step)}\n{_equality(values, spread)}"), size=9)
             rows += [
                 (start.run["run_id"], start.run["init"], step, unit, value) for unit, value in enumerate(values, 1)
             ]
@@ -136,7 +134,7 @@ def output_deltas(tables: Tables) -> Drawing:
             axes.bar(place + (shift - 1) * 0.27, values, 0.27, color=colour, label=label)
         axes.axhline(0.0, color="0.5", lw=0.8)
         axes.set_xticks(place)
-        axes.set(xlabel="output $j$", title=literal(f"{start.kind} start: {start.scheme}, before training"))
+        axes.set(xlabel="output $j$", title=literal(f"{start.title}, before training"))
         rows += [(start.run["run_id"], start.run["init"], j, targets[j], deltas[j]) for j in range(outputs)]
     canvas.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     data = pd.DataFrame(rows, columns=["run_id", "init", "output", "target", "delta"])
@@ -154,7 +152,7 @@ def weights_after_one_step(tables: Tables) -> Drawing:
     canvas = Figure(figsize=(9.0, 5.4), layout="constrained")
     rows = []
     for start, half in zip(starts, canvas.subfigures(1, 2, squeeze=False)[0], strict=True):
-        half.suptitle(literal(f"{start.kind} start: {start.scheme}"), weight="bold", size=10)
+        half.suptitle(literal(start.title), weight="bold", size=10)
         panels = half.subplots(2, 1, height_ratios=(2, 1))
         place = int(np.flatnonzero(start.arrays["steps"] >= 1)[0]) if start.arrays["steps"].max() >= 1 else 0
         when = _when(int(start.arrays["steps"][place]))

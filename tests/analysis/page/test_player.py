@@ -49,6 +49,8 @@ def test_the_data_of_the_slider_are_the_tracked_numbers_at_the_measured_steps(ta
     data = json.loads(player.data)
     steps = sorted(set(tables.curves["step"]))
     assert data["frames"] == [str(step) for step in steps]
+    titles = ["symmetric start: constant 0.1", "perturbed start: 0.1 ± 0.01", "random start: he_normal"]
+    assert [panel.title for panel in player.panels] == titles
     for panel, init, start in zip(
         data["panels"], ("constant", "perturbed", "he_normal"), recorded_starts(tables), strict=True
     ):
