@@ -80,7 +80,7 @@ def incoming_weights(tables: Tables) -> Drawing:
         tiles = "A pixel of a tile is the weight of that pixel of the input."
     elif features:
         tiles = "A column is a unit, a row the weights of the feature that is named beside it."
-    numbers = pair.numbers | {"shown": shown, "tiles": tiles}
+    numbers = pair.numbers | {"chosen": _chosen(pair, shown), "tiles": tiles}
     return Drawing(canvas, pd.concat(frames, ignore_index=True), numbers)
 
 
@@ -138,7 +138,9 @@ def distance_matrices(tables: Tables) -> Drawing:
         for start in pair.starts
         for moment in start.incoming
     }
-    return Drawing(canvas, pd.concat(frames, ignore_index=True), pair.numbers | means | {"shown": shown})
+    return Drawing(
+        canvas, pd.concat(frames, ignore_index=True), pair.numbers | means | {"chosen": _chosen(pair, shown)}
+    )
 
 
 def _has_distance(distances: Mapping[tuple[str, str], np.ndarray], kind: str) -> bool:
@@ -159,6 +161,10 @@ def _shared_settings(pair: Pair, shown: int) -> str:
     network = literal(f"{run['data']}, {amount(pair.inputs, 'input')}, first hidden layer of {units}")
     selection = f"; units 1 to {shown} shown" if shown < pair.units else ""
     return f"{network}; learning rate {run['optimizer.learning_rate']:g}, seed {run['seed']}{selection}"
+
+
+def _chosen(pair: Pair, shown: int) -> str:
+    return f"the first {shown} of {pair.units}" if shown < pair.units else f"all {pair.units}"
 
 
 def _when(moment: str, pair: Pair) -> str:

@@ -36,6 +36,8 @@ def stack_panels(canvas: Figure) -> bool:
             part._subplotspec = grid[place]  # Matplotlib has no public way to move a part of a figure.
     legends = [_fold(canvas, legend) for legend in list(canvas.legends)]
     _wrap_title(canvas)
+    if label := canvas.get_supxlabel():
+        canvas.supxlabel(_wrapped(label), fontsize="medium")
     canvas.set_size_inches(WIDTH, sum(heights) + sum(legends) + 0.3)
     return True
 

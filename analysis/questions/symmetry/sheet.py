@@ -1,7 +1,7 @@
 """The exercise sheet, part by part: its texts (``sheet.yaml``), with numbers of these runs, verdicts and figures."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib.resources import files
 from typing import Any
@@ -13,7 +13,7 @@ import yaml
 from analysis.claims.claim import Claim
 from analysis.figures import NotShownError
 from analysis.figures.recordings import tracked_distance
-from analysis.figures.starts import recorded_starts
+from analysis.figures.starts import Recorded, recorded_starts
 from analysis.page.formulas import in_latex, inline, prose
 from analysis.page.page import Part, Shown
 from analysis.questions.symmetry.figures import pair_of
@@ -26,6 +26,13 @@ from pipeline import names
 PLACE = re.compile(r"\[\[(\w+)\]\]")
 G = {"tanh": r"\tanh", "sigmoid": "s"}
 """How activations are called in formulas; others by their names."""
+SLOPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "tanh": lambda x: 1.0 - x**2,
+    "sigmoid": lambda x: x * (1.0 - x),
+    "relu": lambda x: x > 0.0,
+    "identity": np.ones_like,
+}
+"""g'(S) from x = g(S), where x tells it."""
 
 
 def parts_of(tables: Tables, claims: Sequence[Claim], shown: Mapping[str, Shown]) -> list[Part]:
@@ -93,7 +100,7 @@ def _of_theory() -> Iterator[tuple[str, str]]:
 def _of_the_run(tables: Tables) -> Iterator[tuple[str, str]]:
     """The numbers of parts 2(b) to 2(e), of the run that stands for the symmetric start."""
     try:
-        symmetric, _ = pair_of(tables)
+        symmetric, random = pair_of(tables)
     except NotShownError:
         return
     arrays, run = symmetric.arrays, symmetric.run
@@ -112,11 +119,26 @@ def _of_the_run(tables: Tables) -> Iterator[tuple[str, str]]:
         yield "x", common(arrays["example_activations1"][0], 6)
     if "weights3" in arrays:
         return
+    yield from _of_the_way_back(random)
     deltas = arrays["example_deltas2"]
     if len(outputs) > 1:
         yield from _of_output_deltas(deltas[0], outputs, run)
     if 1.0 in arrays["steps"]:
         yield from _of_one_step(arrays)
+
+
+def _of_the_way_back(start: Recorded) -> Iterator[tuple[str, str]]:
+    """The network of part 2(a), and how far the recorded hidden deltas are from its formula."""
+    arrays, slope = start.arrays, SLOPES.get(start.run["model.activation"])
+    if slope is None:
+        return
+    deltas = arrays["example_deltas1"]
+    from_above = np.einsum("tij,tj->ti", arrays["weights2"], arrays["example_deltas2"])
+    errors = np.abs(slope(arrays["example_activations1"]) * from_above - deltas)
+    yield "inputs", str(arrays["weights1"].shape[1])
+    yield "outputs", str(arrays["weights2"].shape[2])
+    yield "measured", str(len(deltas))
+    yield "back_error", f"${in_latex(float(errors.max() / np.abs(deltas).max()), 2)}$"
 
 
 def _of_the_push(tables: Tables) -> Iterator[tuple[str, str]]:
@@ -139,7 +161,7 @@ def _of_output_deltas(deltas: np.ndarray, targets: np.ndarray, run: "pd.Series[A
         yield "delta_other", in_latex(float(others[0]))
     if run["training.loss"] != "squared_error":
         total = f"The output deltas of this example add up to ${in_latex(float(deltas.sum()), 2)}$"
-        rounding = "; exact products first round their factors to 21 bits, and that is all the first number holds"
+        rounding = ": exact products first round their factors to 21 bits, and the first number holds nothing but that"
         yield "delta_note", f"{total}{rounding if run['arithmetic'] == 'exact' else ''}."
 
 

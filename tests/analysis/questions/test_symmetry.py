@@ -14,6 +14,7 @@ from sklearn.datasets import load_breast_cancer
 
 from analysis.claims.source_text import claims_of
 from analysis.figures.kit.drawing import FIGURES_OF_QUESTIONS, NotShownError
+from analysis.figures.starts import COMMAND
 from analysis.questions.symmetry.sheet import PLACE, numbers_of, parts_of
 from analysis.theory.descent import FEATURES, descent_from_zeros, gradient, hessian, mean_loss
 from analysis.theory.equal_linear import SINGULAR_VALUES, linear_descents
@@ -78,6 +79,17 @@ def test_the_numbers_put_into_2b_and_2c_are_what_the_code_computes(activation: s
     delta = slope[0] * (arrays["weights2"][-1][0] @ arrays["example_deltas2"][-1])
     assert value(numbers["delta_last"]) == pytest.approx(delta, rel=5e-3)
     assert abs(value(numbers["delta_first"])) < 1e-5 * np.abs(arrays["example_deltas2"][0]).max()
+
+
+def test_the_formula_of_2a_gives_the_recorded_deltas(tables: Tables) -> None:
+    numbers = numbers_of(tables)
+    assert (numbers["inputs"], numbers["units"], numbers["outputs"]) == ("64", "32", "10")
+    assert 0.0 < value(numbers["back_error"]) < 1e-5  # Factors of exact products have 21 bits.
+
+
+def test_the_command_of_a_part_trains_both_starts_that_its_figures_compare() -> None:
+    for identity in ("2a", "2b", "2c", "2d", "2e"):
+        assert SHEET[identity]["command"].startswith(COMMAND)
 
 
 def test_the_numbers_put_into_2d_and_2e_are_those_of_the_first_step(tables: Tables) -> None:
