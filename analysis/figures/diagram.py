@@ -1,30 +1,26 @@
 """Figure 1: the tracked network, its forward pass, and where back-propagation computes each delta."""
 
 from itertools import pairwise, product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
 from analysis.figures.architecture import Network, described, layer_table, layers_left_out, tracked_networks
+from analysis.figures.kit.canvas import BACKWARD, FORWARD, RADIUS, Canvas, TurnedCanvas
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
+from analysis.figures.kit.narrow import WIDTH
 from analysis.figures.kit.words import literal
 from analysis.tracked.tables import Tables
 from analysis.wording import SWEEP, amount, flat_model
 
-FORWARD = "0.2"
-BACKWARD = "#d55e00"  # The colour-blind safe hue that no initialisation has.
 # All lengths are inches, the unit of the axes, which fill the figure.
 HEIGHTS = {1: [0.0], 2: [0.65, -0.65], 3: [1.2, 0.0, -1.3]}  # Of the drawn units of a layer, by their number.
-RADIUS = 0.27
 INSIDE = 1.05  # From S to x of one unit.
 BELOW = 0.47  # From S down to its delta.
 HALF = 0.25  # Half the width of a delta's box.
 DOT = 0.06
 LINE = 0.36  # Between two formulas.
 LONGEST_NAME = 10  # A longer one does not fit between the circles; the head of the column has it.
-Point = tuple[float, float]
 
 
 class Unit(NamedTuple):
@@ -69,59 +65,68 @@ def network_diagram(tables: Tables) -> Drawing:
         "loss": network.outputs.loss,
         "not_drawn": (f" Not drawn: hidden {left_out}." if left_out else "") + (dropped if network.dropout else ""),
     }
-    return Drawing(_picture(network), layer_table(network), numbers)
-
-
-class _Canvas:
-    """Axes in inches, and the few marks of this figure. Every arrow carries its meaning as ``gid``."""
-
-    def __init__(self, width: float, bottom: float, top: float) -> None:
-        self.figure = Figure(figsize=(width, top - bottom))
-        self.axes: Axes = self.figure.add_axes((0.0, 0.0, 1.0, 1.0))
-        self.axes.set(xlim=(0.0, width), ylim=(bottom, top))
-        self.axes.set_axis_off()
-
-    def text(self, x: float, y: float, text: str, **style: Any) -> None:
-        defaults: dict[str, Any] = {"ha": "center", "va": "center", "size": 9.5, "color": FORWARD, "zorder": 5}
-        self.axes.text(x, y, text, **(defaults | style))
-
-    def circle(self, x: float, y: float, text: str) -> None:
-        self.axes.add_patch(Circle((x, y), RADIUS, facecolor="white", edgecolor=FORWARD, lw=1.1, zorder=4))
-        self.text(x, y, text)
-
-    def box(self, x: float, y: float, half: Point, text: str, color: str) -> None:
-        face = "#fdeadb" if color == BACKWARD else "white"
-        look: dict[str, Any] = {"boxstyle": "round,pad=0,rounding_size=0.08", "facecolor": face, "edgecolor": color}
-        self.axes.add_patch(FancyBboxPatch((x - half[0], y - half[1]), 2 * half[0], 2 * half[1], zorder=4, **look))
-        self.text(x, y, text, color=color)
-
-    def arrow(self, start: Point, end: Point, gid: str, back: bool = False) -> None:
-        look: dict[str, Any] = {"color": BACKWARD, "ls": (0, (3, 2))} if back else {"color": "0.55", "lw": 0.8}
-        self.axes.add_patch(
-            FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=8, shrinkA=0, shrinkB=0, gid=gid, **look)
-        )
+    return Drawing(_picture(network), layer_table(network), numbers, _narrow_picture(network))
 
 
 def _picture(network: Network) -> Figure:
-    shown = [layer for layer in range(network.last + 1) if layer not in network.left_out]
-    pitch = INSIDE + {2: 2.2, 3: 1.75, 4: 1.3}.get(len(shown), 1.05)
-    columns = [_units(network, layer, 0.5 + place * pitch) for place, layer in enumerate(shown)]
-    loss_at = columns[-1][0].activated + 1.35
+    columns, loss_at = _placed(network)
     heights = [unit.height for column in columns for unit in column]
     # The heads stand above the units, the formulas below their deltas.
     head, feet = max(heights) + 0.9, min(heights) - BELOW - 0.55
-    canvas = _Canvas(loss_at + 0.75, feet - 1.4, head + 0.4)
+    canvas = Canvas(loss_at + 0.75, feet - 1.4, head + 0.4)
+    _draw_network(canvas, network, columns, loss_at)
     for before, column in pairwise(columns):
-        _draw_connections(canvas, network, before, column, head - LINE)
+        _write_sizes(canvas, network, before, column, head - LINE)
     for column in columns:
-        _draw_layer(canvas, network, column)
-        _write_words(canvas, network, column, head, feet)
-    _draw_loss(canvas, network, columns[-1], loss_at, head, feet)
+        layer, x = column[0].layer, (column[0].weighted + column[0].activated) / 2
+        title, size = _head(network, layer)
+        canvas.text(x, head + 0.2, title, weight="bold")
+        canvas.text(x, head, size)
+        for line, (formula, colour) in enumerate(_formulas(network, layer)):
+            canvas.text(x, feet - (0.0, LINE, 0.8, 0.8 + LINE)[line], formula, color=colour)
+    canvas.text(loss_at, head + 0.2, "loss", weight="bold")
+    canvas.text(loss_at, head, network.outputs.loss)
+    for line, formula in enumerate(_loss_formulas(network)):
+        canvas.text(loss_at, feet - LINE * line, formula)
+    canvas.text(loss_at, 0.8, "targets $y_j$")
     for y, word, back in ((feet - 0.1, "forward", False), (feet - 0.9, "backward", True)):
         canvas.text(0.15, y, word, ha="left", weight="bold", color=BACKWARD if back else FORWARD)
         ends = [(0.15, y - 0.2), (0.85, y - 0.2)]
         canvas.arrow(ends[back], ends[not back], f"key:{word}", back=back)
     return canvas.figure
+
+
+def _narrow_picture(network: Network) -> Figure:
+    """The same for a phone: the layers below each other, under them their sizes and formulas as a list."""
+    columns, loss_at = _placed(network)
+    words: list[tuple[str, str]] = []
+    for column in columns:
+        words += [(": ".join(_head(network, column[0].layer)), ""), *_formulas(network, column[0].layer)]
+    words += [(f"loss: {network.outputs.loss}", ""), *((formula, FORWARD) for formula in _loss_formulas(network))]
+    words += [("black: forward", FORWARD), ("orange, dashed: backward", BACKWARD)]
+    canvas = TurnedCanvas(WIDTH, HEIGHTS[3][0] + 0.4, 1.12, loss_at + 0.6 + LINE * len(words))
+    _draw_network(canvas, network, columns, loss_at)
+    canvas.text(loss_at, 0.72, "targets $y_j$", ha="right")
+    for line, (text, colour) in enumerate(words):
+        weight = "normal" if colour else "bold"
+        canvas.axes.text(0.15, -loss_at - 0.6 - LINE * line, text, color=colour or FORWARD, weight=weight, va="center")
+    return canvas.figure
+
+
+def _placed(network: Network) -> tuple[list[list[Unit]], float]:
+    """The drawn units of each drawn layer, and where the loss is."""
+    shown = [layer for layer in range(network.last + 1) if layer not in network.left_out]
+    pitch = INSIDE + {2: 2.2, 3: 1.75, 4: 1.3}.get(len(shown), 1.05)
+    columns = [_units(network, layer, 0.5 + place * pitch) for place, layer in enumerate(shown)]
+    return columns, columns[-1][0].activated + 1.35
+
+
+def _draw_network(canvas: Canvas, network: Network, columns: list[list[Unit]], loss_at: float) -> None:
+    for before, column in pairwise(columns):
+        _draw_connections(canvas, network, before, column)
+    for column in columns:
+        _draw_layer(canvas, network, column)
+    _draw_loss(canvas, columns[-1], loss_at)
 
 
 def _units(network: Network, layer: int, x: float) -> list[Unit]:
@@ -131,22 +136,18 @@ def _units(network: Network, layer: int, x: float) -> list[Unit]:
     return [Unit(layer, number, x - INSIDE if layer else x, x, height) for number, height in places]
 
 
-def _draw_connections(canvas: _Canvas, network: Network, before: list[Unit], column: list[Unit], head: float) -> None:
+def _draw_connections(canvas: Canvas, network: Network, before: list[Unit], column: list[Unit]) -> None:
     """The weights between two drawn layers, and the way of the deltas back through them."""
     layer = column[0].layer
     middle = (before[0].activated + column[0].weighted) / 2
     if layer - before[0].layer == 1:
-        canvas.text(middle, head, f"weights $w_{{ij}}^{{({layer})}}$", size=8.5)
-        canvas.text(middle, head - 0.2, rf"${network.widths[layer - 1]} \times {network.widths[layer]}$", size=8)
         for i, j in product(before, column):
             edge = f"{layer}:{i.number}:{j.number}"
             canvas.arrow((i.activated + RADIUS, i.height), (j.weighted - RADIUS, j.height), f"weight:{edge}")
             if layer > 1:
                 canvas.arrow((j.weighted - HALF, j.back), (i.activated + DOT, i.back), f"back:{edge}", back=True)
         return
-    canvas.text(middle, head, layers_left_out(network), size=8.5)
-    canvas.text(middle, head - 0.2, "not drawn", size=8)
-    canvas.text(middle, 0.0, r"$\cdots$", size=14)
+    canvas.text(middle, 0.0, canvas.beside, size=14)
     for i in before:
         canvas.arrow((i.activated + RADIUS, i.height), (middle - 0.14, i.height), f"on:{i.layer}:{i.number}")
         canvas.arrow((middle - 0.14, i.back), (i.activated + DOT, i.back), f"back:{i.layer + 1}:{i.number}:", back=True)
@@ -155,7 +156,7 @@ def _draw_connections(canvas: _Canvas, network: Network, before: list[Unit], col
         canvas.arrow((j.weighted - HALF, j.back), (middle + 0.14, j.back), f"back:{layer}::{j.number}", back=True)
 
 
-def _draw_layer(canvas: _Canvas, network: Network, column: list[Unit]) -> None:
+def _draw_layer(canvas: Canvas, network: Network, column: list[Unit]) -> None:
     """The units of a layer: from S to x, and below from the derivative by x (a dot) back to the delta."""
     function = network.function(column[0].layer)
     for unit in column:
@@ -170,41 +171,59 @@ def _draw_layer(canvas: _Canvas, network: Network, column: list[Unit]) -> None:
         name = literal(function) if len(function) <= LONGEST_NAME else "$g$"
         canvas.text(middle, unit.height + 0.15, name, size=7)
         canvas.box(unit.weighted, unit.back, (HALF, 0.15), rf"$\delta{index}$", BACKWARD)
-        canvas.axes.plot(unit.activated, unit.back, "o", color=BACKWARD, ms=4, zorder=4)
+        canvas.axes.plot(*canvas.at(unit.activated, unit.back), "o", color=BACKWARD, ms=4, zorder=4)
         ends = (unit.activated - DOT, unit.back), (unit.weighted + HALF, unit.back)
         canvas.arrow(*ends, f"delta:{unit.layer}:{unit.number}", back=True)
         if unit.layer < network.last:
             canvas.text(middle + 0.1, unit.back - 0.13, r"$\times\, g'$", size=8, color=BACKWARD)
     if network.widths[column[0].layer] > len(column):
         for x in sorted({column[0].weighted, column[0].activated}):
-            canvas.text(x, -0.78, r"$\vdots$", size=12)
+            canvas.text(x, -0.78, canvas.below, size=12)
 
 
-def _write_words(canvas: _Canvas, network: Network, column: list[Unit], head: float, feet: float) -> None:
-    """The head of a layer above its units, and its formulas, forward and backward, below them."""
-    layer = column[0].layer
-    x = (column[0].weighted + column[0].activated) / 2
+def _write_sizes(canvas: Canvas, network: Network, before: list[Unit], column: list[Unit], head: float) -> None:
+    """Above the arrows between two drawn layers: the weights with their number, or which layers are not drawn."""
+    layer, middle = column[0].layer, (before[0].activated + column[0].weighted) / 2
+    lines = layers_left_out(network), "not drawn"
+    if layer - before[0].layer == 1:
+        sizes = rf"${network.widths[layer - 1]} \times {network.widths[layer]}$"
+        lines = f"weights $w_{{ij}}^{{({layer})}}$", sizes
+    canvas.text(middle, head, lines[0], size=8.5)
+    canvas.text(middle, head - 0.2, lines[1], size=8)
+
+
+def _head(network: Network, layer: int) -> tuple[str, str]:
+    """What a layer is called, and what it consists of."""
     if layer == 0:
-        canvas.text(x, head + 0.2, "inputs", weight="bold")
-        canvas.text(x, head, f"{network.widths[0]}")
-        return
+        return "inputs", f"{network.widths[0]}"
+    is_last = layer == network.last
+    function = network.outputs.function if is_last else f"g = {network.activation}"
+    title = "output layer" if is_last else f"hidden layer {layer}"
+    return title, literal(f"{amount(network.widths[layer], 'unit')}, {function}")
+
+
+def _formulas(network: Network, layer: int) -> list[tuple[str, str]]:
+    """The formulas of a layer with their colours, two forward and two backward; none of the inputs."""
+    if layer == 0:
+        return []
     here, below, above = (f"^{{({each})}}" for each in (layer, layer - 1, layer + 1))
-    title, function = f"hidden layer {layer}", f"g = {network.activation}"
     activated, delta = f"g(S_j{here})", rf"g'(S_j{here})\,\sum_k w_{{jk}}{above}\,\delta_k{above}"
     if layer == network.last:
-        title, function = "output layer", network.outputs.function
         activated, delta = network.outputs.activated.replace("(L)", f"({layer})"), f"x_j{here} - y_j"
-    canvas.text(x, head + 0.2, title, weight="bold")
-    canvas.text(x, head, literal(f"{amount(network.widths[layer], 'unit')}, {function}"))
     bias = f" + b_j{here}" if network.bias else ""
-    canvas.text(x, feet, rf"$S_j{here} = \sum_i w_{{ij}}{here}\,x_i{below}{bias}$")
-    canvas.text(x, feet - LINE, f"$x_j{here} = {activated}$")
-    canvas.text(x, feet - 0.8, rf"$\delta_j{here} = {delta}$", color=BACKWARD)
-    gradient = rf"$\partial\ell/\partial w_{{ij}}{here} = \delta_j{here}\,x_i{below}$"
-    canvas.text(x, feet - 0.8 - LINE, gradient, color=BACKWARD)
+    return [
+        (rf"$S_j{here} = \sum_i w_{{ij}}{here}\,x_i{below}{bias}$", FORWARD),
+        (f"$x_j{here} = {activated}$", FORWARD),
+        (rf"$\delta_j{here} = {delta}$", BACKWARD),
+        (rf"$\partial\ell/\partial w_{{ij}}{here} = \delta_j{here}\,x_i{below}$", BACKWARD),
+    ]
 
 
-def _draw_loss(canvas: _Canvas, network: Network, outputs: list[Unit], x: float, head: float, feet: float) -> None:
+def _loss_formulas(network: Network) -> list[str]:
+    return [f"${formula.replace('(L)', f'({network.last})')}$" for formula in network.outputs.formula]
+
+
+def _draw_loss(canvas: Canvas, outputs: list[Unit], x: float) -> None:
     for unit in outputs:
         canvas.arrow((unit.activated + RADIUS, unit.height), (x - 0.3, 0.12), f"loss:{unit.number}")
         # The way back to low units leaves the box at its lower side, so that it passes beside their circles.
@@ -212,8 +231,3 @@ def _draw_loss(canvas: _Canvas, network: Network, outputs: list[Unit], x: float,
         canvas.arrow(start, (unit.activated + DOT, unit.back), f"back:loss:{unit.number}", back=True)
     canvas.box(x, 0.0, (0.3, 0.3), r"loss $\ell$", FORWARD)
     canvas.arrow((x, 0.68), (x, 0.3), "targets")
-    canvas.text(x, 0.8, "targets $y_j$")
-    canvas.text(x, head + 0.2, "loss", weight="bold")
-    canvas.text(x, head, network.outputs.loss)
-    for line, formula in enumerate(network.outputs.formula):
-        canvas.text(x, feet - LINE * line, f"${formula.replace('(L)', f'({network.last})')}$")

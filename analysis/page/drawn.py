@@ -105,7 +105,8 @@ def _save(drawing: Drawing, name: str, folder: Path) -> tuple[bytes, bytes]:
     FigureCanvasAgg(canvas).print_png(folder / f"{name}.png", pil_kwargs={"compress_level": 3})  # type: ignore[no-untyped-call]
     drawing.data.to_csv(folder / f"{name}.csv", index=False)
     canvas.set_layout_engine(engine)
-    return svg, _svg_of(canvas) if stack_panels(canvas) else b""
+    narrow = drawing.narrow or (canvas if stack_panels(canvas) else None)
+    return svg, _svg_of(narrow) if narrow else b""
 
 
 def data_address(svg: bytes) -> Markup:

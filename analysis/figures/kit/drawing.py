@@ -26,11 +26,13 @@ class Drawing(NamedTuple):
         figure: the picture.
         data: the numbers that it shows, one row per mark; written beside it as CSV.
         numbers: values for the placeholders of the caption.
+        narrow: the picture for a phone, where its panels below each other are none.
     """
 
     figure: Figure
     data: pd.DataFrame
     numbers: Mapping[str, Any]
+    narrow: Figure | None = None
 
 
 class NotShownError(Exception):

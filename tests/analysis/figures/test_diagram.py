@@ -4,11 +4,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.patches import FancyArrowPatch
 
 from analysis.figures.diagram import BACKWARD, network_diagram
 from analysis.figures.kit.drawing import NotShownError
+from analysis.figures.kit.narrow import WIDTH
 from analysis.tracked.tables import Tables
 from tests.support.drawings import texts_of
 from tests.support.tracked import trained_tables, without_weights
@@ -89,6 +91,27 @@ def test_arrows_of_the_forward_pass_point_right_and_those_of_the_deltas_back() -
         assert (to_hex(arrow.get_edgecolor()) == BACKWARD) == backward, gid
         if gid != "targets":
             assert np.sign(end[0] - start[0]) == (-1 if backward else 1), gid
+
+
+@pytest.mark.parametrize("changes", [{}, DEEP | {"data": "wine"}, LOGISTIC])
+def test_on_a_phone_the_same_arrows_point_down_and_nothing_leaves_the_picture(changes: dict[str, object]) -> None:
+    drawing = network_diagram(trained(changes))
+    wide, narrow = drawing.figure, drawing.narrow
+    assert narrow is not None
+    arrows, turned = ({p.get_gid(): p for p in canvas.axes[0].patches if p.get_gid()} for canvas in (wide, narrow))
+    assert turned.keys() == {gid for gid in arrows if not gid.startswith("key:")}
+    for gid, arrow in turned.items():
+        start, end = arrow._posA_posB
+        if gid != "targets":
+            assert np.sign(end[1] - start[1]) == (1 if gid.startswith(("delta:", "back:")) else -1), gid
+    assert narrow.get_figwidth() == WIDTH
+    canvas = FigureCanvasAgg(narrow)
+    for text in narrow.axes[0].texts:
+        box = text.get_window_extent(canvas.get_renderer())
+        assert 0.0 <= box.x0 < box.x1 <= narrow.bbox.width, text.get_text()
+        assert box.y0 >= 0.0
+    formulas = {text for text in texts_of(drawing) if text.startswith("$") and "=" in text}
+    assert formulas <= {text.get_text() for text in narrow.axes[0].texts}
 
 
 def test_the_most_frequent_network_with_hidden_units_is_drawn_and_counted() -> None:

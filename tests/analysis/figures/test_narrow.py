@@ -19,6 +19,7 @@ def wide(*, parts: int = 1) -> Figure:
                 axes.plot([0, 1], [number, 1])
                 axes.set_title(f"{label} {number}, a title that is far too long for a phone of this width")
     add_legend_above(canvas, {f"a long label of line {line}": {} for line in range(6)})
+    canvas.supxlabel("a label of all panels that is far too long for a phone, whose width is that of one panel")
     canvas.draw_without_rendering()
     return canvas
 
@@ -36,6 +37,7 @@ def test_panels_stand_below_each_other_in_their_order_and_inside_the_figure(part
     assert min(box.height for box in boxes) > 0.7 * canvas.dpi
     assert [axes.get_ylabel() for axes in canvas.axes] == [*["above"] * 3, *["below"] * 3] * parts
     assert all(axes.yaxis.get_tick_params()["labelleft"] for axes in canvas.axes)
+    assert canvas.get_supxlabel().count("\n") == 1
     for artist in (*canvas.axes, *canvas.legends):
         extent = artist.get_tightbbox(canvas.canvas.get_renderer() if hasattr(canvas.canvas, "get_renderer") else None)
         assert extent.x0 >= -1.0
