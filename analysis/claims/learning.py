@@ -103,7 +103,7 @@ def optimum_claim(tables: Tables) -> Claim:
     worst_run, number = str(at_best["left"].idxmax()), float(at_best["left"].max())
     measured = (
         f"largest gap {at_best.loc[worst_run, 'final']:.2g}, {number:.2g} of the initial one, from"
-        f" {at_best['init'].nunique()} starts at learning rate {best_rate:g}, the best one"
+        f" {at_best['init'].nunique()} starts at the best learning rate, {best_rate:g}"
     )
     holds = number < GAP_TOLERANCE
     if not holds and _still_falls(gaps[gaps["run_id"] == worst_run].set_index("step")["value"].sort_index()):

@@ -15,7 +15,7 @@ from analysis.claims.learning import optimum_claim, width_claim
 from analysis.claims.verdicts import POSITIVE, ZERO, Prediction, decided
 from analysis.theory.gradient_check import gradient_check
 from analysis.tracked.tables import Tables
-from analysis.wording import SWEEP
+from analysis.wording import MINUS, SWEEP
 from pipeline import names
 
 SYMMETRIC = ("zeros", "constant")
@@ -47,9 +47,9 @@ def _gradient_claim() -> Claim:
     return Claim(
         "1",
         "",
-        "The gradient of the negative log likelihood of logistic regression is X^T (s - y) with s_i = s(+w.x_i).",
+        f"The gradient of the negative log likelihood of logistic regression is Xᵀ(s {MINUS} y) with sᵢ = s(w·xᵢ).",
         "0 up to the error of a finite difference",
-        f"largest deviation from central differences {check.corrected:.1e} (with the source's printed s(-w.x_i):"
+        f"largest deviation from central differences {check.corrected:.1e} (with s({MINUS}w·xᵢ), as printed:"
         f" {check.printed:.2g})",
         check.corrected,
         WITHIN if check.corrected < GRADIENT_TOLERANCE < check.printed else FAILS,

@@ -164,7 +164,7 @@ def _shared_settings(pair: Pair, shown: int) -> str:
 
 
 def _chosen(pair: Pair, shown: int) -> str:
-    return f"the first {shown} of {pair.units}" if shown < pair.units else f"all {pair.units}"
+    return f"the first {shown} of {pair.units}" if shown < pair.units else f"the {pair.units}"
 
 
 def _when(moment: str, pair: Pair) -> str:

@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$|`(.+?)`|\*\*(.+?)\*\*", re.DOTALL)
 
+BARE_LOG = re.compile(r"<mi>log</mi>(?!(<mrow>)?<mo)")
 CLOSING = re.compile(r"[.,;:)?!]+")
 
 
@@ -51,8 +52,13 @@ def blocks(latex: str) -> Markup:
 
 @lru_cache(maxsize=1024)
 def mathml(latex: str, *, is_block: bool = False) -> Markup:
-    """A formula as MathML."""
-    return Markup(convert(latex, display="block" if is_block else "inline"))  # noqa: S704 (made by the converter)
+    r"""A formula as MathML, with the space that TeX puts behind a logarithm without brackets.
+
+    >>> "mspace" in mathml(r"\log q"), "mspace" in mathml(r"\log(q)"), "mspace" in mathml(r"\log\left(q\right)")
+    (True, False, False)
+    """
+    converted = convert(latex, display="block" if is_block else "inline")
+    return Markup(BARE_LOG.sub(r'\g<0><mspace width="0.167em" />', converted))  # noqa: S704 (made by the converter)
 
 
 def in_latex(value: float, digits: int = 3) -> str:

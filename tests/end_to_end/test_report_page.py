@@ -12,6 +12,7 @@ from analysis.claims.source_text import claims_of
 from analysis.figures import FIGURES
 from analysis.page.page import rendered_page
 from analysis.tracked.tables import Tables
+from analysis.wording import MINUS
 from pipeline import addresses, names
 from tests.end_to_end.test_report import parent_of
 from tests.support.in_process import call
@@ -72,7 +73,7 @@ def test_the_page_holds_everything_and_asks_for_nothing(reported: tuple[Path, st
     page = (reported[0] / "out put" / "symmetry" / "index.html").read_text(encoding="utf-8")
     for words in (
         "holds exactly",
-        "X^T (s - y)",
+        f"Xᵀ(s {MINUS} y)",
         "Figure 2.",
         "Figure 3.",
         "python -m pipeline.run -m",

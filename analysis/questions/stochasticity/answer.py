@@ -146,7 +146,7 @@ def _conclusion(networks: pd.DataFrame, claims: list[Claim]) -> str:
         sentences.append(f"Each of these drives them {APART:g} apart, on average at the step given: {apart}.")
     learning = claims[-1]
     if learning.verdict != NOT_TESTED:
-        sentences.append(f"The final training loss is then lower; {learning.measured}.")
+        sentences.append(f"Then the final training loss is {learning.measured}.")
     return " ".join(sentences)
 
 
