@@ -107,6 +107,16 @@ def said(value: float) -> str:
 
 
 @pytest.mark.slow
+def test_paper_has_the_whole_table_of_verdicts_and_no_slider(browser: Any, page_file: Path) -> None:
+    page = browser.new_page(viewport={"width": 700, "height": 900})  # What letter leaves between its margins.
+    page.emulate_media(media="print")
+    page.goto(page_file.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") == 700
+    assert page.locator(".claims td.verdict").last.evaluate("cell => cell.getBoundingClientRect().right") <= 700
+    assert not page.locator(".player, .moves").first.is_visible()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_browser_shows_the_tracked_numbers_and_weights_at_every_place(
     browser: Any, page_file: Path, tables: Tables, scheme: str
