@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$|`(.+?)`|\*\*(.+?)\*\*", re.DOTALL)
 
 BARE_LOG = re.compile(r"<mi>log</mi>(?!(<mrow>)?<mo)")
+PRIME = re.compile(r"<msup>(<mi>[^<]*</mi>)<mi>(&#x0203[23];)</mi></msup>")
 CLOSING = re.compile(r"[.,;:)?!]+")
 
 
@@ -54,10 +55,15 @@ def blocks(latex: str) -> Markup:
 def mathml(latex: str, *, is_block: bool = False) -> Markup:
     r"""A formula as MathML, with the space that TeX puts behind a logarithm without brackets.
 
+    A prime is raised and small in every font; as an exponent it would be a dot.
+
     >>> "mspace" in mathml(r"\log q"), "mspace" in mathml(r"\log(q)"), "mspace" in mathml(r"\log\left(q\right)")
     (True, False, False)
+    >>> "<msup>" in mathml("g'(s)"), "<msup>" in mathml("g^2")
+    (False, True)
     """
     converted = convert(latex, display="block" if is_block else "inline")
+    converted = PRIME.sub(r'<mrow>\1<mo lspace="0" rspace="0">\2</mo></mrow>', converted)
     return Markup(BARE_LOG.sub(r'\g<0><mspace width="0.167em" />', converted))  # noqa: S704 (made by the converter)
 
 
