@@ -115,8 +115,6 @@ def check_asked(config: Config, section: DictConfig | HydraConf) -> None:
         InputError: that is what it would be.
     """
     is_single, choices = section.mode == RunMode.RUN, section.runtime.choices
-    if is_single:
-        check_measures([config])
     experiment, overrides = choices.get("experiment"), plain(section.overrides.task)
     is_prepared = experiment and "question=null" not in overrides and (config.question or has_sweep(experiment))
     if is_single and is_prepared:
@@ -124,6 +122,8 @@ def check_asked(config: Config, section: DictConfig | HydraConf) -> None:
             f"experiment={experiment}: expected a sweep, so say -m too (or, to train one run of it,"
             " question=null and an experiment_name), got a single run"
         )
+    if is_single:
+        check_measures([config])
     if config.plan and is_single:
         raise InputError("plan: expected false for a single run (or a sweep: -m), got true")
     if config.plan:

@@ -126,7 +126,7 @@ def test_the_page_of_all_reports_links_them_in_order_and_escapes_their_words(tab
         '<a href="later/index.html">later</a>'
     )
     assert "It &lt;i&gt;is&lt;/i&gt; later." in page
-    assert "later, 2 runs" in page
+    assert '<p class="kind">2 runs</p>' in page
     assert sorted(path.name for path in tmp_path.iterdir()) == ["early one", "index.html", "later"]
     assert json.loads((tmp_path / "later" / "report.json").read_text())["runs"] == 2
     assert write_index(tmp_path).read_text(encoding="utf-8") == page
