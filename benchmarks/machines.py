@@ -47,7 +47,7 @@ BUNDLED = ("digits", "breast_cancer", "iris", "wine")
 WITHOUT_AVX512 = "X86_V4 AVX512_ICL AVX512_SPR AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL"
 WITHOUT_AVX2 = f"X86_V3 AVX2 FMA3 {WITHOUT_AVX512}"
 """NumPy's names of what these processors lack, those of releases before 2.4 included."""
-QUICK = ("as it is", "NumPy without AVX2", "OpenBLAS as for Nehalem", "C library without AVX2 and FMA")
+QUICK = ("as it is", "C library without AVX2 and FMA")
 FAILED = "the process itself"
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
 BLAS_KERNELS = {"Prescott": "pni", "Nehalem": "sse4_2", "Sandybridge": "avx", "Haswell": "avx2", "Zen": "avx2",
