@@ -73,13 +73,18 @@ def parts() -> dict[str, object]:
     """Seconds of each part of the report on the experiment in the current folder."""
     from analysis.claims.source_text import claims_of
     from analysis.figures import FIGURES
-    from analysis.page.drawn import draw_all
+    from analysis.page.drawn import drawing
     from analysis.tracked.load import load_tables
 
     loading, tables = timed(load_tables, EXPERIMENT)
     claims, _ = timed(claims_of, tables)
     with TemporaryDirectory() as folder:
-        figures = {name: timed(draw_all, {name: draw}, tables, Path(folder))[0] for name, draw in FIGURES.items()}
+
+        def draw(name: str) -> None:
+            with drawing({name: FIGURES[name]}, tables, Path(folder)) as drawn:
+                list(drawn)
+
+        figures = {name: timed(draw, name)[0] for name in FIGURES}
     return {"loading": loading, "claims": claims, "figures": figures}
 
 

@@ -49,12 +49,6 @@ _task: tuple[Mapping[str, Draw], Tables, Path]
 """What forked workers inherit: tables hold functions, which cannot be sent."""
 
 
-def draw_all(wanted: Mapping[str, Draw], tables: Tables, folder: Path, workers: int = 1) -> dict[str, Shown]:
-    """Draws figures as ``drawing`` does, and waits for them; figures by name."""
-    with drawing(wanted, tables, folder, workers) as shown:
-        return dict(zip(wanted, shown, strict=True))
-
-
 @contextmanager
 def drawing(wanted: Mapping[str, Draw], tables: Tables, folder: Path, workers: int = 1) -> Iterator[Iterable[Shown]]:
     """A context in which figures are drawn, and each written as SVG, PNG and CSV into the folder; they come in order.

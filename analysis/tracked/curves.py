@@ -31,13 +31,15 @@ def load_curves(client: MlflowClient, parents: list[Run], runs: pd.DataFrame, no
     run_ids = pd.CategoricalDtype(sorted(runs["run_id"]))
     parts = [_sorted_among(parts.pop(), run_ids) for _ in range(len(parts))]
     parts.sort(key=lambda part: part["run_id"].cat.codes.min())
+    runs_of_parts = sum(part["run_id"].nunique() for part in parts)
     # One column after the other, so that not all of them are there twice.
     run_id = pd.concat([part.pop("run_id") for part in parts], ignore_index=True)
     metric = union_categoricals([part.pop("metric") for part in parts], sort_categories=True)
     step = pd.concat([part.pop("step") for part in parts], ignore_index=True)
     value = pd.concat([part.pop("value") for part in parts], ignore_index=True)
     curves = pd.DataFrame({"run_id": run_id, "metric": metric, "step": step, "value": value}, copy=False)
-    if not run_id.cat.codes.is_monotonic_increasing:  # Parts of drivers that worked at the same time.
+    # Parts of drivers that worked at the same time are not in order, nor are those that share a run.
+    if not run_id.cat.codes.is_monotonic_increasing or runs_of_parts > run_id.nunique():
         curves = curves.sort_values(["run_id", "metric", "step"], ignore_index=True)
     # Before release 3 pandas also groups by the categories that do not occur in a selection.
     return curves if int(pd.__version__.partition(".")[0]) >= 3 else curves.astype({"run_id": object, "metric": object})

@@ -52,19 +52,9 @@ which can be stopped."""
 RUN_TABLES = [table for table in Base.metadata.sorted_tables if "run_uuid" in table.columns]
 EXPERIMENTS = SqlExperiment.__table__
 
-METRIC_COLUMNS = ("run_uuid", "key", "timestamp", "step", "is_nan", "value")
-COLUMNS = {
-    SqlRun: (
-        *("run_uuid", "name", "status", "start_time", "end_time", "deleted_time"),
-        *("source_type", "source_name", "entry_point_name", "user_id", "source_version", "lifecycle_stage"),
-        *("artifact_uri", "experiment_id"),
-    ),
-    SqlTag: ("run_uuid", "key", "value"),
-    SqlParam: ("run_uuid", "key", "value"),
-    SqlMetric: METRIC_COLUMNS,
-    SqlLatestMetric: METRIC_COLUMNS,
-}
-"""What is written of a run, table by table, in the order of their references."""
+PAIR = ("run_uuid", "key", "value")
+POINT = ("run_uuid", "key", "timestamp", "step", "is_nan", "value")
+"""Columns of tags and params, and of metrics, in the order in which rows hold them."""
 
 
 class OneTransaction:
@@ -210,32 +200,41 @@ class OneTransaction:
         return str(append_to_uri_path(self._artifact_location, *folder))  # type: ignore[no-untyped-call]
 
     def _insert(self, session: Any, records: Sequence[tuple[str, Record]]) -> None:
-        rows: dict[Any, list[tuple[Any, ...]]] = {model: [] for model in COLUMNS}
+        runs = [self._run_row(run_id, record) for run_id, record in records]
+        rows: dict[Any, list[tuple[Any, ...]]] = {model: [] for model in (SqlTag, SqlParam, SqlMetric, SqlLatestMetric)}
         for run_id, record in records:
-            rows[SqlRun].append(self._run_row(run_id, record))
             rows[SqlTag] += [(run_id, *tag) for tag in {**record.tags, "mlflow.runName": record.name}.items()]
             rows[SqlParam] += [(run_id, *param) for param in record.params.items()]
             metrics = self._metric_rows(run_id, record)
             rows[SqlMetric] += metrics
             # Steps ascend within a curve, so the last row of a key is the latest.
             rows[SqlLatestMetric] += {row[1]: row for row in metrics}.values()
-        for model, values in rows.items():
-            if values:
-                insert_rows(session.connection(), model.__table__, COLUMNS[model], values)
+        if runs:  # The rows of other tables refer to them.
+            insert_rows(session.connection(), SqlRun.__table__, [*runs[0]], [tuple(run.values()) for run in runs])
+        for model, values in ((model, values) for model, values in rows.items() if values):
+            insert_rows(session.connection(), model.__table__, PAIR if model in (SqlTag, SqlParam) else POINT, values)
 
-    def _run_row(self, run_id: str, record: Record) -> tuple[Any, ...]:
-        return (
-            *(run_id, record.name, record.status, record.start_time, record.end_time, None),
-            *("UNKNOWN", "", "", "unknown", "", "active"),
-            *(self._artifact_uri(run_id), self._experiment_id),
-        )
+    def _run_row(self, run_id: str, record: Record) -> dict[str, Any]:
+        return {
+            "run_uuid": run_id,
+            "name": record.name,
+            "source_type": "UNKNOWN",
+            **dict.fromkeys(("source_name", "entry_point_name", "source_version"), ""),
+            "user_id": "unknown",
+            "status": record.status,
+            "start_time": record.start_time,
+            "end_time": record.end_time,
+            "deleted_time": None,
+            "lifecycle_stage": "active",
+            "artifact_uri": self._artifact_uri(run_id),
+            "experiment_id": self._experiment_id,
+        }
 
     def _metric_rows(self, run_id: str, record: Record) -> list[tuple[Any, ...]]:
-        rows, time = [], record.end_time
+        rows = []
         for key, value, step in record.metrics:
             is_nan, stored = (False, value) if isfinite(value) else self._store.sanitize_metric_value(value)
-            # No store has kept a negative zero, but COPY would.
-            rows.append((run_id, key, time, step, is_nan, stored + 0.0))
+            rows.append((run_id, key, record.end_time, step, is_nan, stored + 0.0))  # COPY would keep a negative zero.
         return rows
 
 

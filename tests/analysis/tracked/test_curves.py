@@ -26,8 +26,9 @@ def rows_of(run_id: str) -> list[Row]:
         [part(*rows_of("a"), *rows_of("b")), part(*rows_of("c"))],
         [part(*rows_of("c")), part(*reversed(rows_of("a") + rows_of("b")))],
         [part(*rows_of("a"), *rows_of("c")), part(*rows_of("b"), *rows_of("deleted"))],
+        [part(*rows_of("a"), *rows_of("b")[1::2]), part(*rows_of("b")[::2], *rows_of("c"))],
     ],
-    ids=["in order", "reversed", "of drivers at the same time"],
+    ids=["in order", "reversed", "of drivers at the same time", "a run in two parts"],
 )
 def test_curves_are_sorted_by_run_metric_and_step(parts: list[pd.DataFrame], monkeypatch: pytest.MonkeyPatch) -> None:
     parent: Any = SimpleNamespace(info=SimpleNamespace(run_id="sweep"))
