@@ -4,11 +4,13 @@ Dask gives the batches of a dead worker to another one. What it cannot survive i
 connection to it; then everything that has not arrived is submitted again, as soon as there is a scheduler.
 """
 
+import asyncio
 import atexit
 import logging
 import time
 from asyncio import CancelledError
 from concurrent.futures import CancelledError as FutureCancelled
+from concurrent.futures import wait
 from contextlib import suppress
 from pathlib import Path
 
@@ -102,7 +104,9 @@ class ClientExecutor:
             return
         try:
             for future in [future for future in self._under_way if future.done()]:
-                self._ready.append((self._under_way[future], _trained(self._under_way[future], future)))
+                if (trained := _trained(self._under_way[future], future)) is None:
+                    continue
+                self._ready.append((self._under_way[future], trained))
                 # A result that somebody still wants would be computed again when the worker that has it dies.
                 del self._under_way[future]
                 future.release()
@@ -225,14 +229,14 @@ class _DeafWorker(WorkerPlugin):  # type: ignore[misc]
         ignore_signals()
 
 
-def _trained(batch: Batch, future: Future) -> Trained:
-    """The outcome of a batch that is done.
+def _trained(batch: Batch, future: Future) -> Trained | None:
+    """The outcome of a batch that is done; None if its worker took it along to its end, and others train it again.
 
     Raises:
         InputError: a worker could not or would not train it, which other batches will not change.
     """
     try:
-        trained: Trained = future.result(timeout=PATIENCE)
+        return _fetched(future)
     except KilledWorker as error:
         cause = f"{error.allowed_failures + 1} workers died while they trained this batch"
         return given_up(batch, Failure(f"{cause}, the last one {error.last_worker.address}", str(error)))
@@ -240,4 +244,14 @@ def _trained(batch: Batch, future: Future) -> Trained:
         raise
     except Exception as error:
         raise without_code(error) from None
+
+
+def _fetched(future: Future) -> Trained | None:
+    # Dask's own waiting would last until the batch is trained again, and hold up all others.
+    arriving = asyncio.run_coroutine_threadsafe(asyncio.wait_for(future, PATIENCE), future.client.loop.asyncio_loop)
+    while not wait([arriving], timeout=PAUSE).done:
+        if not future.done():
+            arriving.cancel()
+            return None
+    trained: Trained = arriving.result()
     return trained

@@ -124,6 +124,39 @@ def test_a_batch_that_kills_its_workers_is_given_up_after_three_and_the_others_g
     assert isinstance(done[0,][0], RunResult)
 
 
+def test_a_result_that_is_lost_with_its_worker_holds_up_no_other_and_is_trained_again(
+    executor: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    begun, go_on = tmp_path / "begun", tmp_path / "go on"
+
+    def trained() -> str:
+        while begun.exists() and not go_on.exists():
+            time.sleep(0.01)
+        begun.touch()
+        return "trained"
+
+    gather, cluster = executor._client._gather_remote, executor._cluster
+
+    async def gather_from_the_dead(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        (holder,) = cluster.scheduler.tasks[lost.key].who_has
+        (nanny,) = [nanny for nanny in cluster.workers.values() if nanny.address == holder.nanny]
+        os.kill(nanny.pid, signal.SIGKILL)
+        return await gather(*arguments)
+
+    monkeypatch.setattr(executor._client, "_gather_remote", gather_from_the_dead)
+    lost = executor._client.submit(trained, pure=False)
+    executor._under_way[lost] = Batch((7,), jobs(1))
+    while not begun.exists():
+        time.sleep(0.01)
+    executor.submit(Batch((1,), jobs(1)))
+    assert executor.wait()
+    assert [batch.jobs for batch, _ in executor.done()] == [(1,)]
+    go_on.touch()
+    assert [(batch.jobs, outcome) for batch, outcome in drained(executor)] == [((7,), "trained")]
+    assert "was lost" not in caplog.text
+
+
 def test_a_sweep_that_is_stopped_while_its_own_cluster_starts_ends_in_one_line(tmp_path: Path) -> None:
     environment = interrupted_at(tmp_path, "distributed.nanny:Nanny.start_unsafe")
     with started(tmp_path, *SWEEP, "executor=dask", "executor.workers=2", **environment) as process:
