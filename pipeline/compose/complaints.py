@@ -3,7 +3,7 @@
 import re
 import traceback
 from argparse import ArgumentError
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra import compose, initialize
@@ -13,8 +13,17 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import OverrideParseException
 from omegaconf import OmegaConf
 
-from pipeline.compose.repairs import decimal_point, explained, more_than_one, parsed
-from pipeline.config.known_keys import NAMING, did_you_mean, known_keys, nearest, options_by_group, unknown_key
+from pipeline.compose.repairs import decimal_point, explained, more_than_one, parsed, typed
+from pipeline.config.known_keys import (
+    NAMING,
+    PRESETS,
+    did_you_mean,
+    known_keys,
+    meant_by,
+    nearest,
+    options_by_group,
+    unknown_key,
+)
 from pipeline.errors import ExecutorLostError, FailedJobsError, InputError, StoreLostError, shown
 
 HYDRA_PACKAGES = ("hydra", "omegaconf", "antlr4")
@@ -107,6 +116,9 @@ def _with_hint(message: str, overrides: Sequence[str]) -> str:
     """The line for a wrong value, and what to type where a decimal comma has made a sweep of one number."""
     for override in reversed(overrides):  # Of two values for a key the last one counts.
         key, _, value = override.partition("=")
+        group, _, name = key.lstrip("+").partition(".")
+        if name == "name" and group in options_by_group() and message.startswith(f"{group}"):
+            return f"{key}: options are chosen by their group; type {typed(group, value) or f'{group}=OPTION'}"
         if message.startswith(f"{key}:"):
             return message + decimal_point(key, value)
     return message
@@ -182,7 +194,24 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> str:
     if name in composed:
         return f"{key}: expected no ~ before it, for it is null already"
     owner = f"{group}={choices[group]}" if group in choices else ""
-    return unknown_key(key, [name for name in composed if name not in (*NAMING, "hydra")], owner)
+    allowed = [name for name in composed if name not in (*NAMING, "hydra")] + ([] if group else [PRESETS])
+    candidates = meant_by(key, [f"{group}.{name}".strip(".") for name in allowed])
+    return unknown_key(key, allowed, owner) + _to_type(candidates, key, overrides, choices)
+
+
+def _to_type(candidates: Sequence[str], key: str, overrides: Sequence[str], choices: Mapping[str, str]) -> str:
+    """What to type instead of an override with an unknown key, if that is but one thing, and is accepted then."""
+    given = [each.input_line for each in map(parsed, overrides) if each and each.key_or_group == key]
+    if not given or len(candidates) != 1:
+        return ""
+    (meant,) = candidates
+    group, options = meant.partition(".")[0], known_keys().get(meant, ())
+    if choices.get(group) in options:
+        options = ()
+    argument = typed(meant, str(given[0]).partition("=")[2])
+    if not argument or len(options) > 1:
+        return ""
+    return f"; type {' '.join([*(f'{group}={option}' for option in options), argument])}"
 
 
 def _first_of_each(overrides: Sequence[str], key: str) -> list[str]:

@@ -11,12 +11,14 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 
 from pipeline.config.known_keys import did_you_mean, known_keys, options_by_group
-from pipeline.config.messages import annotation_at, basis
+from pipeline.config.messages import allows, annotation_at, basis
 from pipeline.config.options import option_types
 from pipeline.config.schema import FAMILIES, Config
 from pipeline.errors import shown
 
 COMMAND = "python -m pipeline.run"
+ALONE = "hydra.sweeper.params=null"
+"""Sweeps over what the command line says, and over nothing else."""
 PARTS = re.compile(r"([+~]*)([\w./@-]+)(\s*[:=][:=\s]*|\s+)(.*)", re.DOTALL)
 """Prefix, key, what stands where the one ``=`` belongs, and value."""
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
@@ -43,14 +45,42 @@ def parsed(argument: str) -> Override | None:
 
 def kind_of(key: str) -> Any:
     """The type of a key's values, such as ``float`` or ``tuple``; None where only an executor knows it."""
+    annotation = _annotation_of(key)
+    return None if annotation is None else basis(annotation)
+
+
+def _annotation_of(key: str) -> Any:
     group, _, name = key.rpartition(".")
     for function in FAMILIES.get(group, {}).values():
         if name in option_types(function):
-            return basis(option_types(function)[name])
+            return option_types(function)[name]
     try:
-        return basis(annotation_at(Config, key.split(".")))
+        return annotation_at(Config, key.split("."))
     except (KeyError, TypeError):
         return None
+
+
+def typed(key: str, value: str) -> str:
+    """The argument that gives a key a value, perhaps as a list; nothing where the key takes it in no way.
+
+    >>> typed("model.hidden_units", "64"), typed("data", "moons"), typed("training.l2", "0,0.1"), typed("seed", "x")
+    ("'model.hidden_units=[64]'", 'data=moons', 'training.l2=0,0.1', '')
+    """
+    spelled = (f"{key}={value}", f"{key}=[{value}]")
+    return next((shlex.quote(argument) for argument in spelled if _is_taken(key, argument)), "")
+
+
+def _is_taken(key: str, argument: str) -> bool:
+    override = parsed(argument)
+    if override is None or (override.is_sweep_override() and not override.is_discrete_sweep()):
+        return False
+    values = [override.value()]
+    if override.is_sweep_override():
+        values = [part.value() for text in override.sweep_string_iterator() if (part := parsed(f"{key}={text}"))]
+    if key in options_by_group():
+        return all(str(value) in options_by_group()[key] for value in values)
+    annotation = _annotation_of(key)
+    return key in known_keys() if annotation is None else all(allows(annotation, value) for value in values)
 
 
 def explained(given: str, arguments: Sequence[str]) -> str:
@@ -68,7 +98,7 @@ def explained(given: str, arguments: Sequence[str]) -> str:
     if len(several) > 1 and all("=" in each and parsed(each) is not None for each in several):
         return f"{shown(given)}: expected one key in each argument; type {shlex.join(several)}"
     for reason, repaired in _repaired(given):
-        if parsed(repaired) is not None:
+        if parsed(repaired) is not None and not repaired.endswith("="):
             return f"{shown(given)}: {reason}; type {shlex.quote(repaired)}"
     if match := UNKNOWN_FUNCTION.search(str(_failure(given))):
         name, functions = match.groups()
@@ -87,7 +117,9 @@ def explained(given: str, arguments: Sequence[str]) -> str:
 def more_than_one(argument: str, arguments: Sequence[str]) -> str:
     """One line for several values where one run takes one: how to sweep over them, and what else they may mean."""
     key, _, value = argument.partition("=")
-    command = shlex.join([*COMMAND.split(), "-m", *arguments])
+    # Else the default sweep would span all that is not said.
+    is_whole = any(each.startswith(("experiment=", "hydra.sweeper.")) for each in arguments)
+    command = shlex.join([*COMMAND.split(), "-m", *arguments, *([] if is_whole else [ALONE])])
     return f"{argument}: several values are a sweep: {command}{_as_one(key, value)}"
 
 

@@ -23,8 +23,61 @@ RENAMED = {
     "executor.folder": "executor.log_directory",
 }
 """Keys of former versions and of others' programs, and what they are here."""
+FIELD_WORDS = {
+    "activation": "act_fn activation_fn activation_function nonlinearity",
+    "batch_size": "batch bs minibatch mini_batch minibatch_size",
+    "bias": "use_bias",
+    "constant": "ones",
+    "cross_entropy": "ce nll log_loss bce xent categorical_crossentropy",
+    "data": "dataset",
+    "diagonal": "identity eye",
+    "dtype": "precision",
+    "experiment_name": "run_name project",
+    "float32": "single",
+    "float64": "double",
+    "gd": "sgd",
+    "he": "kaiming",
+    "hidden_units": "hidden hidden_size hidden_dim hidden_layers hidden_layer_sizes n_hidden neurons units width",
+    "identity": "linear",
+    "init": "initializer initialiser initialization initialisation init_scheme weight_init",
+    "inline": "serial sequential sync",
+    "l2": "lambda reg regularization penalty ridge alpha",
+    "learning_rate": "eta rate step_size alpha",
+    "logistic": "linear logreg logistic_regression softmax",
+    "loss": "criterion objective loss_function",
+    "measures": "metrics measurements",
+    "mlp": "nn dnn neural_network perceptron",
+    "model": "net network arch architecture",
+    "normal": "gaussian gauss rand randn random",
+    "optimizer": "solver algorithm",
+    "path": "file filename csv",
+    "plan": "dry_run",
+    "processes": "local multiprocessing joblib parallel",
+    "rerun": "force overwrite retrain",
+    "scale": "std stddev sigma",
+    "seed": "random_seed random_state rng",
+    "separator": "sep delimiter",
+    "sigmoid": "logistic",
+    "squared_error": "mse mean_squared_error quadratic",
+    "standardize": "normalize normalise scale",
+    "steps": "iterations iters n_iter max_iter updates",
+    "target": "label labels y target_column",
+    "test_fraction": "test_size validation_fraction",
+    "workers": "n_jobs n_workers num_workers threads parallel cpus",
+    "xavier": "glorot",
+}
+"""A word of a key or an option, and what others call it."""
+OTHER_UNITS = {
+    "epoch epochs n_epochs num_epochs max_epochs": "training.steps counts updates; type training.steps=2000",
+    "depth layers n_layers num_layers": "each hidden layer has its width; type 'model.hidden_units=[32,32]'",
+    "seeds n_seeds num_seeds repeats n_runs": "several seeds are a sweep; type -m 'seed=range(5)'",
+    "tracking_uri mlflow": "the environment names the store; type export MLFLOW_TRACKING_URI=sqlite:///mlflow.db",
+}
+"""What others ask for by other quantities, and what to type instead."""
 LIKE = 0.7
 """Letters in common, from 0 to 1, from which one word may be a slip for another."""
+ABBREVIATED = 0.95
+"""How near an abbreviation is to its word."""
 FEW = 3
 """With more candidates than this nothing is suggested."""
 
@@ -70,22 +123,32 @@ def nearest(given: str, candidates: Iterable[str]) -> list[str]:
     (['optimizer.epsilon'], ['init.epsilon', 'optimizer.epsilon'])
     >>> nearest("zero", ["zeros", "normal"]), nearest("colour", known_keys())
     (['zeros'], [])
+    >>> nearest("bs", known_keys()), nearest("glorot_uniform", ["xavier_uniform", "xavier_normal"])
+    (['training.batch_size'], ['xavier_uniform'])
     """
     group, _, name = given.lower().replace("-", "_").rpartition(".")
     scores = {}
     for candidate in dict.fromkeys(candidates):
         own_group, _, own_name = candidate.lower().rpartition(".")
-        likeness = _likeness(name, own_name)
+        translated = [_likeness(word, own_name) for word in _in_our_words(name)]
+        likeness = max(_likeness(name, own_name), *(each for each in translated if each >= ABBREVIATED), 0.0)
         if likeness >= LIKE:
-            scores[candidate] = likeness, SequenceMatcher(None, group, own_group).ratio() if group else 0.0
+            scores[candidate] = likeness, SequenceMatcher(None, group, own_group).ratio()
     best = [candidate for candidate, score in scores.items() if score == max(scores.values())]
     return best if len(best) <= FEW else []
+
+
+def _in_our_words(name: str) -> list[str]:
+    """What a name of others may be called here, as a whole and word by word; itself where that is nothing else."""
+    words = {part: [own for own, others in FIELD_WORDS.items() if part in others.split()] for part in name.split("_")}
+    whole = [own for own, others in FIELD_WORDS.items() if name in others.split()]
+    return [*whole, "_".join(own[0] if own else part for part, own in words.items())]
 
 
 def _likeness(given: str, word: str) -> float:
     if given == word:
         return 1.0
-    return 0.95 if _abbreviates(given, word) else SequenceMatcher(None, given, word).ratio()
+    return ABBREVIATED if _abbreviates(given, word) else SequenceMatcher(None, given, word).ratio()
 
 
 def _abbreviates(given: str, word: str) -> bool:
@@ -122,16 +185,28 @@ def unknown_key(key: str, allowed: Sequence[str], owner: str = "") -> str:
     """
     if new := RENAMED.get(key):
         return f"{key}: no such key; it is {new} now, of {_holders(new)}"
-    group = key.rpartition(".")[0]
+    group, _, name = key.rpartition(".")
+    for words, advice in OTHER_UNITS.items():
+        if name.lower() in words.split():
+            return f"{key}: no such key; {advice}"
     here = [f"{group}.{name}" if group else name for name in allowed]
     has = f"; {owner or group or 'the top level'} has {', '.join(allowed) or 'no keys'}"
     if holders := _holders(key):
         return f"{key}: no such key{has}; it belongs to {holders}"
-    if hint := did_you_mean(key, here):
-        return f"{key}: no such key{hint}{has}"
-    others = {other: _holders(other) for other in nearest(key, known_keys())}
-    near = [f"{other}, of {holders}" if holders else other for other, holders in others.items()]
-    return f"{key}: no such key (did you mean {' or '.join(near)}?)" if near else f"{key}: no such key{has}"
+    near = {meant: "" if meant in here else _holders(meant) for meant in meant_by(key, here)}
+    listed = " or ".join(f"{meant}, of {holders}" if holders else meant for meant, holders in near.items())
+    hint = f" (did you mean {listed}?)" if near else ""
+    return f"{key}: no such key{hint}{has if near.keys() <= set(here) else ''}"
+
+
+def meant_by(key: str, here: Iterable[str]) -> list[str]:
+    """The keys that one which does not exist here may stand for."""
+    if key.rpartition(".")[2] in " ".join(OTHER_UNITS).split():
+        return []
+    if key in known_keys():
+        return [key]
+    near = nearest(key, [*here, *known_keys()])
+    return [meant for meant in near if meant in here] or near
 
 
 def _holders(key: str) -> str:

@@ -16,6 +16,7 @@ from pipeline.errors import shown
 
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
 PLURALS = {"a whole number": "whole numbers", "a number": "numbers", "text": "texts"}
+AFFIRMATIVE, NEGATIVE = ("yes", "y", "on", "1", "t"), ("no", "n", "off", "0", "f")
 
 
 class OneOf:
@@ -97,16 +98,24 @@ def one_line(error: ValidationError, schema: Any, values: Mapping[str, Any]) -> 
 
 
 def _hint(key: str, annotation: Any, given: Any) -> str:
-    if basis(annotation) is tuple and _allows(annotation, [given]):
+    kind = basis(annotation)
+    if kind is tuple and allows(annotation, [given]):
         return f" (type {shlex.quote(f'{key}=[{given}]')})"
-    if basis(annotation) is not tuple and isinstance(given, list) and len(given) > 1:
+    if kind is bool and str(given).lower() in (*AFFIRMATIVE, *NEGATIVE):
+        return f" (type {key}={str(str(given).lower() in AFFIRMATIVE).lower()})"
+    if kind is not tuple and isinstance(given, list) and len(given) > 1:
         return f" (several values are a sweep: -m {shlex.quote(f'{key}=' + ','.join(map(str, given)))})"
-    return did_you_mean(given, _choices(annotation)) if isinstance(given, str) else ""
+    choices = _choices(annotation)
+    wrong = [each for each in (given if isinstance(given, list) else [given]) if each not in choices]
+    hint = did_you_mean(wrong[0], choices) if wrong and isinstance(wrong[0], str) else ""
+    examples = [[each] for each in (*choices, 0, 1) if kind is tuple and allows(annotation, [each])]
+    return hint or (f" (for example {shlex.quote(f'{key}=[{examples[0][0]}]')})" if examples else "")
 
 
-def _allows(annotation: Any, value: Any) -> bool:
+def allows(annotation: Any, value: Any) -> bool:
+    """Whether a key with this annotation takes a value."""
     try:
-        TypeAdapter(annotation).validate_json(json.dumps(value), strict=True)
+        TypeAdapter(annotation).validate_json(json.dumps(value, default=str), strict=True)
     except ValidationError:
         return False
     return True

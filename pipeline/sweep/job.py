@@ -12,6 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from pipeline import names
+from pipeline.compose.complaints import told
 from pipeline.compose.dump import plain
 from pipeline.compose.resolve import check_working_folder, checked_config, has_sweep
 from pipeline.config.parse import check_measures
@@ -92,8 +93,8 @@ log = logging.getLogger(__name__)
 
 def run(composed: DictConfig) -> float:
     """Trains and tracks one run; returns its final test loss (training loss without a test part), for sweepers."""
+    hydra_section = HydraConfig.get()
     try:
-        hydra_section = HydraConfig.get()
         check_working_folder(hydra_section.job)
         config = checked_config(composed)
         check_asked(config, hydra_section)
@@ -101,7 +102,7 @@ def run(composed: DictConfig) -> float:
     except InputError as error:
         if current_sweep() is None:
             # Hydra would announce an exception with lines of its own; an exit passes it silently.
-            sys.exit(str(error))
+            sys.exit(told(error, plain(hydra_section.overrides.task)))
         raise
 
 

@@ -44,7 +44,7 @@ BAD_COMMANDS = [
     (["++init=zeros"], "++init=zeros: groups take no +; type init=zeros"),
     (
         ["optimizer.learning_rate=0,1"],
-        "-m optimizer.learning_rate=0,1 (with a decimal point: optimizer.learning_rate=0.1)",
+        "-m optimizer.learning_rate=0,1 hydra.sweeper.params=null (with a decimal point: optimizer.learning_rate=0.1)",
     ),
     (["model.hidden_units=8,8"], "(as a list: 'model.hidden_units=[8,8]')"),
     (["experiment_name=a,b"], "(as one text: 'experiment_name=\"a,b\"')"),
@@ -198,15 +198,46 @@ def test_a_wrong_command_ends_in_one_line_before_anything_is_tracked(
     assert {path.name for path in tmp_path.iterdir()} <= {"outputs", "multirun"}
 
 
-def test_no_advice_is_given_that_would_be_refused_itself(tmp_path: Path) -> None:
-    _, said = ending_of(tmp_path, ["record_weights=yes"])
-    assert said == "record_weights: expected a list of whole numbers >= 0, got 'yes'"
+# what others call it: what the answer says to type, and nothing but this
+OTHER_WORDS = [
+    ("momentum=0.9", "optimizer=momentum optimizer.momentum=0.9"),
+    ("hidden=64", "'model.hidden_units=[64]'"),
+    ("epochs=5", "training.steps=2000"),
+    ("data.name=moons", "data=moons"),
+    ("n_jobs=2", "executor.workers=2"),
+    ("exp=rounding", ""),
+    ("init.std=0.1", ""),
+]
+
+
+@pytest.mark.parametrize(("given", "typed"), OTHER_WORDS, ids=lambda value: value)
+def test_words_of_others_are_answered_by_what_to_type_which_is_accepted(given: str, typed: str, tmp_path: Path) -> None:
+    ending, said = ending_of(tmp_path, [given])
+    assert (ending, said.partition("; type ")[2]) == ("refused", typed)
+    assert not typed or ending_of(tmp_path, after_the_shell(typed))[0] == "checked"
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("init=glorot", "did you mean xavier_normal or xavier_uniform?"),
+        ("measures=[hesian]", "did you mean hessian?"),
+        ("record_weights=yes", "for example 'record_weights=[0]'"),
+        ("rerun=yes", "type rerun=true"),
+    ],
+    ids=lambda value: value,
+)
+def test_words_of_others_for_a_value_are_answered_by_ours(given: str, hint: str, tmp_path: Path) -> None:
+    _, said = ending_of(tmp_path, [given])
+    assert said.endswith(f"({hint})")
 
 
 def test_a_wrong_command_ends_so_in_a_process_of_its_own(tmp_path: Path) -> None:
     completed = command("pipeline.run", "lr=0.1", folder=tmp_path)
     assert completed.returncode == 1
-    assert completed.stderr == "lr: no such key (did you mean optimizer.learning_rate?)\n"
+    assert completed.stderr == (
+        "lr: no such key (did you mean optimizer.learning_rate?); type optimizer.learning_rate=0.1\n"
+    )
     assert list(tmp_path.iterdir()) == []
 
 
