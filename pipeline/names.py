@@ -104,6 +104,8 @@ NAMING_KEYS = ("model", "init", "optimizer.learning_rate", "seed")
 
 RUNS_VIEW = "runs"
 CURVES_VIEW = "curves"
+DATABASE_TAG = "mlflow.symmetry.database"
+"""Of an experiment: the file of its store, while that is a local one. Tags of MLflow's are not listed in the UI."""
 VIEW_TAG_PREFIX = "mlflow.sharedViewState."
 """What the UI looks for among the tags of an experiment."""
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from pipeline import names
 from pipeline.addresses import VARIABLE, database_path, masked_address
 from pipeline.errors import InputError
 from pipeline.system.command import OneLineParser, run_command
@@ -30,6 +31,9 @@ PLACES = {
     ),
     # A sweep that is continued goes on in the folder that its tag names.
     "SELECT rowid, value FROM tags WHERE key = 'sweep.folder'": "UPDATE tags SET value = ? WHERE rowid = ?",
+    "SELECT rowid, value FROM experiment_tags WHERE key = 'mlflow.symmetry.database'": (
+        "UPDATE experiment_tags SET value = ? WHERE rowid = ?"
+    ),
 }
 """Where a store keeps paths: what reads them, and what writes them."""
 COMMAND = "python -m pipeline.relocate"
@@ -42,25 +46,34 @@ class Move(NamedTuple):
     new: Path
 
 
-def require_in_place(database: Path) -> None:
+def require_in_place(database: Path, *, alone: bool = False) -> None:
     """Refuses a store whose artifacts are written to, or read from, the folder in which it was before.
+
+    Args:
+        alone: refuse a database that went without its artifacts too, which may be read as they are, but not added to.
 
     Raises:
         InputError: the project was moved or copied.
     """
-    for move in moves_of(database):
+    for move in moves_of(database, alone=alone):
         raise InputError(
-            f"{database} was moved or copied: its artifacts are in {move.new}, but it still names {move.old};"
+            f"{database} was moved or copied: its artifacts belong to {move.new}, but it still names {move.old};"
             f" to mend it: {COMMAND} {shlex.quote(str(database.absolute()))}"
         )
 
 
-def moves_of(database: Path) -> list[Move]:
-    """The moves that a local store has not been told of; none where it is no database, or not MLflow's."""
+def moves_of(database: Path, *, alone: bool = True) -> list[Move]:
+    """The moves that a local store has not been told of; none where it is no database, or not MLflow's.
+
+    Args:
+        alone: whether those of databases that went without their artifacts count.
+    """
     try:
         with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             rows = connection.execute("SELECT experiment_id, artifact_location FROM experiments").fetchall()
-            found = (_move_of(connection, database, *row) for row in rows)
+            found = [_move_of(connection, database, *row) for row in rows]
+            if alone:
+                found += [_move_without_artifacts(connection, database, *row) for row in rows]
             return list(dict.fromkeys(move for move in found if move is not None))
     except (sqlite3.Error, OSError):
         return []
@@ -82,6 +95,21 @@ def _move_of(connection: sqlite3.Connection, database: Path, experiment: int, lo
             if _holds(candidate, runs):  # The nearest counts: a copy may lie inside of its original.
                 is_named = candidate == named or (_is_folder(named) and candidate.samefile(named))
                 return None if is_named else Move(Path(*named.parts[:-depth]), here)
+    return None
+
+
+def _move_without_artifacts(
+    connection: sqlite3.Connection, database: Path, experiment: int, location: str | None
+) -> Move | None:
+    """Where a database that lay beside its artifacts has gone alone."""
+    query, named = "SELECT value FROM experiment_tags WHERE experiment_id = ? AND key = ?", _local_path(location or "")
+    for (value,) in connection.execute(query, (experiment, names.DATABASE_TAG)):
+        was, here = Path(value), database.absolute().parent
+        is_the_same = (was.exists() and was.samefile(database)) or (
+            _is_folder(was.parent) and was.parent.samefile(here)
+        )
+        if named is not None and named.is_relative_to(was.parent) and not is_the_same:
+            return Move(was.parent, here)
     return None
 
 

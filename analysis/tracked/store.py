@@ -19,6 +19,7 @@ from pipeline import names
 from pipeline.addresses import database_path, masked, masked_address, require_reachable, store_address
 from pipeline.errors import InputError
 from pipeline.relocate import require_in_place
+from pipeline.system.slow_answer import tell_if_slow
 
 PAGE = 250
 NO_SUCH = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
@@ -40,8 +41,11 @@ def open_store(tracking_uri: str | None = None, experiment_name: str = "") -> It
     uri = tracking_uri or get_tracking_uri()
     try:
         _require_database(uri, experiment_name)
-        require_reachable(uri)
-        yield MlflowClient(store_address(uri))
+        with tell_if_slow(masked_address(uri)):
+            require_reachable(uri)
+            client = MlflowClient(store_address(uri))
+            client.search_experiments(max_results=1)
+        yield client
     except InputError as error:
         raise ReportError(str(error)) from None
     except (MlflowException, SQLAlchemyError, ImportError, OSError) as error:

@@ -97,7 +97,7 @@ def run(composed: DictConfig) -> float:
     try:
         check_working_folder(hydra_section.job)
         config = checked_config(composed)
-        check_asked(config, hydra_section)
+        check_asked([config], hydra_section)
         return _train_and_track(config)
     except InputError as error:
         if current_sweep() is None:
@@ -106,28 +106,35 @@ def run(composed: DictConfig) -> float:
         raise
 
 
-def check_asked(config: Config, section: DictConfig | HydraConf) -> None:
+def check_asked(configs: Sequence[Config], section: DictConfig | HydraConf) -> None:
     """Refuses to train what is to be planned only, and a sweep as a single run; every job of any launcher comes here.
 
     Args:
+        configs: of the jobs that are launched together.
         section: ``hydra`` of the job or of its multirun.
 
     Raises:
         InputError: that is what it would be.
     """
+    is_planned = any(config.plan for config in configs)
     is_single, choices = section.mode == RunMode.RUN, section.runtime.choices
     experiment, overrides = choices.get("experiment"), plain(section.overrides.task)
-    is_prepared = experiment and "question=null" not in overrides and (config.question or has_sweep(experiment))
+    is_prepared = experiment and "question=null" not in overrides and (configs[0].question or has_sweep(experiment))
     if is_single and is_prepared:
         raise InputError(
             f"experiment={experiment}: expected a sweep, so say -m too (or, to train one run of it,"
             " question=null and an experiment_name), got a single run"
         )
-    if is_single:
-        check_measures([config])
-    if config.plan and is_single:
+    try:
+        if current_sweep() is None:
+            check_measures(configs)
+    except InputError as error:
+        if is_single:
+            raise
+        log.warning(error)  # The sweeper of others may choose jobs later that have it.
+    if is_planned and is_single:
         raise InputError("plan: expected false for a single run (or a sweep: -m), got true")
-    if config.plan:
+    if is_planned:
         raise InputError(
             f"plan: expected hydra/sweeper=symmetry, the one that plans, got hydra/sweeper={choices['hydra/sweeper']}"
         )

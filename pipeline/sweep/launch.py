@@ -59,8 +59,7 @@ def launch_stacked(
         for number, overrides in zip(numbers, job_overrides, strict=True)
     ]
     configs = configs or checked_configs(composition, job_overrides, numbers)
-    for config in configs:
-        check_asked(config, hydra)
+    check_asked(configs, hydra)
     with keep_current_hydra():
         Launch(jobs, configs, hydra_context).run()
     return [*jobs]

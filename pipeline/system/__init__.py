@@ -7,5 +7,6 @@
 - process_identity  host, pid and start time of a process: does it still live?
 - memory            bytes that this process may use (cgroups, ulimit); refuse what needs more
 - atomic_file       write a file by rename
+- slow_answer       say what is waited for
 - text_table        tables of text that fit a terminal
 """

@@ -181,7 +181,7 @@ def asked(loader: ConfigLoader, mode: RunMode, *overrides: str) -> None:
     config = composed(loader, mode, *overrides)
     try:
         GlobalHydra.instance().initialize(Hydra("run", loader))
-        task.check_asked(checked_config(config), config.hydra)
+        task.check_asked([checked_config(config)], config.hydra)
     finally:
         GlobalHydra.instance().clear()
 
@@ -209,6 +209,17 @@ def test_a_plan_trains_nothing_where_nobody_plans(loader: ConfigLoader) -> None:
         asked(loader, RunMode.RUN, "plan=true")
     with pytest.raises(InputError, match="hydra/sweeper=symmetry, the one that plans, got hydra/sweeper=basic"):
         asked(loader, RunMode.MULTIRUN, "plan=true", "hydra/sweeper=basic")
+
+
+def test_a_measure_that_tracks_nothing_is_told_under_a_sweeper_that_does_not_ask(
+    loader: ConfigLoader, caplog: pytest.LogCaptureFixture
+) -> None:
+    lacking = ("hydra/sweeper=basic", "model=logistic", "measures=[balance]")
+    asked(loader, RunMode.MULTIRUN, *lacking)
+    assert [record.getMessage()[:29] for record in caplog.records] == ["measures: expected no balance"]
+    caplog.clear()
+    asked(loader, RunMode.MULTIRUN, "hydra/sweeper=basic", "model=mlp", "measures=[balance]")
+    assert not caplog.records
 
 
 def test_the_launcher_asks_too_under_any_sweeper(

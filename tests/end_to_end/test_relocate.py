@@ -185,6 +185,45 @@ def test_a_database_in_a_folder_of_its_own_is_followed_too(project: Path) -> Non
     assert moves_of(project / "store" / "runs.db") == []
 
 
+@pytest.mark.parametrize("way", [shutil.copy, shutil.move])
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_a_database_that_went_without_its_artifacts_takes_a_copy_of_them(
+    project: Path, way: Callable[[Path, Path], object], is_deleted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Tracker("tests")
+    folder = project.parent / "new"
+    folder.mkdir()
+    way(project / "mlflow.db", folder / "runs.db")
+    database, before = use(folder, "runs.db"), state_of(project / "mlruns")
+    assert experiment_to_read("tests")
+    if is_deleted:
+        monkeypatch.chdir(folder)
+        shutil.rmtree(project)
+    with pytest.raises(InputError, match=r"was moved or copied: .*python -m pipeline.relocate [^\n]*$"):
+        Tracker("tests")
+    assert is_deleted != project.exists()
+    say(monkeypatch, str(database))
+    assert moves_of(database) == []
+    (added,) = Tracker("tests").log(RECORDS[:1], None) or []
+    assert (folder / "mlruns" / "tests" / added / "artifacts" / names.CONFIG_FILE).exists()
+    if not is_deleted:
+        assert state_of(project / "mlruns") == before
+        copied_files = {path.relative_to(folder): content for path, content in state_of(folder / "mlruns").items()}
+        assert {path.relative_to(project): content for path, content in before.items()}.items() <= copied_files.items()
+
+
+def test_a_database_beside_others_artifacts_from_the_first_is_in_place(project: Path) -> None:
+    (project.parent / "store").mkdir()
+    database = shutil.move(project / "mlflow.db", project.parent / "store" / "mlflow.db")
+    use(project.parent / "store")
+    Tracker("tests")
+    assert moves_of(database) == []
+    # Under another name, and reached over a link.
+    (project.parent / "link").symlink_to(project.parent / "store")
+    (project.parent / "store" / "mlflow.db").rename(project.parent / "store" / "runs.db")
+    assert moves_of(use(project.parent / "link", "runs.db")) == []
+
+
 def test_a_mending_that_fails_changes_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     database = use(copied(project, "copy"))
     before = paths_in(database)

@@ -10,6 +10,7 @@ import pytest
 
 from analysis.errors import ReportError
 from pipeline.errors import InputError
+from pipeline.system import slow_answer
 from tests.end_to_end.test_broken_stores import USERS
 
 ADDRESSES = [
@@ -57,12 +58,13 @@ def test_a_driver_that_is_not_installed_is_named(tracking_to: None) -> None:
 @pytest.mark.parametrize("scheme", ["http", "postgresql+psycopg2"])
 @pytest.mark.parametrize("user", USERS)
 def test_a_server_that_never_replies_is_given_up(
-    tracking_to: None, monkeypatch: pytest.MonkeyPatch, user: str, scheme: str
+    tracking_to: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, user: str, scheme: str
 ) -> None:
     if "psycopg2" in scheme:
         pytest.importorskip("psycopg2")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setattr(slow_answer, "PATIENCE", 0.5)
     monkeypatch.setenv("PGCONNECT_TIMEOUT", "2")  # It takes no less.
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}"
@@ -72,6 +74,9 @@ def test_a_server_that_never_replies_is_given_up(
             USERS[user]("symmetry")
         assert time.monotonic() - start < 20.0
     message = str(caught.value)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Waiting for {address}, silent for 0.5 s (Ctrl-C gives up)"
+    ]
     assert message.startswith("MLFLOW_TRACKING_URI: ")
     assert address in message
     assert len(message.splitlines()) == 1

@@ -2,14 +2,15 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 from mlflow.utils.file_utils import ExclusiveFileLock
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
-from pipeline.addresses import DATABASE_SERVERS, require_reachable
+from pipeline.addresses import DATABASE_SERVERS, masked_address, require_reachable
+from pipeline.system.slow_answer import tell_if_slow
 
 KEY = 1_398_362_946
 """Any number that other programs are unlikely to choose; PostgreSQL has locks of its own for each database."""
@@ -36,9 +37,11 @@ def lock_store(address: str, path: Path | None) -> AbstractContextManager[object
 
 @contextmanager
 def _database_lock(address: str) -> Iterator[None]:
-    require_reachable(address)
     engine = create_engine(address, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        for statement in LOCKS.get(make_url(address).get_backend_name(), ()):
-            connection.execute(text(statement))
+    with ExitStack() as held:
+        with tell_if_slow(masked_address(address)):
+            require_reachable(address)
+            connection = held.enter_context(engine.connect())
+            for statement in LOCKS.get(make_url(address).get_backend_name(), ()):
+                connection.execute(text(statement))
         yield

@@ -24,6 +24,7 @@ from pipeline import names
 from pipeline.addresses import database_path, masked, masked_address, require_reachable, store_address
 from pipeline.errors import InputError
 from pipeline.relocate import require_in_place
+from pipeline.system.slow_answer import tell_if_slow
 from pipeline.tracking.store.lock import lock_store
 
 # A new database logs a line per table and migration, a busy one a traceback, a lost server the address with a token in
@@ -83,9 +84,13 @@ def open_store(experiment_name: str) -> Iterator[tuple[MlflowClient, str]]:
         with lock_store(get_tracking_uri(), path):
             if path is not None:
                 _create_or_check_database(path)
+                require_in_place(path, alone=True)
             client = _client(path)
             experiment_id = _find_or_create_experiment(client, experiment_name)
-            _require_artifact_folder(str(client.get_experiment(experiment_id).artifact_location))
+            experiment = client.get_experiment(experiment_id)
+            _require_artifact_folder(str(experiment.artifact_location))
+            if path is not None and names.DATABASE_TAG not in experiment.tags:
+                client.set_experiment_tag(experiment_id, names.DATABASE_TAG, str(path.absolute()))
             yield client, experiment_id
 
 
@@ -132,11 +137,15 @@ def _client_to_read() -> MlflowClient | None:
 
 def _client(database: Path | None) -> MlflowClient:
     """A client of the store, whose database is in order if it is a local one."""
-    if database is None:
-        require_reachable(get_tracking_uri())
-    else:
+    address = get_tracking_uri()
+    if database is not None:
         require_in_place(database)
-    return MlflowClient(store_address(get_tracking_uri()))
+        return MlflowClient(store_address(address))
+    with tell_if_slow(masked_address(address)):
+        require_reachable(address)
+        client = MlflowClient(address)
+        client.search_experiments(max_results=1)
+    return client
 
 
 def sql_store(client: MlflowClient) -> SqlAlchemyStore | None:
