@@ -104,12 +104,10 @@ def told(error: BaseException, overrides: Sequence[str]) -> str | None:
         return _with_hint(str(error), overrides)
     if isinstance(error, FailedJobsError | StoreLostError | ExecutorLostError):
         return str(error)
-    if comes_from_hydra(error):
-        return complaint(error, overrides)
     if isinstance(error, OSError) and error.strerror:
         # A full disk, a folder that is read-only: what the system says of it is all there is to say.
         return f"{error.filename or 'this system'}: {error.strerror}"
-    return None
+    return complaint(error, overrides) if comes_from_hydra(error) else None
 
 
 def _with_hint(message: str, overrides: Sequence[str]) -> str:
@@ -155,6 +153,8 @@ def _complaint(error: BaseException, overrides: Sequence[str]) -> str:
         options = re.findall(r"^\t(\w+)$", message, re.MULTILINE)
         listed = ", ".join(options) or "(there are none)"
         return f"{group}: expected one of {listed}, got {option!r}{did_you_mean(option, options)}"
+    if message.startswith("Error merging override") and error.__cause__ is not None:
+        message += f": {str(error.__cause__).partition(chr(10))[0]}"
     applied = _override_behind(error)
     named = f"{shown(applied)}: {message}" if applied and applied.partition("=")[0] not in message else message
     return named.partition("Config search path")[0]

@@ -72,7 +72,7 @@ def typed(key: str, value: str) -> str:
 
 def _is_taken(key: str, argument: str) -> bool:
     override = parsed(argument)
-    if override is None or (override.is_sweep_override() and not override.is_discrete_sweep()):
+    if override is None or override.is_interval_sweep():
         return False
     values = [override.value()]
     if override.is_sweep_override():
@@ -80,7 +80,23 @@ def _is_taken(key: str, argument: str) -> bool:
     if key in options_by_group():
         return all(str(value) in options_by_group()[key] for value in values)
     annotation = _annotation_of(key)
+    if annotation is not None and basis(annotation) in (int, float):  # Numbers may come as texts.
+        values = [_number_in(key, value) for value in values]
     return key in known_keys() if annotation is None else all(allows(annotation, value) for value in values)
+
+
+def _number_in(key: str, value: Any) -> Any:
+    override = parsed(f"{key}={value}") if isinstance(value, str | QuotedString) else None
+    return override.value() if override else value
+
+
+def _is_of_its_kind(key: str, argument: str) -> bool:
+    """Whether an argument can be read, holds something, and a number where the key takes numbers."""
+    override = parsed(argument)
+    if override is None or argument.endswith("="):
+        return False
+    is_number = override.is_sweep_override() or isinstance(_number_in(key, override.value()), int | float)
+    return is_number or kind_of(key) not in (int, float)
 
 
 def explained(given: str, arguments: Sequence[str]) -> str:
@@ -98,7 +114,8 @@ def explained(given: str, arguments: Sequence[str]) -> str:
     if len(several) > 1 and all("=" in each and parsed(each) is not None for each in several):
         return f"{shown(given)}: expected one key in each argument; type {shlex.join(several)}"
     for reason, repaired in _repaired(given):
-        if parsed(repaired) is not None and not repaired.endswith("="):
+        key = repaired.partition("=")[0].lstrip("+~")
+        if _is_of_its_kind(key, repaired):
             return f"{shown(given)}: {reason}; type {shlex.quote(repaired)}"
     if match := UNKNOWN_FUNCTION.search(str(_failure(given))):
         name, functions = match.groups()
@@ -119,14 +136,20 @@ def more_than_one(argument: str, arguments: Sequence[str]) -> str:
     key, _, value = argument.partition("=")
     # Else the default sweep would span all that is not said.
     is_whole = any(each.startswith(("experiment=", "hydra.sweeper.")) for each in arguments)
-    command = shlex.join([*COMMAND.split(), "-m", *arguments, *([] if is_whole else [ALONE])])
-    return f"{argument}: several values are a sweep: {command}{_as_one(key, value)}"
+    swept, as_one = argument, _as_one(key, value)
+    if kind_of(key.lstrip("+")) is tuple and not _is_taken(key.lstrip("+"), argument):
+        override = parsed(argument)
+        values = list(override.sweep_string_iterator()) if override and not override.is_interval_sweep() else [value]
+        one = ",".join(values)
+        swept = f"{key}={','.join(f'[{each}]' for each in values)}"
+        as_one = f" (as a list: {shlex.quote(f'{key}=[{one}]')})"
+    typed_again = [swept if each == argument else each for each in arguments]
+    command = shlex.join([*COMMAND.split(), "-m", *typed_again, *([] if is_whole else [ALONE])])
+    return f"{argument}: several values are a sweep: {command}{as_one}"
 
 
 def _as_one(key: str, value: str) -> str:
     kind = kind_of(key.lstrip("+"))
-    if kind is tuple:
-        return f" (as a list: {shlex.quote(f'{key}=[{value}]')})"
     if kind is str:
         return f" (as one text: {shlex.quote(f'{key}={_quoted(value)[0]}')})"
     return decimal_point(key, value)

@@ -38,7 +38,7 @@ FIELD_WORDS = {
     "gd": "sgd",
     "he": "kaiming",
     "hidden_units": "hidden hidden_size hidden_dim hidden_layers hidden_layer_sizes n_hidden neurons units width",
-    "identity": "linear",
+    "identity": "linear none",
     "init": "initializer initialiser initialization initialisation init_scheme weight_init",
     "inline": "serial sequential sync",
     "l2": "lambda reg regularization penalty ridge alpha",
@@ -126,7 +126,7 @@ def nearest(given: str, candidates: Iterable[str]) -> list[str]:
     >>> nearest("bs", known_keys()), nearest("glorot_uniform", ["xavier_uniform", "xavier_normal"])
     (['training.batch_size'], ['xavier_uniform'])
     """
-    group, _, name = given.lower().replace("-", "_").rpartition(".")
+    group, _, name = given.lower().replace("-", "_").replace("/", ".").rpartition(".")
     scores = {}
     for candidate in dict.fromkeys(candidates):
         own_group, _, own_name = candidate.lower().rpartition(".")

@@ -16,6 +16,7 @@ from pipeline.errors import shown
 
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
 PLURALS = {"a whole number": "whole numbers", "a number": "numbers", "text": "texts"}
+NOTHING = ("none", "nil", "auto", "default", "full")
 AFFIRMATIVE, NEGATIVE = ("yes", "y", "on", "1", "t"), ("no", "n", "off", "0", "f")
 
 
@@ -94,11 +95,17 @@ def one_line(error: ValidationError, schema: Any, values: Mapping[str, Any]) -> 
     given: Any = values
     for part in path:
         given = given[part]
-    return f"{key.removesuffix('.name')}: expected {expected}, got {shown(given)}{_hint(key, annotation, given)}"
+    return f"{key.removesuffix('.name')}: expected {expected}, got {shown(given)}{hint(key, annotation, given)}"
 
 
-def _hint(key: str, annotation: Any, given: Any) -> str:
+def hint(key: str, annotation: Any, given: Any) -> str:
+    """What to type instead of a wrong value, in brackets to append to a message; nothing where that is not known."""
     kind = basis(annotation)
+    if str(given).lower() in NOTHING and not _choices(annotation) and allows(annotation, None):
+        return f" (type {key}=null)"
+    if kind is str and isinstance(given, int) and not isinstance(given, bool):
+        quoted = json.dumps(str(given))
+        return f" (type {shlex.quote(f'{key}={quoted}')})"
     if kind is tuple and allows(annotation, [given]):
         return f" (type {shlex.quote(f'{key}=[{given}]')})"
     if kind is bool and str(given).lower() in (*AFFIRMATIVE, *NEGATIVE):
@@ -107,9 +114,9 @@ def _hint(key: str, annotation: Any, given: Any) -> str:
         return f" (several values are a sweep: -m {shlex.quote(f'{key}=' + ','.join(map(str, given)))})"
     choices = _choices(annotation)
     wrong = [each for each in (given if isinstance(given, list) else [given]) if each not in choices]
-    hint = did_you_mean(wrong[0], choices) if wrong and isinstance(wrong[0], str) else ""
+    near = did_you_mean(wrong[0], choices) if wrong and isinstance(wrong[0], str) else ""
     examples = [[each] for each in (*choices, 0, 1) if kind is tuple and allows(annotation, [each])]
-    return hint or (f" (for example {shlex.quote(f'{key}=[{examples[0][0]}]')})" if examples else "")
+    return near or (f" (for example {shlex.quote(f'{key}=[{examples[0][0]}]')})" if examples else "")
 
 
 def allows(annotation: Any, value: Any) -> bool:

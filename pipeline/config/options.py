@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError, create_model
 
 from pipeline.config.known_keys import unknown_key
-from pipeline.config.messages import described
+from pipeline.config.messages import described, hint
 from pipeline.errors import InputError, shown
 
 STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
@@ -38,8 +38,11 @@ def checked_options(
         return dict(_options_model(function).model_validate_json(as_json(group, values)))
     except ValidationError as error:
         key = str(error.errors()[0]["loc"][0])
-        given = shown(values[key]) if key in values else "nothing"
-        raise InputError(f"{group}.{key}: expected {described(specification[key])}, got {given}") from None
+        expected = f"{group}.{key}: expected {described(specification[key])}"
+        if key not in values:
+            raise InputError(f"{expected}, got nothing") from None
+        remedy = hint(f"{group}.{key}", specification[key], values[key])
+        raise InputError(f"{expected}, got {shown(values[key])}{remedy}") from None
 
 
 def as_json(key: str, values: Mapping[str, Any]) -> bytes:

@@ -28,6 +28,8 @@ from pipeline.nn.losses import LOSSES
         ("measure=movement", "'measures=[movement]'"),
         ("network=transformer", ""),
         ("force=yes", ""),
+        ("training/steps=3", "training.steps=3"),
+        ("rng=range(3)", "'seed=range(3)'"),
         ("epochs=5", None),
         ("alpha=0.1", None),
     ],

@@ -10,7 +10,7 @@ import pytest
 from pipeline.compose.repairs import explained, more_than_one, parsed
 from pipeline.system.command import check_encoding
 from tests.support.command_line import PROJECT, command
-from tests.support.endings import ending_of
+from tests.support.endings import after_the_shell, ending_of
 
 BAD_COMMANDS = [
     (["--experimental-rerun=job.pickle"], "--experimental-rerun: not offered"),
@@ -165,12 +165,6 @@ def test_what_has_no_one_meaning_is_told_as_far_as_it_was_read(given: str, words
     assert words in explained(given, [given])
 
 
-def after_the_shell(typed: str) -> list[str]:
-    """The arguments that a command gets which a user pastes into a shell."""
-    printed = subprocess.run(["sh", "-c", f"printf '%s\\0' {typed}"], capture_output=True, check=True)
-    return printed.stdout.decode().split("\0")[:-1]
-
-
 @pytest.mark.parametrize(
     "name",
     ["t (1).csv", "it's.csv", 'say "so".csv', "it's \"so\".csv", "ä.csv", "a=b.csv", "a,b.csv", "a{b}.csv", "[1].csv",
@@ -196,40 +190,6 @@ def test_a_wrong_command_ends_in_one_line_before_anything_is_tracked(
     assert len(said.splitlines()) == 1, said
     assert words in said
     assert {path.name for path in tmp_path.iterdir()} <= {"outputs", "multirun"}
-
-
-# what others call it: what the answer says to type, and nothing but this
-OTHER_WORDS = [
-    ("momentum=0.9", "optimizer=momentum optimizer.momentum=0.9"),
-    ("hidden=64", "'model.hidden_units=[64]'"),
-    ("epochs=5", "training.steps=2000"),
-    ("data.name=moons", "data=moons"),
-    ("n_jobs=2", "executor.workers=2"),
-    ("exp=rounding", ""),
-    ("init.std=0.1", ""),
-]
-
-
-@pytest.mark.parametrize(("given", "typed"), OTHER_WORDS, ids=lambda value: value)
-def test_words_of_others_are_answered_by_what_to_type_which_is_accepted(given: str, typed: str, tmp_path: Path) -> None:
-    ending, said = ending_of(tmp_path, [given])
-    assert (ending, said.partition("; type ")[2]) == ("refused", typed)
-    assert not typed or ending_of(tmp_path, after_the_shell(typed))[0] == "checked"
-
-
-@pytest.mark.parametrize(
-    ("given", "hint"),
-    [
-        ("init=glorot", "did you mean xavier_normal or xavier_uniform?"),
-        ("measures=[hesian]", "did you mean hessian?"),
-        ("record_weights=yes", "for example 'record_weights=[0]'"),
-        ("rerun=yes", "type rerun=true"),
-    ],
-    ids=lambda value: value,
-)
-def test_words_of_others_for_a_value_are_answered_by_ours(given: str, hint: str, tmp_path: Path) -> None:
-    _, said = ending_of(tmp_path, [given])
-    assert said.endswith(f"({hint})")
 
 
 def test_a_wrong_command_ends_so_in_a_process_of_its_own(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import signal
+import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
@@ -78,3 +79,9 @@ def ending_of(folder: Path, arguments: list[str], *, tracks: bool = False) -> tu
                     errors.write(end.code)
                 return ("refused" if end.code else "done"), errors.getvalue()
     return "done", errors.getvalue()
+
+
+def after_the_shell(typed: str) -> list[str]:
+    """The arguments that a command gets which a user pastes into a shell."""
+    printed = subprocess.run(["sh", "-c", f"printf '%s\\0' {typed}"], capture_output=True, check=True)
+    return printed.stdout.decode().split("\0")[:-1]
