@@ -24,7 +24,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from analysis.errors import ReportError
-from analysis.tracked.artifacts import artifacts_of, curves_artifact, jobs_of, weights_in
+from analysis.tracked.artifacts import artifacts_of, curves_artifact, faults_of_params, jobs_of, weights_in
 from analysis.tracked.rows import row_of
 from analysis.tracked.store import all_runs, chosen_experiment, experiment_named, first_line, history_of, open_store
 from analysis.tracked.tables import Weights
@@ -182,8 +182,7 @@ def _digest_of(client: MlflowClient, run: Run, points: Points, *, thorough: bool
     weights: Weights = {}
     try:
         with artifacts_of(client, run) as folder:
-            if not (folder / names.CONFIG_FILE).exists():
-                problems.append(f"{names.CONFIG_FILE} is missing")
+            problems += faults_of_params(folder / names.CONFIG_FILE, run.data.params)
             weights = weights_in(folder / names.WEIGHTS_FILE, run.info.run_id)
             if (folder / names.RECORDED_FILE).exists():
                 weights |= weights_in(folder / names.RECORDED_FILE, run.info.run_id)

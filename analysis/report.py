@@ -24,7 +24,7 @@ def main() -> None:
     from analysis.errors import ReportError
     from analysis.figures import FIGURES
     from analysis.page.compare import write_comparison
-    from analysis.tracked.store import chosen_experiment
+    from analysis.tracked.store import chosen_experiment, experiment_named, open_store
     from analysis.writer import write_report, write_report_animation
 
     gc.freeze()
@@ -46,13 +46,18 @@ def main() -> None:
         if arguments.compare is not None and arguments.only:
             raise ReportError("--compare: expected no --only beside it, because whole reports are compared")
         compared = [experiment] if arguments.compare is None else [experiment, arguments.compare]
+        for name in compared[1:]:  # Before minutes are spent on the first.
+            with open_store(experiment_name=name) as client:
+                experiment_named(client, name, "--compare")
         for name in compared:
             for path in write_report(name, arguments.output, arguments.only, joblib.cpu_count()):
                 print(path)
         if len(compared) > 1:
             print(write_comparison(arguments.output, *compared))
-    except (ReportError, OSError) as error:
+    except ReportError as error:
         sys.exit(" ".join(str(error).split()))
+    except OSError as error:
+        sys.exit(f"--output: cannot write {error.filename or arguments.output}: {error.strerror or error}")
 
 
 if __name__ == "__main__":

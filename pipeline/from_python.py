@@ -64,6 +64,8 @@ def sweep_runs(overrides: Sequence[str], *, track: bool, frame: pd.DataFrame | N
     for override in overrides:
         if not isinstance(override, str) or override.startswith("-"):
             raise InputError(f"sweep: expected texts such as 'model=mlp' or 'seed=range(5)', got {override!r}")
+    if not isinstance(track, bool):
+        raise InputError(f"track: expected True or False, got {track!r}")
     with (
         _saved(frame, overrides, track) as keys,
         ONE_AT_A_TIME, _process_left_alone(), open_hydra() as hydra, _hear_interrupts(),

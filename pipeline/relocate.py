@@ -180,12 +180,16 @@ def main() -> None:
                 raise InputError(f"{VARIABLE}: expected a local database sqlite:///FILE, got {masked_address(address)}")
         database = database.absolute()
         if not database.is_file():
-            raise InputError(f"no tracked runs here: {database} does not exist")
+            raise InputError(
+                f"no tracked runs here: {database} {'is a folder' if database.is_dir() else 'does not exist'}"
+            )
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+            connection.execute("SELECT 1 FROM experiments")
         moves = moves_of(database)
         changed = mend(database, moves) if moves else 0
     except InputError as error:
         sys.exit(str(error))
-    except (sqlite3.Error, OSError, shutil.Error) as error:
+    except (sqlite3.Error, OSError, shutil.Error) as error:  # No database, not MLflow's, or one that takes nothing.
         sys.exit(f"{database}: {' '.join(str(error).split())}; nothing was changed")
     for move in moves:
         print(f"{database} names {move.new} now, and no more {move.old}, which was left alone")

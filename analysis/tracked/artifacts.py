@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from zipfile import is_zipfile
@@ -10,6 +10,7 @@ from zipfile import is_zipfile
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
+import yaml
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run
@@ -106,3 +107,26 @@ def weights_in(path: Path, run_id: str) -> Weights:
     except Exception as error:  # Any failure means that the weights cannot be read.
         reason = error.strerror if isinstance(error, OSError) and error.strerror else first_line(error)
         raise ReportError(f"cannot read {path.name} of run {run_id}: {reason}") from None
+
+
+def faults_of_params(path: Path, params: Mapping[str, str]) -> list[str]:
+    """What is wrong with the params of a run, which figures and tables go by: they were its configuration's values.
+
+    Args:
+        path: of the run's configuration.
+        params: key -> text, as tracked.
+    """
+    try:
+        composed = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    except FileNotFoundError:
+        return [f"{path.name} is missing"]
+    except yaml.YAMLError:
+        return [f"{path.name} cannot be read"]
+    values: dict[str, object] = {}
+    for key, value in composed.items() if isinstance(composed, dict) else ():
+        groups = value if isinstance(value, dict) else {}
+        values |= {key: groups.get("name")} if groups else {key: value}
+        values |= {f"{key}.{inner}": each for inner, each in groups.items() if inner != "name"}
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+    changed = [key for key, text in params.items() if texts.get(key, text) != text]
+    return [f"its params are not those of {path.name}: {', '.join(changed)}"] if changed else []

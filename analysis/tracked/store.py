@@ -106,22 +106,29 @@ def chosen_experiment() -> str:
     return os.environ.get(names.EXPERIMENT_NAME, "symmetry")
 
 
-def experiment_named(client: MlflowClient, name: str) -> Experiment:
+def experiment_named(client: MlflowClient, name: str, option: str = "--experiment") -> Experiment:
     """The experiment of that name.
 
+    Args:
+        option: that named it.
+
     Raises:
-        ReportError: there is none.
+        ReportError: there is none, or it is in MLflow's trash.
     """
     experiment = client.get_experiment_by_name(name)
+    if experiment is not None and experiment.lifecycle_stage == "deleted":
+        raise ReportError(
+            f"{option}: {name!r} is deleted; choose another or restore it with"
+            f" mlflow experiments restore --experiment-id {experiment.experiment_id}"
+        )
     if experiment is None:
         existing = sorted(found.name for found in client.search_experiments())
         if name in PREPARED:
-            raise ReportError(f"--experiment: {name!r} has not been run yet; {next_step(name)}")
-        near = get_close_matches(name, [*existing, *PREPARED], 1)
-        hint = f"did you mean {near[0]!r}; " if near else ""
-        raise ReportError(
-            f"--experiment: no experiment {name!r} here; {hint}there are: {', '.join(existing) or 'none'}"
-        )
+            raise ReportError(f"{option}: {name!r} has not been run yet; {next_step(name)}")
+        spellings = {each.lower(): each for each in (*PREPARED, *existing)}
+        near = get_close_matches(name.lower(), spellings, 1)
+        hint = f"did you mean {spellings[near[0]]!r}; " if near else ""
+        raise ReportError(f"{option}: no experiment {name!r} here; {hint}there are: {', '.join(existing) or 'none'}")
     return experiment
 
 

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.types import is_bool_dtype, is_datetime64_any_dtype, is_numeric_dtype
+from pandas.api.types import (
+    is_bool_dtype,
+    is_datetime64_any_dtype,
+    is_numeric_dtype,
+    is_object_dtype,
+    is_timedelta64_dtype,
+)
 
 from pipeline.data.dialect import MISSING
 from pipeline.data.examples import MANY, is_date, numbers_in
@@ -27,7 +33,7 @@ LABELS = {"number": "a finite number", "boolean": "true or false", "text": "text
 INDEX_NAMES = {"", "unnamed: 0", "index", "idx", "id", "row", "rowid", "row_id", "rownames", "rownumber", "no"}
 TRUTH = {"true": 1.0, "false": 0.0}
 _DRESSED_NUMBER = re.compile(
-    r"[$€£]?\s?[+-]?\d{1,3}([,.' ]\d{3})+([.,]\d+)?|[+-]?\d+[.,]?\d*\s?%|[+-]?\d+,\d+|[$€£]\s?\d.*"
+    r"[$€£]?\s?[+-]?\d{1,3}([,.' ]\d{3})+([.,]\d+)?|[+-]?\d+[.,]?\d*\s?%|[+-]?\d+,\d+|[$€£]\s?\d.*|[\u2212\u2013]\d.*"
 )
 
 
@@ -107,10 +113,14 @@ def column_of(table: "Table", place: int, use: "Use", *, is_target: bool = False
         InputError: its cells are of several kinds, dates, identifiers, or numbers that float64 does not hold.
     """
     series = table.frame[place]
+    if is_object_dtype(series.dtype) and any(
+        isinstance(cell, np.ndarray | list | dict) for cell in series.dropna()[:1]
+    ):
+        raise _refusal(table, place, "holds lists", use)
     if is_target and use.task != "regression":
         return _text(table, place, series, use, is_target=True)
-    if is_datetime64_any_dtype(series.dtype):
-        raise _refusal(table, place, "holds dates, which are no numbers", use)
+    if is_datetime64_any_dtype(series.dtype) or is_timedelta64_dtype(series.dtype):
+        raise _refusal(table, place, "holds dates or durations, which are no numbers", use)
     if is_bool_dtype(series.dtype) and not (like and like.words):
         column = Column(place, "boolean", series.to_numpy(np.float64, na_value=np.nan))
     elif is_numeric_dtype(series.dtype) and not (like and like.words):
@@ -140,7 +150,9 @@ def _number(table: "Table", place: int, series: "pd.Series[Any]") -> Column:
     numbers = series.to_numpy(np.float64, na_value=np.nan)
     if series.dtype.kind in "iu" and len(numbers) and np.abs(numbers).max() >= EXACT_INTEGERS:
         raise _inexact(table, place, np.abs(numbers))
-    if not np.isfinite(numbers.sum()) and np.isinf(numbers).any():  # The sum of what is finite seldom overflows.
+    with np.errstate(invalid="ignore"):  # Infinities of both signs.
+        total = numbers.sum()
+    if not np.isfinite(total) and np.isinf(numbers).any():  # The sum of what is finite seldom overflows.
         at, cell = table.locate(int(np.isinf(numbers).argmax()), place)
         raise InputError(f"data.path: {at}: expected {LABELS['number']}, got {cell!r}")
     return Column(place, "number", numbers)

@@ -1,13 +1,15 @@
 """Mistakes in the options of report and audit: one line, exit code 1, and what to type."""
 
+import shutil
 from argparse import Namespace
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from analysis.arguments import OptionParser
 from analysis.errors import ReportError
-from analysis.tracked.store import open_store
+from analysis.tracked.store import experiment_named, open_store
 
 
 def parsed(*arguments: str) -> Namespace:
@@ -47,3 +49,22 @@ def test_a_folder_without_runs_names_the_sweep_of_the_prepared_question(tmp_path
         told = pytest.raises(ReportError, match=rf"train some with: python -m pipeline\.run {command} \(")
         with told, open_store(f"sqlite:///{tmp_path}/mlflow.db", name):
             pass
+
+
+def test_an_experiment_that_is_not_there_is_told_by_the_option_that_named_it(
+    tmp_path: Path, empty_database: Path
+) -> None:
+    shutil.copy(empty_database, tmp_path / "mlflow.db")
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    deleted = client.create_experiment("gone", str(tmp_path / "gone"))
+    client.create_experiment("mine", str(tmp_path / "mine"))
+    client.delete_experiment(deleted)
+    for name, told in (
+        ("Mine", "--compare: no experiment 'Mine' here; did you mean 'mine'; there are: Default, mine"),
+        (
+            "gone",
+            f"--compare: 'gone' is deleted; choose another or restore it with mlflow .* --experiment-id {deleted}",
+        ),
+    ):
+        with pytest.raises(ReportError, match=f"^{told}$"):
+            experiment_named(client, name, "--compare")

@@ -132,6 +132,8 @@ CONTENT = COMMA.encode()
             r"line 2, column 'a': expected a finite number without signs",
         ),
         (b"a,kind\n10%,x\n20%,y\n35 %,x\n", {}, r"line 2, column 'a': expected a finite number without signs"),
+        ("a,kind\n\u22121,x\n2,y\n\u22123,x\n".encode(), {}, r"line 2, column 'a': expected a finite number"),
+        (b"a,kind\n1,x\n2,y\ninf,x\n-inf,y\n", {}, r"line 4, column 'a': expected a finite number, got 'inf'"),
         (b"a;kind\n1.234,5;x\n2.000,5;y\n", {}, r"line 2, column 'a': expected a finite number without signs"),
         (b"a,b,kind\n1,2\n3,4\n", {}, r"line 2: expected 3 cells as in the header, got 2"),
         (b"a,b,kind\n1,2,x,9\n3,4,y,9\n", {}, r"line 2: expected 3 cells as in the header, got 4"),

@@ -82,9 +82,15 @@ def truncated(path: Path) -> None:
 @pytest.mark.parametrize("name", [names.WEIGHTS_FILE, names.CURVES_FILE, names.JOBS_FILE, names.CONFIG_FILE])
 def test_a_damaged_artifact_is_noticed(store: Path, name: str, damage: Callable[[Path], None]) -> None:
     if name == names.CONFIG_FILE and damage is not Path.unlink:
-        pytest.skip("the configuration is for people: only that it is there is checked")
+        pytest.skip("the configuration is for people: that it is there is checked, and that the params are its values")
     damage(sorted(store.glob(f"mlruns/**/{name}"))[0])
     assert len(audited(store, thorough=False).problems) > 0
+
+
+def test_params_that_were_edited_are_noticed(store: Path) -> None:
+    changed(store, f"UPDATE params SET value = '123.0' WHERE run_uuid = {ONE} AND key = 'optimizer.learning_rate'")
+    (problem,) = audited(store, thorough=False).problems
+    assert problem.endswith("its params are not those of config.yaml: optimizer.learning_rate")
 
 
 def test_numbers_of_another_store_are_compared_bit_by_bit(store: Path, tmp_path: Path) -> None:

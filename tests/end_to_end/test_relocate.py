@@ -251,6 +251,13 @@ def test_only_a_local_store_is_mended(address: str, words: str, monkeypatch: pyt
     assert words in str(caught.value)
 
 
+def test_what_is_no_store_is_not_in_order(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, words in ((".", "is a folder"), (__file__, "file is not a database"), ("empty.db", "no such table")):
+        Path("empty.db").touch()
+        with pytest.raises(SystemExit, match=rf"^[^\n]*{words}[^\n]*$"):
+            say(monkeypatch, name)
+
+
 def test_a_wrong_option_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["relocate", "--foo"])
     with pytest.raises(SystemExit, match=r"^python -m pipeline.relocate: unrecognized arguments: --foo$"):

@@ -39,6 +39,12 @@ def test_an_untracked_frame_leaves_nothing(here: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.usefixtures("here")
+def test_what_is_no_truth_value_does_not_decide_whether_runs_are_tracked(here: Path) -> None:
+    with pytest.raises(InputError, match=r"^track: expected True or False, got 'no'$"):
+        sweep(*KEYS, track="no")  # type: ignore[arg-type]
+    assert not list(here.iterdir())
+
+
 @pytest.mark.parametrize(
     ("frame", "more", "message"),
     [
@@ -51,6 +57,12 @@ def test_an_untracked_frame_leaves_nothing(here: Path, monkeypatch: pytest.Monke
             "frame: expected what a Parquet file can hold, got: Dupl",
         ),
         (FRAME.assign(size=["1", 2] * 10), [], "frame: expected what a Parquet file can hold, got: "),
+        (
+            FRAME.assign(size=[[1, 2]] * 20),
+            [],
+            "data.drop: ",
+        ),
+        (FRAME.assign(size=pd.to_timedelta([*range(4)] * 5, "s")), [], "data.drop: "),
         (FRAME.assign(size=1j), [], "frame: expected what a Parquet file can hold, got: "),
         (FRAME[:0], [], "data.path: "),
         (FRAME, ["data.target=sort"], "data.target: "),
