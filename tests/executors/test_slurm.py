@@ -214,6 +214,16 @@ def test_a_controller_that_stays_away_is_given_up_in_one_line(
             cluster.start_controller()
 
 
+def test_closing_waits_for_what_the_controller_was_asked_last(here: Path) -> None:
+    with opened() as executor:
+        executor.submit(Batch((0,), jobs(1)))
+        assert len(list(drained(executor))) == 1
+        asked, answered = here / "asked", here / "answered"
+        executor._keeper._listing = ["sh", "-c", f"touch '{asked}'; sleep 3; squeue --me -hO JobID; touch '{answered}'"]
+        wait_until(asked.exists)
+    assert answered.exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
