@@ -147,10 +147,10 @@ class JobQueueExecutor(ClientExecutor):
 
     def close(self) -> None:
         self._held.clear()
-        if self._keeper is not None:
-            with suppress(TimeoutError):
-                self._cluster.sync(self._keeper.finish, callback_timeout=ENDING)
         if self._cluster is not None:
+            if self._keeper is not None:
+                with suppress(TimeoutError):
+                    self._cluster.sync(self._keeper.finish, callback_timeout=ENDING)
             super().close()
         if self._certificate is not None:
             self._certificate.cleanup()
