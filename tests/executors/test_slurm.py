@@ -37,8 +37,8 @@ SLURM = ("executor=slurm", "executor.interface=lo")
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[SlurmCluster]:
     # Not pytest's folder: the path of a socket must be short.
-    with TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as folder, slurm_cluster(Path(folder)) as there:
-        yield there
+    with TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as folder, slurm_cluster(Path(folder)) as it:
+        yield it
 
 
 @pytest.fixture
