@@ -55,8 +55,12 @@ def check_encoding() -> None:
     File systems take any bytes; configurations, stores and pages take UTF-8 only.
     """
     settings = {name: value for name, value in os.environ.items() if name.startswith(SETTINGS)}
+    try:
+        folder = os.getcwd()  # noqa: PTH109
+    except FileNotFoundError:
+        sys.exit("the working folder: expected one that exists, but it was deleted or replaced; type cd FOLDER")
     arguments = {f"argument {number}": argument for number, argument in enumerate(sys.argv[1:], 1)}
-    for name, given in {"the working folder": os.path.abspath("."), **arguments, **settings}.items():  # noqa: PTH100
+    for name, given in {"the working folder": folder, **arguments, **settings}.items():
         try:
             given.encode()
         except UnicodeEncodeError:

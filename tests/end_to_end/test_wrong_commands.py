@@ -236,3 +236,11 @@ def test_bytes_that_are_no_text_are_refused_before_anything_is_tracked(
     expected = {"folder": "the working folder", "setting": "MLFLOW_EXPERIMENT_NAME"}[kind]
     with pytest.raises(SystemExit, match=rf"^{expected}: expected text in UTF-8, got b'.*caf\\xe9'$"):
         check_encoding()
+
+
+def test_a_working_folder_that_is_gone_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(SystemExit, match=r"^the working folder: expected one that exists, [^\n]*; type cd FOLDER$"):
+        check_encoding()
