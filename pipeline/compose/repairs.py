@@ -11,9 +11,8 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 
 from pipeline.config.known_keys import did_you_mean, known_keys, options_by_group
-from pipeline.config.messages import allows, annotation_at, basis
-from pipeline.config.options import option_types
-from pipeline.config.schema import FAMILIES, Config
+from pipeline.config.messages import allows, basis
+from pipeline.config.parse import annotation_of, kind_of
 from pipeline.errors import shown
 
 COMMAND = "python -m pipeline.run"
@@ -43,23 +42,6 @@ def parsed(argument: str) -> Override | None:
         return None
 
 
-def kind_of(key: str) -> Any:
-    """The type of a key's values, such as ``float`` or ``tuple``; None where only an executor knows it."""
-    annotation = _annotation_of(key)
-    return None if annotation is None else basis(annotation)
-
-
-def _annotation_of(key: str) -> Any:
-    group, _, name = key.rpartition(".")
-    for function in FAMILIES.get(group, {}).values():
-        if name in option_types(function):
-            return option_types(function)[name]
-    try:
-        return annotation_at(Config, key.split("."))
-    except (KeyError, TypeError):
-        return None
-
-
 def typed(key: str, value: str) -> str:
     """The argument that gives a key a value, perhaps as a list; nothing where the key takes it in no way.
 
@@ -79,7 +61,7 @@ def _is_taken(key: str, argument: str) -> bool:
         values = [part.value() for text in override.sweep_string_iterator() if (part := parsed(f"{key}={text}"))]
     if key in options_by_group():
         return all(str(value) in options_by_group()[key] for value in values)
-    annotation = _annotation_of(key)
+    annotation = annotation_of(key)
     if annotation is not None and basis(annotation) in (int, float):  # Numbers may come as texts.
         values = [_number_in(key, value) for value in values]
     return key in known_keys() if annotation is None else all(allows(annotation, value) for value in values)

@@ -7,8 +7,8 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.config.messages import one_line
-from pipeline.config.options import EXECUTOR_METHODS, as_json, checked_options, checked_target
+from pipeline.config.messages import annotation_at, basis, one_line
+from pipeline.config.options import EXECUTOR_METHODS, as_json, checked_options, checked_target, option_types
 from pipeline.config.schema import FAMILIES, Config
 from pipeline.data.examples import TEACHERS
 from pipeline.errors import InputError, shown
@@ -48,6 +48,24 @@ def _with_options(group: str, values: Mapping[str, Any]) -> dict[str, Any]:
     own = {key: value for key, value in values.items() if key not in common}
     others = [key for key in common if key not in ("name", "options")]
     return {"options": checked_options(group, f"{group}={name}", family[name], own, others)} | shared
+
+
+def annotation_of(key: str) -> Any:
+    """The annotation of a dotted key, whichever option has it; None where only an executor knows it."""
+    group, _, name = key.rpartition(".")
+    for function in FAMILIES.get(group, {}).values():
+        if name in option_types(function):
+            return option_types(function)[name]
+    try:
+        return annotation_at(Config, key.split("."))
+    except (KeyError, TypeError):
+        return None
+
+
+def kind_of(key: str) -> Any:
+    """The type of a key's values, such as ``float`` or ``tuple``; None where only an executor knows it."""
+    annotation = annotation_of(key)
+    return None if annotation is None else basis(annotation)
 
 
 @cache

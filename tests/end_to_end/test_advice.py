@@ -1,9 +1,11 @@
 """What an answer to a mistake says to type is accepted, and does what was asked for."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from pipeline import relocate
 from pipeline.compose.repairs import more_than_one
 from tests.support.endings import after_the_shell, ending_of
 
@@ -60,3 +62,9 @@ def test_the_sweep_that_is_advised_is_accepted_and_spans_nothing_else(given: str
     advised = after_the_shell(message.partition("python -m pipeline.run ")[2].partition(" (as ")[0])
     assert advised == ["-m", "model=mlp", swept, "hydra.sweeper.params=null"]
     assert ending_of(tmp_path, advised)[0] == "checked"
+
+
+def test_a_wrong_option_of_relocate_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["relocate", "--foo"])
+    with pytest.raises(SystemExit, match=r"^python -m pipeline.relocate: unrecognized arguments: --foo$"):
+        relocate.main()

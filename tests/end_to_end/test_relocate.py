@@ -4,7 +4,6 @@ import hashlib
 import shlex
 import shutil
 import sqlite3
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -208,8 +207,7 @@ def test_a_database_that_went_without_its_artifacts_takes_a_copy_of_them(
     assert (folder / "mlruns" / "tests" / added / "artifacts" / names.CONFIG_FILE).exists()
     if not is_deleted:
         assert state_of(project / "mlruns") == before
-        copied_files = {path.relative_to(folder): content for path, content in state_of(folder / "mlruns").items()}
-        assert {path.relative_to(project): content for path, content in before.items()}.items() <= copied_files.items()
+        assert {*before.values()} <= {*state_of(folder / "mlruns").values()}
 
 
 def test_a_database_beside_others_artifacts_from_the_first_is_in_place(project: Path) -> None:
@@ -218,10 +216,7 @@ def test_a_database_beside_others_artifacts_from_the_first_is_in_place(project: 
     use(project.parent / "store")
     Tracker("tests")
     assert moves_of(database) == []
-    # Under another name, and reached over a link.
-    (project.parent / "link").symlink_to(project.parent / "store")
-    (project.parent / "store" / "mlflow.db").rename(project.parent / "store" / "runs.db")
-    assert moves_of(use(project.parent / "link", "runs.db")) == []
+    assert moves_of(Path(database).rename(project.parent / "store" / "other.db")) == []
 
 
 def test_a_mending_that_fails_changes_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,6 +237,8 @@ def test_a_mending_that_fails_changes_nothing(project: Path, monkeypatch: pytest
         ("postgresql://host/runs", "expected a local database"),
         ("sqlite://mlflow.db", "did you mean sqlite:///mlflow.db?"),
         ("sqlite:///absent.db", "does not exist"),
+        ("sqlite:////", "/ is a folder"),
+        (f"sqlite:///{__file__}", "file is not a database"),
     ],
 )
 def test_only_a_local_store_is_mended(address: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,16 +246,3 @@ def test_only_a_local_store_is_mended(address: str, words: str, monkeypatch: pyt
     with pytest.raises(SystemExit, match=r"^[^\n]*$") as caught:
         say(monkeypatch)
     assert words in str(caught.value)
-
-
-def test_what_is_no_store_is_not_in_order(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, words in ((".", "is a folder"), (__file__, "file is not a database"), ("empty.db", "no such table")):
-        Path("empty.db").touch()
-        with pytest.raises(SystemExit, match=rf"^[^\n]*{words}[^\n]*$"):
-            say(monkeypatch, name)
-
-
-def test_a_wrong_option_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["relocate", "--foo"])
-    with pytest.raises(SystemExit, match=r"^python -m pipeline.relocate: unrecognized arguments: --foo$"):
-        relocate.main()
