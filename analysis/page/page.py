@@ -62,6 +62,7 @@ class Shown(NamedTuple):
         narrow: the same for a phone; empty where there is none.
         reason: why; empty when it is there.
         command: makes runs that can show it.
+        claims: numbers of the question's statements that it shows.
     """
 
     name: str
@@ -73,6 +74,11 @@ class Shown(NamedTuple):
     narrow: Markup = Markup("")
     reason: str = ""
     command: str = ""
+    claims: Sequence[int] = ()
+
+    def shows(self, claim: Claim) -> bool:
+        """Whether the statement is one of ``claims``; that of another arithmetic has the same number."""
+        return claim.identity.split()[-1] in map(str, self.claims)
 
 
 def rendered_page(
@@ -99,7 +105,7 @@ def rendered_page(
     """
     in_parts = {figure.name for part in parts for figure in part.figures} | ({still.name} if still else set())
     environment = Environment(loader=PackageLoader("analysis.page"), autoescape=True, undefined=StrictUndefined)
-    environment.filters["unbroken"] = lambda text: re.sub(r"(?<=\de)-(?=\d)", "\N{MINUS SIGN}", text)
+    environment.filters["unbroken"] = unbroken
     environment.filters["number"] = number
     return environment.get_template("report.html").render(
         experiment_name=tables.experiment_name,
@@ -126,6 +132,16 @@ def rendered_page(
         ui_command=tables.ui_command if tables.ui_address == addresses.UI_ADDRESS else "",
         views=list(tables.views.items()),
     )
+
+
+def unbroken(text: str) -> str:
+    r"""The text with true minus signs, and no line that ends at one of = < > ± or begins with it.
+
+    >>> ascii(unbroken("off by -0.2 [-1, 2] where N = 4, python -m"))
+    "'off by \\u22120.2 [\\u22121, 2] where N\\xa0=\\xa04, python -m'"
+    """
+    signed = re.sub(r"(?<=\de)-(?=\d)|(?<![^\s\[(])-(?=\d)", "\N{MINUS SIGN}", text)
+    return re.sub(r" ([=<>±]) ", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", signed)
 
 
 def lead(tables: Tables, claims: Sequence[Claim], answer: Answer | None = None) -> str:
