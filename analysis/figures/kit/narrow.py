@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.gridspec import GridSpec, SubplotSpec
+from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
 from analysis.figures.kit.style import CHARACTER_INCHES, HANDLE_INCHES
@@ -14,6 +15,8 @@ from analysis.figures.kit.style import CHARACTER_INCHES, HANDLE_INCHES
 WIDTH = 4.3
 """Inches: a phone of 390 pixels shows a text of 10 points as 9."""
 CHARACTERS = 48
+FEW_TICKS = 6
+"""On a logarithmic axis across; powers of ten would touch each other."""
 BETWEEN = 0.75
 """Inches for the title and the labels of a panel."""
 
@@ -61,6 +64,8 @@ def _stack(part: Any, inches: NDArray[Any]) -> float:
         beside = [other.get_ylabel() for other, there in panels.items() if there.rowspan == place.rowspan]
         axes.set_ylabel(axes.get_ylabel() or next(filter(None, beside), ""))
         axes.set_title(_wrapped(axes.get_title()))
+        if type(ticks := axes.xaxis.get_major_locator()) is LogLocator:
+            ticks.set_params(numticks=FEW_TICKS)
         if len(axes.get_shared_y_axes().get_siblings(axes)) > 1:
             axes.tick_params(labelleft=True)
     grid = GridSpec(len(panels), 1, figure=part, height_ratios=heights)

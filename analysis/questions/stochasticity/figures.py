@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import add_legend_above, set_step_axis, set_value_axis
+from analysis.figures.kit.style import add_legend_above, set_step_axis, set_value_axis, text_colour
 from analysis.figures.kit.words import loss_label
 from analysis.questions.stochasticity.answer import PREDICTED_TO_BREAK, networks_with_one_source
 from analysis.statistics.breaking import APART
@@ -100,7 +100,7 @@ def _draw_points(axes: Axes, height: int, values: np.ndarray, source: str) -> No
     """The runs as small points, their mean with its interval; a word where there is nothing to show."""
     finite = values[np.isfinite(values)]
     if not len(finite):
-        axes.text(1.0, height, "never", va="center", color=COLOURS[source])
+        axes.text(1.0, height, "never", va="center", color=text_colour(COLOURS[source]))
         return
     axes.plot(finite, np.full(len(finite), height), "o", ms=3, color=COLOURS[source], alpha=0.4)
     mean, low, high = sample_mean(finite)
