@@ -172,17 +172,21 @@ def methods_of(runs: pd.DataFrame) -> dict[str, list[tuple[str, str]]]:
     A commit with a star had changes that were not committed.
     """
     params = {
-        str(column): {_text(value) for value in runs[column]} - {""}
+        str(column): {_text(value) for value in runs[column]}
         for column in sorted(map(str, runs))
         if "/" not in column and column not in NOT_PARAMS
     }
+    known = {key: values - {""} for key, values in params.items()}
     environment: dict[str, set[str]] = {"commit": set(runs["commit"]) - {""}}
     for facts in runs["environment"]:
         for key, value in facts.items():
             environment.setdefault(key, set()).add(value)
     groups = {
-        "Compared": {key: values for key, values in params.items() if len(values) > 1},
-        "The same in all runs": {key: values for key, values in params.items() if len(values) == 1},
+        "Compared": {key: values for key, values in known.items() if len(values) > 1},
+        "The same in all runs": {key: values for key, values in known.items() if len(params[key]) == 1},
+        "The same in all runs that have it": {
+            key: values for key, values in known.items() if len(values) == 1 < len(params[key])
+        },
         "Versions and machine": dict(sorted(environment.items())),
     }
     return {
@@ -199,9 +203,14 @@ def _listed(values: set[str]) -> str:
 
 
 def _text(value: Any) -> str:
+    """A param's value as the page shows it; a column with gaps has turned 64 into 64.0.
+
+    >>> _text((64, 32)), _text(64.0), _text(0.5), _text(float("nan"))
+    ('[64, 32]', '64', '0.5', '')
+    """
     if isinstance(value, tuple):
-        return str(list(value))
-    return "" if value is None or value != value else str(value)
+        return f"[{', '.join(map(str, value))}]"
+    return "" if value is None or value != value else str(value).removesuffix(".0")
 
 
 def report_command(tables: Tables) -> str:

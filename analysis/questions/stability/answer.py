@@ -214,10 +214,7 @@ def _restless_claim(tables: Tables, pushed: pd.DataFrame) -> Claim:
     """The gradient at the end; the norm of one that overflowed counts as infinite."""
     oscillating = pushed[pushed["kind"] == OSCILLATION]
     restless = Prediction(f"norm of the last gradient > {REST:g}", "min", lambda norm: norm > REST)
-    claim = stated(
-        "What oscillates away from the symmetric solution has not come to rest elsewhere by the last step.",
-        restless.text,
-    )
+    claim = stated("What oscillates away from the symmetric solution has not come to rest by the end.", restless.text)
     last = tables.values(oscillating, [names.GRADIENT_NORM]).sort_values("step").drop_duplicates("run_id", keep="last")
     found = decided(claim, restless, last, oscillating, "norm", WITHIN)
     if not found.runs:
