@@ -209,7 +209,7 @@ def _text(value: Any) -> str:
     ('[64, 32]', '64', '0.5', '')
     """
     if isinstance(value, tuple):
-        return f"[{', '.join(map(str, value))}]"
+        return f"[{', '.join('null' if part is None else str(part) for part in value)}]"
     return "" if value is None or value != value else str(value).removesuffix(".0")
 
 

@@ -230,7 +230,7 @@ def _conclusion(units: pd.DataFrame, claims: list[Claim]) -> str:
     if claims[-1].verdict not in (NOT_TESTED, FAILS):
         counts = claims[-1].measured.partition("; lower")[0]
         sentences.append(
-            f"In a usual network units vanish too: above {LARGE:g} times the largest are, with noise against without,"
-            f" {counts}."
+            f"In a usual network units vanish too: with noise fewer stay above {LARGE:g} times the largest than without"
+            f" ({counts})."
         )
     return " ".join(sentences)

@@ -102,7 +102,7 @@ def constant_layers_and_copies(tables: Tables) -> Drawing:
     network.set_yticks(range(len(patterns)), [layers or "none" for layers in constant])
     network.set_xticks(
         [*range(1, weights + 1), *(layer + 0.5 for layer in range(1, weights))],
-        [*(f"W({layer})" for layer in range(1, weights + 1)), *(f"layer {layer}" for layer in range(1, weights))],
+        [*(f"W({layer})" for layer in range(1, weights + 1)), *(f"\nlayer {layer}" for layer in range(1, weights))],
     )
     network.tick_params(length=0)
     network.spines[["left", "bottom"]].set_visible(False)

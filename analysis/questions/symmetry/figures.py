@@ -95,9 +95,9 @@ def _limits(values: np.ndarray, size: float) -> tuple[float, float]:
 def _equality(values: np.ndarray, spread: float) -> str:
     units = amount(len(values), "unit")
     return (
-        f"all {units} equal: {values[0]:.3g}"
+        f"all {units} equal: {number(values[0], 3)}"
         if spread == 0.0
-        else f"{units}, from {values.min():.3g} to {values.max():.3g}"
+        else f"{units}, from {number(values.min(), 3)} to {number(values.max(), 3)}"
     )
 
 
