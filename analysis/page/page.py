@@ -1,11 +1,9 @@
 """The report as one self-contained HTML page."""
 
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis.arguments import experiment_option
@@ -13,8 +11,9 @@ from analysis.claims.answer import Answer
 from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, UNDECIDED, WITHIN, Claim
 from analysis.page.formulas import prose
 from analysis.page.player import Player
+from analysis.page.rendering import rendered
 from analysis.tracked.tables import FACTS, Tables
-from analysis.wording import natural_order, number
+from analysis.wording import natural_order
 from pipeline import addresses
 
 VERDICT_CLASS = {EXACTLY: "exact", WITHIN: "within", FAILS: "fails", UNDECIDED: "undecided", NOT_TESTED: "untested"}
@@ -104,10 +103,8 @@ def rendered_page(
         derivation: why one expects the answer to the prepared question (``analysis.page.formulas``).
     """
     in_parts = {figure.name for part in parts for figure in part.figures} | ({still.name} if still else set())
-    environment = Environment(loader=PackageLoader("analysis.page"), autoescape=True, undefined=StrictUndefined)
-    environment.filters["unbroken"] = unbroken
-    environment.filters["number"] = number
-    return environment.get_template("report.html").render(
+    return rendered(
+        "report.html",
         experiment_name=tables.experiment_name,
         question=tables.question,
         lead=lead(tables, claims, answer),
@@ -132,16 +129,6 @@ def rendered_page(
         ui_command=tables.ui_command if tables.ui_address == addresses.UI_ADDRESS else "",
         views=list(tables.views.items()),
     )
-
-
-def unbroken(text: str) -> str:
-    r"""The text with true minus signs, and no line that ends at one of = < > ± or begins with it.
-
-    >>> ascii(unbroken("off by -0.2 [-1, 2] where N = 4, python -m"))
-    "'off by \\u22120.2 [\\u22121, 2] where N\\xa0=\\xa04, python -m'"
-    """
-    signed = re.sub(r"(?<=\de)-(?=\d)|(?<![^\s\[(])-(?=\d)", "\N{MINUS SIGN}", text)
-    return re.sub(r" ([=<>±]) ", "\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}", signed)
 
 
 def lead(tables: Tables, claims: Sequence[Claim], answer: Answer | None = None) -> str:

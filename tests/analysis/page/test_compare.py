@@ -1,8 +1,10 @@
 """Two reports side by side."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from analysis.page.compare import write_comparison
@@ -18,11 +20,15 @@ def test_verdicts_and_figures_of_both_experiments_stand_beside_each_other(
         tables = replace(trained_tables({"init": init} for init in inits), experiment_name=name, parent=None)
         monkeypatch.setattr("analysis.writer.load_tables", lambda _, tables=tables: tables)
         write_report(name, tmp_path)
+    turned = pd.read_csv(tmp_path / "ours" / "claims.csv").iloc[::-1]
+    turned.to_csv(tmp_path / "ours" / "claims.csv", index=False)
     path = write_comparison(tmp_path, "ours", "a <b>")
     page = path.read_text(encoding="utf-8")
     assert path.parent == tmp_path
     assert "a &lt;b&gt;" in page
     assert "<b>" not in page
+    shown = re.findall(r"<tr><td><strong>(.*?)</strong>", page)
+    assert shown[: len(turned)] == turned["identity"].tolist()
     (row,) = (row for row in page.split("<tr>") if "Random initialisation breaks the symmetry." in row)
     assert row.index("holds exactly") < row.index("not tested by these runs")
     for link in ("ours/loss_over_steps.svg", "ours/index.html"):
