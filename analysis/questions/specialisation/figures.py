@@ -41,7 +41,7 @@ def specialisation_paths(tables: Tables) -> Drawing:
             for _, path in data[data["inputs"] == inputs].groupby("run_id"):
                 colour = DIFFERENT if path["epsilon"].iloc[0] else EQUAL
                 axes.plot(path["time"], path[column], color=colour, lw=1.0, alpha=0.5)
-                axes.plot(path["time"], path[f"{column}_predicted"], "k:", lw=1.0, zorder=3)
+                axes.plot(path["time"], path[f"{column}_predicted"], "k:", lw=0.6, zorder=3)
         row[0].set_ylabel(label)
     for axes, inputs in zip(grid[0], sizes, strict=True):
         axes.set(title=f"N = {inputs}", yscale="log")
