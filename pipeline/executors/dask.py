@@ -104,12 +104,10 @@ class ClientExecutor:
             return
         try:
             for future in [future for future in self._under_way if future.done()]:
-                if (trained := _trained(self._under_way[future], future)) is None:
-                    continue
-                self._ready.append((self._under_way[future], trained))
-                # A result that somebody still wants would be computed again when the worker that has it dies.
-                del self._under_way[future]
-                future.release()
+                if (trained := _trained(self._under_way[future], future)) is not None:
+                    self._ready.append((self._under_way.pop(future), trained))
+                    # A result that somebody still wants would be computed again when the worker that has it dies.
+                    future.release()
         except (CancelledError, FutureCancelled, CommClosedError, TimeoutError):
             self._start_over()
         else:
@@ -160,8 +158,7 @@ class DaskExecutor(ClientExecutor):
         self, room: int, *, address: str | None, workers: Count | None, security: dict[str, str] | None
     ) -> None:
         super().__init__()
-        self._counted_at = 0.0
-        self._workers = 1
+        self._counted_at, self._workers = 0.0, 1
         if address is not None:
             if workers is not None:
                 raise InputError(f"executor.workers: expected null with executor.address, got {workers}")
@@ -235,8 +232,14 @@ def _trained(batch: Batch, future: Future) -> Trained | None:
     Raises:
         InputError: a worker could not or would not train it, which other batches will not change.
     """
+    # Dask's own waiting would last until the batch is trained again, and hold up all others.
+    arriving = asyncio.run_coroutine_threadsafe(asyncio.wait_for(future, PATIENCE), future.client.loop.asyncio_loop)
+    while not wait([arriving], timeout=PAUSE).done:
+        if not future.done():
+            arriving.cancel()
+            return None
     try:
-        return _fetched(future)
+        trained: Trained = arriving.result()
     except KilledWorker as error:
         cause = f"{error.allowed_failures + 1} workers died while they trained this batch"
         return given_up(batch, Failure(f"{cause}, the last one {error.last_worker.address}", str(error)))
@@ -244,14 +247,4 @@ def _trained(batch: Batch, future: Future) -> Trained | None:
         raise
     except Exception as error:
         raise without_code(error) from None
-
-
-def _fetched(future: Future) -> Trained | None:
-    # Dask's own waiting would last until the batch is trained again, and hold up all others.
-    arriving = asyncio.run_coroutine_threadsafe(asyncio.wait_for(future, PATIENCE), future.client.loop.asyncio_loop)
-    while not wait([arriving], timeout=PAUSE).done:
-        if not future.done():
-            arriving.cancel()
-            return None
-    trained: Trained = arriving.result()
     return trained

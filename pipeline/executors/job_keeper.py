@@ -1,5 +1,6 @@
 """Adaptive scaling of jobs of a batch system: how many there are, and which have ended without a word."""
 
+import asyncio
 import re
 import shlex
 import signal
@@ -38,6 +39,7 @@ class JobKeeper(Adaptive):  # type: ignore[misc]
     def __init__(self, cluster: JobQueueCluster, *, listing: str, **options: Any) -> None:
         super().__init__(cluster, interval=LOOK, wait_count=IDLE, worker_key=_job_of, **options)
         self._listing = shlex.split(listing)
+        self._looking = asyncio.Lock()
         self._begun: set[str] = set()
         self._misses: Counter[str] = Counter()
         self._false_starts: list[str] = []
@@ -53,12 +55,19 @@ class JobKeeper(Adaptive):  # type: ignore[misc]
 
     async def adapt(self) -> None:
         try:
-            await self._end_missed_jobs()
-            await super().adapt()
+            async with self._looking:
+                await self._end_missed_jobs()
+                await super().adapt()
         except Exception as error:  # Of a command, most likely; the next look may find more.
             self._failure = str(error).rpartition("stderr:\n")[2].strip().partition("\n")[0] or type(error).__name__
         else:
             self._failure = ""
+
+    async def finish(self) -> None:
+        """Takes no further look at the queue, and waits for what the last one asks the batch system."""
+        self.stop()
+        async with self._looking:
+            pass
 
     async def _end_missed_jobs(self) -> None:
         """Ends jobs that are no longer listed, or whose workers have left; as many others are submitted."""

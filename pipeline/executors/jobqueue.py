@@ -10,6 +10,7 @@ import logging
 import re
 import shlex
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Literal
@@ -24,7 +25,7 @@ from dask_jobqueue.core import JobQueueCluster
 
 from pipeline.errors import InputError
 from pipeline.executors.batch import Batch
-from pipeline.executors.dask import DASHBOARD, OWN_SCHEDULER, ClientExecutor, new_tls, tls_of
+from pipeline.executors.dask import DASHBOARD, ENDING, OWN_SCHEDULER, ClientExecutor, new_tls, tls_of
 from pipeline.executors.interface import PER_SLOT
 from pipeline.ranges import Count, Whole
 from pipeline.training.batching import worker_bytes
@@ -147,6 +148,9 @@ class JobQueueExecutor(ClientExecutor):
     def close(self) -> None:
         self._held.clear()
         if self._cluster is not None:
+            if self._keeper is not None:
+                with suppress(TimeoutError):
+                    self._cluster.sync(self._keeper.finish, callback_timeout=ENDING)
             super().close()
         if self._certificate is not None:
             self._certificate.cleanup()

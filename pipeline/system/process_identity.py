@@ -3,12 +3,19 @@
 import json
 import os
 import platform
+from functools import lru_cache
 from pathlib import Path
 
 
 def this_driver() -> str:
     """The identity of this process, the driver of its runs."""
-    return driver_of(os.getpid())
+    return _own_identity(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _own_identity(pid: int) -> str:
+    # Kept, for every run asks and the system answers slowly; by the pid, for a forked process is another one.
+    return driver_of(pid)
 
 
 def driver_of(pid: int) -> str:

@@ -143,6 +143,7 @@ def test_drivers_that_share_jobs_and_stop_at_random_moments_leave_each_job_once(
         audited(place, like=undisturbed)
 
 
+@pytest.mark.slow
 def test_a_sweep_whose_output_nobody_reads_any_more_goes_on_in_silence(tmp_path: Path, undisturbed: Audit) -> None:
     """As in ``python -m pipeline.run -m | head -1``."""
     process = subprocess.Popen(

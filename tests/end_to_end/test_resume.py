@@ -85,6 +85,7 @@ def test_a_part_of_a_sweep_is_known_and_needs_no_parent_of_its_own(tmp_path: Pat
     audited(tmp_path, jobs=5)
 
 
+@pytest.mark.slow
 def test_rerun_trains_all_again_and_both_results_are_the_same(tmp_path: Path) -> None:
     completed(tmp_path, *FEW, "seed=0")
     for _ in range(2):
@@ -152,6 +153,7 @@ def test_a_job_named_twice_is_one_job(tmp_path: Path) -> None:
     audited(tmp_path, jobs=2)
 
 
+@pytest.mark.slow
 def test_a_single_run_is_not_trained_twice_either(tmp_path: Path) -> None:
     arguments = ("model=logistic", "data=iris", "training.steps=5", "training.batch_size=16")
     first = call("pipeline.run", *arguments, folder=tmp_path)

@@ -14,9 +14,8 @@ from tests.support.sweeps import JOBS, SWEEP, HaltedTraining, audited, completed
 pytestmark = pytest.mark.usefixtures("with_database")
 
 
-@pytest.mark.parametrize(
-    ("signum", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_sweep_that_is_stopped_tracks_what_is_finished_and_goes_on_when_asked_again(
     tmp_path: Path, undisturbed: Audit, signum: signal.Signals, code: int
 ) -> None:
@@ -55,12 +54,9 @@ def test_the_basic_launcher_stops_and_goes_on_too(tmp_path: Path, undisturbed: A
     audited(tmp_path, like=undisturbed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "place",
-    [
-        "pipeline.tracking.tracker:dataset_inputs",
-        pytest.param("pipeline.tracking.tracker:Tracker.closing_sweep", marks=pytest.mark.slow),
-    ],
+    "place", ["pipeline.tracking.tracker:dataset_inputs", "pipeline.tracking.tracker:Tracker.closing_sweep"]
 )
 def test_a_sweep_that_is_stopped_while_it_opens_is_closed_too(tmp_path: Path, place: str) -> None:
     with started(tmp_path, *SWEEP, "executor=inline", **interrupted_at(tmp_path, place)) as process:

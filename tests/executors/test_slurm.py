@@ -1,13 +1,12 @@
 """Sweeps on Slurm: a real controller with two nodes on loopback, whose parts die; every run once, same bits."""
 
 import os
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -38,10 +37,8 @@ SLURM = ("executor=slurm", "executor.interface=lo")
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[SlurmCluster]:
     # Not pytest's folder: the path of a socket must be short.
-    folder = Path(tempfile.mkdtemp(prefix="slurm-"))
-    with slurm_cluster(folder) as there:
-        yield there
-    shutil.rmtree(folder, ignore_errors=True)
+    with TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as folder, slurm_cluster(Path(folder)) as it:
+        yield it
 
 
 @pytest.fixture
@@ -55,9 +52,8 @@ def here(tmp_path: Path, cluster: SlurmCluster, monkeypatch: pytest.MonkeyPatch)
 
 
 def opened(**options: Any) -> closing[Any]:
-    chosen = {"executor": "slurm", "executor.interface": "lo", "executor.jobs": 1}
-    chosen |= {f"executor.{key}": value for key, value in options.items()}
-    return open_executor(configuration(chosen).executor)
+    keys = {f"executor.{key}": value for key, value in ({"interface": "lo", "jobs": 1} | options).items()}
+    return open_executor(configuration({"executor": "slurm"} | keys).executor)
 
 
 def printed(folder: Path) -> str:
@@ -142,7 +138,7 @@ def test_a_sweep_that_is_preempted_and_then_stopped_leaves_no_job_and_goes_on_wi
         assert wait_for(tmp_path, "failed", process, times=2), printed(tmp_path)
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(timeout=60) == 130  # The jobs are halted for ever.
-    wait_until(lambda: cluster.run("squeue", "--noheader") == "")
+    wait_until(lambda: not cluster.run("squeue", "--noheader"))
     assert "Traceback" not in printed(tmp_path)
     assert list((tmp_path / "jobs").glob(".tls-*")) == []
     completed(tmp_path, *SWEEP, "executor=inline")
@@ -212,6 +208,16 @@ def test_a_controller_that_stays_away_is_given_up_in_one_line(
                 executor.wait()
         finally:
             cluster.start_controller()
+
+
+def test_closing_waits_for_what_the_controller_was_asked_last(here: Path) -> None:
+    asked, answered = here / "asked", here / "answered"
+    with opened() as executor:
+        executor.submit(Batch((0,), jobs(1)))
+        assert len(list(drained(executor))) == 1
+        executor._keeper._listing = ["sh", "-c", f"touch '{asked}'; sleep 3; squeue --me -hO JobID; touch '{answered}'"]
+        wait_until(asked.exists)
+    assert answered.exists()
 
 
 @pytest.mark.parametrize(

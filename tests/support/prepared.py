@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
-from hydra import compose, initialize
+from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
@@ -11,11 +11,12 @@ from hydra.plugins.sweeper import Sweeper
 from pipeline.compose.cache import CachedComposition
 from pipeline.compose.jobs import checked_configs
 from pipeline.config.schema import Config
+from tests.support.configurations import CONF
 
 
 def jobs(*arguments: str, **replaced: Any) -> list[list[str]]:
     """The jobs of ``python -m pipeline.run -m`` with these arguments."""
-    with initialize(config_path="../../conf", version_base="1.3"):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
         master = compose("config", list(arguments), return_hydra_config=True)
         keys = {key: value for key, value in master.hydra.sweeper.items() if key != "_target_"}
         # By name: Hydra loads the modules of plugins anew.
@@ -28,7 +29,7 @@ def jobs(*arguments: str, **replaced: Any) -> list[list[str]]:
 def configs(*arguments: str) -> list[Config]:
     """The checked configurations of ``python -m pipeline.run -m`` with these arguments."""
     overrides = jobs(*arguments)
-    with initialize(config_path="../../conf", version_base="1.3"):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
         master = compose("config", list(arguments), return_hydra_config=True)
         loader = GlobalHydra.instance().config_loader()
         return checked_configs(CachedComposition(loader, master), overrides)
