@@ -53,7 +53,7 @@ def placed_panels(part: Figure | SubFigure) -> dict[Axes, SubplotSpec]:
 
 def _stack(part: Any, inches: NDArray[Any]) -> float:
     """Puts the panels of a part, so wide and high, into one column; returns the inches that it needs."""
-    panels = placed_panels(part)
+    panels = _by_head(placed_panels(part))
     room = WIDTH - 0.9
     heights = []
     for axes in panels:
@@ -74,6 +74,22 @@ def _stack(part: Any, inches: NDArray[Any]) -> float:
     _wrap_title(part)
     bars = len(part.axes) - len(panels)
     return sum(heights) + BETWEEN * len(panels) + 0.5 * bars + 0.25 * part.get_suptitle().count("\n")
+
+
+def _by_head(panels: dict[Axes, SubplotSpec]) -> dict[Axes, SubplotSpec]:
+    """The panels in their order, but one without a title right below that in its column whose title it shares."""
+    order = list(panels)
+
+    def head(axes: Axes) -> int:
+        place = panels[axes]
+        above = [
+            other
+            for other, there in panels.items()
+            if other.get_title() and there.colspan == place.colspan and there.rowspan.start <= place.rowspan.start
+        ]
+        return order.index(max(above, key=lambda other: panels[other].rowspan.start, default=axes))  # fmt: skip
+
+    return {axes: panels[axes] for axes in sorted(order, key=head)}
 
 
 def _fold(canvas: Figure, legend: Any) -> float:

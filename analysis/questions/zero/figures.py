@@ -106,7 +106,6 @@ def way_to_the_frequencies(tables: Tables) -> Drawing:
         axes.set_title(f"{panel}\n{amount(depth, 'hidden layer')}", fontsize=9)
     for axes in grid[1, : len(panels)]:
         axes.set_ylim(0.0, None)
-    for axes in grid[1, max(0, len(panels) - columns) : len(panels)]:
         axes.tick_params(labelbottom=True)
         axes.set_xlabel("step")
     add_legend_above(canvas, {name: _style(name) for name in ACTIVATIONS if name in set(data["model.activation"])})
