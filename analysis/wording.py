@@ -90,6 +90,15 @@ def amount(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def listed(words: Sequence[str]) -> str:
+    """Words with commas, the last one with ``and``.
+
+    >>> listed(["1", "2", "4"]), listed(["1"])
+    ('1, 2 and 4', '1')
+    """
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
 def natural_order(text: str) -> tuple[int, float, str]:
     """A key that sorts numbers by their value, before other texts.
 

@@ -38,7 +38,6 @@ HIGHEST = 1e3
 """How far above the other lines one that diverges is shown; it would flatten them."""
 PLACE = ["setting", "learning_rate"]
 LINE = ["start", "init", "metric"]
-MEANS = {"distance": aggregated_by_size}
 COMMAND = f"{SWEEP} model=mlp init=zeros,constant,xavier_uniform"
 COINCIDING = 0.05
 """Part of the loss by which lines differ that cover each other."""
@@ -151,7 +150,9 @@ def _lines(tables: Tables, runs: pd.DataFrame, metrics: dict[str, str]) -> Lines
     known = runs.rename(columns={names.RATE: "learning_rate"}).assign(setting=setting, start=start_labels(texts))
     by = [*PLACE, "start", "init"]
     parts = [
-        MEANS.get(part, aggregated)(curve.merge(known[["run_id", *by]], on="run_id"), "value", by).assign(metric=part)
+        (aggregated if part == "distinct units" else aggregated_by_size)(
+            curve.merge(known[["run_id", *by]], on="run_id"), "value", by
+        ).assign(metric=part)
         for part, metric in metrics.items()
         if len(curve := tables.curves.loc[tables.curves["metric"] == metric, ["run_id", "step", "value"]])
     ]

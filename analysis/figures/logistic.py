@@ -11,7 +11,7 @@ from analysis.figures.arrivals import Problem, logistic_problems
 from analysis.figures.kit.drawing import Drawing, figure
 from analysis.figures.kit.style import add_legend_above, draw_mean, set_step_axis, set_value_axis, start_styles
 from analysis.figures.kit.words import literal, loss_label, loss_unit
-from analysis.statistics.intervals import aggregated
+from analysis.statistics.intervals import aggregated_by_size
 from analysis.tracked.tables import Tables
 from analysis.wording import amount, counted, fate, flat_model, lost, number
 from pipeline import names
@@ -60,7 +60,7 @@ def _table(problem: Problem) -> pd.DataFrame:
     if problem.left.empty:
         return pd.DataFrame(columns=COLUMNS)
     left = problem.left.assign(value=problem.left["value"].clip(lower=0.0))
-    lines = aggregated(left, "value", by=["learning_rate", "start", "init"]).assign(quantity=problem.metric)
+    lines = aggregated_by_size(left, "value", by=["learning_rate", "start", "init"]).assign(quantity=problem.metric)
     spreads = problem.spreads.assign(quantity=SPREAD)
     both = pd.concat([lines, spreads] if len(spreads) else [lines], ignore_index=True)
     return both.assign(problem=problem.label, optimum=problem.outcome).reindex(columns=COLUMNS)

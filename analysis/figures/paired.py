@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.pairs import paired_table
-from analysis.figures.kit.style import add_legend_above
+from analysis.figures.kit.style import SHADES, add_legend_above
 from analysis.figures.kit.words import distinguishing, literal, loss_label, own_and_shared, param_texts, part_of
 from analysis.tracked.tables import Tables
 from analysis.wording import MINUS, SWEEP, amount, counted, interval, number
@@ -47,7 +46,7 @@ def paired_differences(tables: Tables) -> Drawing:
             f"{most} pairs of initialisations, where {MOST_PAIRS} have room", f"{SWEEP} experiment_name=NAME init=..."
         )
     rates = sorted(set(shown["learning_rate"]))
-    shades = colormaps["viridis"](np.linspace(0.0, 1.0, len(rates) + 2)[1:-1])
+    shades = SHADES(np.linspace(0.0, 1.0, len(rates)))
     colours = dict(zip(rates, map(to_hex, shades), strict=True))
     height = 1.3 + ROW_INCHES * most * max(1.0, 0.45 * len(rates))
     canvas = Figure(figsize=(min(11.0, 2.4 + 4.3 * len(names_of_pairs)), height), layout="constrained")

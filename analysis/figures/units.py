@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.figures.features import draw_named_weights, named_features
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import colours_of
+from analysis.figures.kit.style import colours_of, text_colour
 from analysis.figures.kit.words import literal
 from analysis.figures.starts import COMMAND, Pair, Start, chosen_pair, image_side
 from analysis.tracked.tables import Tables
@@ -151,7 +151,11 @@ def _has_distance(distances: Mapping[tuple[str, str], np.ndarray], kind: str) ->
 def _head(pair: Pair, start: Start) -> tuple[str, dict[str, Any]]:
     """Which start the panels below are, as text and its style."""
     text = literal(f"{start.title}, {pair.loss_name} {start.run[pair.metric]:.3g}")
-    return text, {"weight": "bold", "color": colours_of([start.run["init"]])[start.run["init"]], "size": 10.5}
+    return text, {
+        "weight": "bold",
+        "color": text_colour(colours_of([start.run["init"]])[start.run["init"]]),
+        "size": 10.5,
+    }
 
 
 def _shared_settings(pair: Pair, shown: int) -> str:

@@ -9,8 +9,22 @@ from markupsafe import Markup, escape
 
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$|`(.+?)`|\*\*(.+?)\*\*", re.DOTALL)
 
-BARE_LOG = re.compile(r"<mi>log</mi>(?!(<mrow>)?<mo)")
-PRIME = re.compile(r"<msup>(<mi>[^<]*</mi>)<mi>(&#x0203[23];)</mi></msup>")
+SPACED = {
+    re.compile(
+        r"<msup>(<mi>[^<]*</mi>)<mi>(&#x0203[23];)</mi></msup>"
+    ): r'<mrow>\1<mo lspace="0" rspace="0">\2</mo></mrow>',
+    re.compile(
+        r"(?<=&#x0003D;</mo>|&#x0003C;</mo>|&#x0002C;</mo>|&#x00028;</mo>)<mo>(?=&#x02212;</mo>)"
+    ): '<mo form="prefix">',
+    re.compile(r"(?<=<mrow>)<mo>(?=&#x0002B;</mo>)"): '<mo form="infix">',
+    re.compile(r'<mo stretchy="false">(?=&#x0007C;</mo>)'): '<mo stretchy="false" lspace="0" rspace="0">',
+    re.compile(
+        r"<mi>(?:log|arcsin)</mi>(?!(<mrow>)?<mo)|(?:</mi>|</mn>|</m(?:sub|sup|frac)>|&#x00029;</mo>)(?=<mi>(?:log|arcsin)<)"
+    ): r'\g<0><mspace width="0.167em" />',
+}
+"""What the converter spaces otherwise than TeX -> better: primes, signs, a sum that goes on, bars, logarithms."""
+BREAK = re.compile(r"[{}()]|\\(?:left|right|begin|end)\b|[=+]|\\(?:leq|geq|approx|leftarrow)\b")
+NESTING = {"{": 1, "(": 1, r"\left": 1, r"\begin": 1, "}": -1, ")": -1, r"\right": -1, r"\end": -1}
 CLOSING = re.compile(r"[.,;:)?!]+")
 
 
@@ -46,14 +60,35 @@ def inline(text: str) -> Markup:
 
 
 def blocks(latex: str) -> Markup:
-    """Formulas of their own, which ``\\qquad`` separates: beside each other where there is room, else below."""
-    formulas = [mathml(" ".join(each.split()), is_block=True) for each in latex.split(r"\qquad")]
-    return Markup('<span class="formulas">{}</span>').format(Markup("").join(formulas))
+    """Formulas of their own, which ``\\qquad`` separates: beside each other where there is room, else below.
+
+    Where a line has no room for a formula, it goes on in the next one, from a relation or a plus on.
+    """
+    formulas = [
+        Markup("").join(mathml(part, is_block=True) for part in parts_of(each)) for each in latex.split(r"\qquad")
+    ]
+    wrapped = Markup("").join(Markup('<span class="formula">{}</span>').format(each) for each in formulas)
+    return Markup('<span class="formulas">{}</span>').format(wrapped)
+
+
+def parts_of(latex: str) -> list[str]:
+    r"""A formula, cut before its relations and pluses; not inside of brackets.
+
+    >>> parts_of(r"x = g\left(\sum_{i=1}^n w_i + b\right) = 0.5 + y")
+    ['x', '= g\\left(\\sum_{i=1}^n w_i + b\\right)', '= 0.5', '+ y']
+    """
+    depth, cuts = 0, [0]
+    for found in BREAK.finditer(latex):
+        opens = NESTING.get(found[0], 0)
+        depth += opens
+        if not depth and not opens:
+            cuts.append(found.start())
+    return [" ".join(latex[start:end].split()) for start, end in zip(cuts, [*cuts[1:], None], strict=True)]
 
 
 @lru_cache(maxsize=1024)
 def mathml(latex: str, *, is_block: bool = False) -> Markup:
-    r"""A formula as MathML, with the space that TeX puts behind a logarithm without brackets.
+    r"""A formula as MathML, spaced as TeX does: around a logarithm, behind a minus that is a sign, inside of bars.
 
     A prime is raised and small in every font; as an exponent it would be a dot.
 
@@ -61,10 +96,15 @@ def mathml(latex: str, *, is_block: bool = False) -> Markup:
     (True, False, False)
     >>> "<msup>" in mathml("g'(s)"), "<msup>" in mathml("g^2")
     (False, True)
+    >>> [mathml(each).count("prefix") for each in ("a = -1", "(-1, -1)", "a - 1")]
+    [1, 2, 0]
+    >>> "mspace" in mathml(r"y\log(q)"), "mspace" in mathml(r"= \log(q)"), 'lspace="0" rspace="0"' in mathml("|w|")
+    (True, False, True)
     """
     converted = convert(latex, display="block" if is_block else "inline")
-    converted = PRIME.sub(r'<mrow>\1<mo lspace="0" rspace="0">\2</mo></mrow>', converted)
-    return Markup(BARE_LOG.sub(r'\g<0><mspace width="0.167em" />', converted))  # noqa: S704 (made by the converter)
+    for found, better in SPACED.items():
+        converted = found.sub(better, converted)
+    return Markup(converted)  # noqa: S704 (made by the converter)
 
 
 def in_latex(value: float, digits: int = 3) -> str:

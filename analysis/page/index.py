@@ -7,8 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from analysis.page.rendering import rendered
 from analysis.tracked.tables import Tables
 from pipeline.system.atomic_file import write_atomically
 
@@ -76,9 +75,7 @@ def write_index(output: Path) -> Path:
         picture = path.with_name(Path(str(entry.get("picture") or "none")).name)
         shown = f"{folder}/{quote(picture.name)}" if picture.is_file() else ""
         entries.append(entry | {"link": f"{folder}/index.html", "picture": shown})
-    environment = Environment(loader=PackageLoader("analysis.page"), autoescape=True, undefined=StrictUndefined)
-    page = environment.get_template("index.html").render(entries=entries)
-    write_atomically(output / INDEX_FILE, page.encode())
+    write_atomically(output / INDEX_FILE, rendered("index.html", entries=entries).encode())
     return output / INDEX_FILE
 
 

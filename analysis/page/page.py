@@ -1,11 +1,9 @@
 """The report as one self-contained HTML page."""
 
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis.arguments import experiment_option
@@ -13,8 +11,9 @@ from analysis.claims.answer import Answer
 from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, UNDECIDED, WITHIN, Claim
 from analysis.page.formulas import prose
 from analysis.page.player import Player
+from analysis.page.rendering import rendered
 from analysis.tracked.tables import FACTS, Tables
-from analysis.wording import natural_order, number
+from analysis.wording import natural_order
 from pipeline import addresses
 
 VERDICT_CLASS = {EXACTLY: "exact", WITHIN: "within", FAILS: "fails", UNDECIDED: "undecided", NOT_TESTED: "untested"}
@@ -62,6 +61,7 @@ class Shown(NamedTuple):
         narrow: the same for a phone; empty where there is none.
         reason: why; empty when it is there.
         command: makes runs that can show it.
+        claims: numbers of the question's statements that it shows.
     """
 
     name: str
@@ -73,6 +73,11 @@ class Shown(NamedTuple):
     narrow: Markup = Markup("")
     reason: str = ""
     command: str = ""
+    claims: Sequence[int] = ()
+
+    def shows(self, claim: Claim) -> bool:
+        """Whether the statement is one of ``claims``; that of another arithmetic has the same number."""
+        return claim.identity.split()[-1] in map(str, self.claims)
 
 
 def rendered_page(
@@ -98,10 +103,8 @@ def rendered_page(
         derivation: why one expects the answer to the prepared question (``analysis.page.formulas``).
     """
     in_parts = {figure.name for part in parts for figure in part.figures} | ({still.name} if still else set())
-    environment = Environment(loader=PackageLoader("analysis.page"), autoescape=True, undefined=StrictUndefined)
-    environment.filters["unbroken"] = lambda text: re.sub(r"(?<=\de)-(?=\d)", "\N{MINUS SIGN}", text)
-    environment.filters["number"] = number
-    return environment.get_template("report.html").render(
+    return rendered(
+        "report.html",
         experiment_name=tables.experiment_name,
         question=tables.question,
         lead=lead(tables, claims, answer),
@@ -156,17 +159,21 @@ def methods_of(runs: pd.DataFrame) -> dict[str, list[tuple[str, str]]]:
     A commit with a star had changes that were not committed.
     """
     params = {
-        str(column): {_text(value) for value in runs[column]} - {""}
+        str(column): {_text(value) for value in runs[column]}
         for column in sorted(map(str, runs))
         if "/" not in column and column not in NOT_PARAMS
     }
+    known = {key: values - {""} for key, values in params.items()}
     environment: dict[str, set[str]] = {"commit": set(runs["commit"]) - {""}}
     for facts in runs["environment"]:
         for key, value in facts.items():
             environment.setdefault(key, set()).add(value)
     groups = {
-        "Compared": {key: values for key, values in params.items() if len(values) > 1},
-        "The same in all runs": {key: values for key, values in params.items() if len(values) == 1},
+        "Compared": {key: values for key, values in known.items() if len(values) > 1},
+        "The same in all runs": {key: values for key, values in known.items() if len(params[key]) == 1},
+        "The same in all runs that have it": {
+            key: values for key, values in known.items() if len(values) == 1 < len(params[key])
+        },
         "Versions and machine": dict(sorted(environment.items())),
     }
     return {
@@ -183,9 +190,14 @@ def _listed(values: set[str]) -> str:
 
 
 def _text(value: Any) -> str:
+    """A param's value as the page shows it; a column with gaps has turned 64 into 64.0.
+
+    >>> _text((64, 32)), _text(64.0), _text(0.5), _text(float("nan"))
+    ('[64, 32]', '64', '0.5', '')
+    """
     if isinstance(value, tuple):
-        return str(list(value))
-    return "" if value is None or value != value else str(value)
+        return f"[{', '.join('null' if part is None else str(part) for part in value)}]"
+    return "" if value is None or value != value else str(value).removesuffix(".0")
 
 
 def report_command(tables: Tables) -> str:

@@ -105,6 +105,7 @@ def aggregated_geometrically(data: pd.DataFrame, value: str, by: Sequence[str]) 
 
 def aggregated_by_size(data: pd.DataFrame, value: str, by: Sequence[str]) -> pd.DataFrame:
     """Geometric means of the groups that hold no 0, which may grow by powers of ten, and plain means of the others."""
+    data = data[np.isfinite(data[value])]
     least = data.groupby(list(by), observed=True)[value].transform("min")
     parts = [
         means(data[chosen], value, by)
@@ -131,6 +132,17 @@ def means_with_intervals(samples: Sequence[np.ndarray], together: bool = False) 
     result = np.full((len(samples), 3), np.nan)
     result[[len(sample) > 0 for sample in samples]] = np.array(means).reshape(-1, 3)
     return result
+
+
+def geometric_means(samples: Sequence[np.ndarray]) -> np.ndarray:
+    """Geometric means with the intervals of their logarithms, as ``means_with_intervals``; all values are above 0.
+
+    On a logarithmic axis their bars are as long above the mean as below it, and none reaches down to 0.
+
+    >>> geometric_means([np.array([1.0, 100.0])]).round(2).tolist()[0][0]
+    10.0
+    """
+    return np.exp(means_with_intervals([np.log(sample) for sample in samples]))
 
 
 def median_with_interval(values: np.ndarray) -> tuple[float, float, float]:

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 from hydra.errors import HydraException
 
 from pipeline.compose.cache import CachedComposition
-from pipeline.compose.resolve import checked_values
+from pipeline.compose.resolve import typed_values
 from pipeline.config.schema import Config
 from pipeline.errors import InputError
+from pipeline.training.checks import check_against_data
 from pipeline.training.fingerprint import fingerprint
 
 
@@ -43,19 +44,24 @@ def checked_configs(
         InputError: a configuration is wrong, in one line that names the job; or a key is not one of all swept options.
     """
     known: dict[str, Any] = {}
+    checked: set[tuple[int, ...]] = set()
     configs = []
     for number, overrides in zip(numbers or range(len(jobs)), jobs, strict=True):
         try:
-            config = checked_values(composition.values(number, overrides))
+            config = typed_values(composition.values(number, overrides))
+            groups = {field.name: getattr(config, field.name) for field in fields(config)}
+            groups = {name: known.setdefault(repr(group), group) for name, group in groups.items()}
+            config = replace(config, **groups)
+            # What has to fit the data is the same for every seed.
+            if (alike := tuple(id(group) for name, group in groups.items() if name != "seed")) not in checked:
+                check_against_data(config)
+                checked.add(alike)
         except InputError as error:
             raise InputError(f"{error} (in job: {' '.join(overrides)})") from None
         except HydraException:
             _refuse_partial_keys(composition, jobs, overrides)
             raise
-        groups = {field.name: getattr(config, field.name) for field in fields(config)}
-        configs.append(
-            replace(config, **{name: known.setdefault(repr(group), group) for name, group in groups.items()})
-        )
+        configs.append(config)
     return configs
 
 

@@ -42,14 +42,14 @@ def checked_config(composed: DictConfig) -> Config:
     Raises:
         InputError: anything is wrong with it, in one line.
     """
-    return checked_values(resolved_values(composed))
-
-
-def checked_values(values: Mapping[str, Any]) -> Config:
-    """The typed configuration, given the resolved values of the composed one without its ``hydra`` section."""
-    config = parse_config(_without_missing(values))
+    config = typed_values(resolved_values(composed))
     check_against_data(config)
     return config
+
+
+def typed_values(values: Mapping[str, Any]) -> Config:
+    """The typed configuration, given the resolved values of the composed one without its ``hydra`` section."""
+    return parse_config(_without_missing(values))
 
 
 def resolved_values(composed: DictConfig) -> dict[str, Any]:

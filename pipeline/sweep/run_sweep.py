@@ -126,8 +126,11 @@ def run_sweep(
     is_chosen = any(override.startswith(f"{FOLDER_KEY}=") for override in of_hydra)
     command = masked(shlex.join(["python", "-m", "pipeline.run", "-m", *of_hydra, *arguments]))
     folder = create_sweep_folder(Path(master.hydra.sweep.dir), begun, is_chosen=is_chosen)
+    is_as_checked = begun is None and len(resumed.jobs) == len(jobs) and str(folder) == str(master.hydra.sweep.dir)
     use_folder(master, folder)
-    remaining = settled_jobs(CachedComposition(hydra_context.config_loader, master), resumed.remaining)
+    remaining = resumed.remaining
+    if not is_as_checked:
+        remaining = settled_jobs(CachedComposition(hydra_context.config_loader, master), remaining)
     with say_how_to_go_on(command, folder), stoppable():
         parent = tracker.open_sweep(begun, resumed.fingerprints, configs, swept_keys, command, str(folder))
         sweep = Sweep(parent, len(resumed.jobs), swept_keys, str(folder.absolute()))

@@ -16,6 +16,7 @@ from mlflow.tracking._tracking_service import utils as tracking_service
 from analysis.audit import Audit, audit_of, differences
 from tests.support.command_line import PROJECT, command
 from tests.support.in_process import call
+from tests.support.slurm_cluster import wait_until
 
 SWEEP = (
     "-m", "model=mlp", "init=zeros,normal", "optimizer.learning_rate=0.1,1e300", "seed=range(4)", "data=iris",
@@ -139,8 +140,7 @@ class HaltedTraining:
         """Lets so many more batches be trained, and waits until they have begun."""
         for _ in range(batches):
             self.let_one_pass()
-            while (self._folder / "pass").exists():
-                time.sleep(0.01)
+            wait_until(lambda: not (self._folder / "pass").exists())
 
     def end(self) -> None:
         (self._folder / "halt").unlink()

@@ -1,7 +1,8 @@
 """The registry of figures: each a function of the tables under its name, with its words in YAML beside its module.
 
-``captions.yaml`` holds for each figure ``number`` (the order on the page), ``title``, ``question`` and ``caption``. The
-caption may use the figure's computed numbers: ``{best_loss:.3f}``.
+``captions.yaml`` holds for each figure ``number`` (the order on the page), ``title``, ``question`` and ``caption``; for
+one of a question, too, ``claims``, the numbers of the statements that it shows. The caption may use the figure's
+computed numbers: ``{best_loss:.3f}``.
 """
 
 from collections.abc import Callable, Mapping
@@ -74,7 +75,7 @@ def figure(draw: Draw) -> Draw:
 
 
 def words_of(draw: Draw) -> dict[str, Any]:
-    """``number``, ``title``, ``question`` and ``caption`` of a figure."""
+    """``number``, ``title``, ``question``, ``caption`` and ``claims`` of a figure."""
     return dict(_captions(draw.__module__.rpartition(".")[0])[draw.__name__])
 
 

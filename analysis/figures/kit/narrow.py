@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.gridspec import GridSpec, SubplotSpec
+from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
 from analysis.figures.kit.style import CHARACTER_INCHES, HANDLE_INCHES
@@ -14,6 +15,8 @@ from analysis.figures.kit.style import CHARACTER_INCHES, HANDLE_INCHES
 WIDTH = 4.3
 """Inches: a phone of 390 pixels shows a text of 10 points as 9."""
 CHARACTERS = 48
+FEW_TICKS = 6
+"""On a logarithmic axis across; powers of ten would touch each other."""
 BETWEEN = 0.75
 """Inches for the title and the labels of a panel."""
 
@@ -50,7 +53,7 @@ def placed_panels(part: Figure | SubFigure) -> dict[Axes, SubplotSpec]:
 
 def _stack(part: Any, inches: NDArray[Any]) -> float:
     """Puts the panels of a part, so wide and high, into one column; returns the inches that it needs."""
-    panels = placed_panels(part)
+    panels = _by_head(placed_panels(part))
     room = WIDTH - 0.9
     heights = []
     for axes in panels:
@@ -61,6 +64,8 @@ def _stack(part: Any, inches: NDArray[Any]) -> float:
         beside = [other.get_ylabel() for other, there in panels.items() if there.rowspan == place.rowspan]
         axes.set_ylabel(axes.get_ylabel() or next(filter(None, beside), ""))
         axes.set_title(_wrapped(axes.get_title()))
+        if type(ticks := axes.xaxis.get_major_locator()) is LogLocator:
+            ticks.set_params(numticks=FEW_TICKS)
         if len(axes.get_shared_y_axes().get_siblings(axes)) > 1:
             axes.tick_params(labelleft=True)
     grid = GridSpec(len(panels), 1, figure=part, height_ratios=heights)
@@ -69,6 +74,22 @@ def _stack(part: Any, inches: NDArray[Any]) -> float:
     _wrap_title(part)
     bars = len(part.axes) - len(panels)
     return sum(heights) + BETWEEN * len(panels) + 0.5 * bars + 0.25 * part.get_suptitle().count("\n")
+
+
+def _by_head(panels: dict[Axes, SubplotSpec]) -> dict[Axes, SubplotSpec]:
+    """The panels in their order, but one without a title right below that in its column whose title it shares."""
+    order = list(panels)
+
+    def head(axes: Axes) -> int:
+        place = panels[axes]
+        above = [
+            other
+            for other, there in panels.items()
+            if other.get_title() and there.colspan == place.colspan and there.rowspan.start <= place.rowspan.start
+        ]
+        return order.index(max(above, key=lambda other: panels[other].rowspan.start, default=axes))  # fmt: skip
+
+    return {axes: panels[axes] for axes in sorted(order, key=head)}
 
 
 def _fold(canvas: Figure, legend: Any) -> float:

@@ -9,10 +9,11 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.collections import PolyCollection
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import ListedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatterSciNotation, LogLocator, NullLocator
@@ -39,6 +40,8 @@ PALETTE = {
     "lecun_uniform": HUES[8],
     "lecun_normal": HUES[9],
 }
+SHADES = ListedColormap(colormaps["viridis"](np.linspace(0.0, 0.85, 256)))
+"""For lines: the yellow end of viridis is hardly seen on white, and no better on the dark page, which inverts it."""
 SYMMETRIC = ("zeros", "constant")
 PIXELS_PER_INCH = 200
 MOST_TICKS = 6
@@ -46,6 +49,7 @@ EXPONENT = re.compile(r"\^\{(.*?)\}")
 SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 LIGHTEST = 0.8
 """How far the lightest start of an initialisation goes to white."""
+DARK_ENOUGH = 1.05 / 4.5 - 0.05
 HANDLE_INCHES, CHARACTER_INCHES = 0.64, 0.08
 """Of the legend: its line with the space around it, and a character of its text."""
 SETTINGS = {
@@ -111,6 +115,17 @@ def start_styles(runs: pd.DataFrame) -> dict[str, dict[str, Any]]:
         }
         for start, init, colour, share in zip(*columns, strict=True)
     }
+
+
+def text_colour(colour: str) -> str:
+    """The colour, darkened until a text in it has a contrast of 4.5 on white (WCAG 2.2).
+
+    >>> text_colour("#000000"), text_colour("#fbafe4")
+    ('#000000', '#956888')
+    """
+    parts = np.array(to_rgb(colour))
+    luminance = float(np.dot(parts**2.2, [0.2126, 0.7152, 0.0722]))
+    return to_hex(parts * (DARK_ENOUGH / max(luminance, DARK_ENOUGH)) ** (1.0 / 2.2))
 
 
 def _lighter(colour: str, share: float) -> str:

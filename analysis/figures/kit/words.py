@@ -31,7 +31,7 @@ def param_texts(runs: pd.DataFrame) -> pd.DataFrame:
 def _text(value: Any) -> str:
     """A param's value; numbers that are equal have equal texts (a column with gaps turns 64 into 64.0)."""
     if isinstance(value, tuple):
-        return "x".join(map(str, value)) or "none"
+        return "x".join("random" if part is None else str(part) for part in value) or "none"
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "none"
     if isinstance(value, (bool, np.bool_)):

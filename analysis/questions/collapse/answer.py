@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.claims.answer import Answer, question
-from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, Claim, stated, widths_of
+from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, WITHIN, Claim, stated, widths_of
 from analysis.claims.verdicts import ABOVE_1, MORE, Prediction, around, decided, decided_for_every
 from analysis.questions.collapse.tables import (
     ACTIVATION,
@@ -132,7 +132,7 @@ def _pair_claims(tables: Tables, runs: pd.DataFrame) -> Iterator[Claim]:
         " outgoing weight) stays as it was.",
         f"relative change {SAME.text}",
     )
-    yield decided(claim, SAME, kept, kept, "change of the ratio")
+    yield decided(claim, SAME, kept, kept, "change of the ratio", WITHIN)
     claim = stated(
         "Against a penalty there is a threshold: gelu units, which the penalty drives apart, come together above it;"
         " tanh units, which it holds together, come apart.",
@@ -177,7 +177,9 @@ def _different_claims(tables: Tables, runs: pd.DataFrame) -> Iterator[Claim]:
     for statement, what, column, activations, prediction in statements:
         chosen = noisy[noisy[ACTIVATION].isin(activations)]
         values = chosen.assign(value=chosen[column], step=chosen["training.steps"])
-        yield decided(stated(statement, f"{what} at the end {prediction.text}"), prediction, values, chosen, what)
+        yield decided(
+            stated(statement, f"{what} at the end {prediction.text}"), prediction, values, chosen, what, WITHIN
+        )
 
 
 def _usual_claims(tables: Tables) -> Iterator[Claim]:
@@ -185,11 +187,11 @@ def _usual_claims(tables: Tables) -> Iterator[Claim]:
     runs = noisy_networks(tables)
     runs = runs.assign(case=_cells(runs, lambda run: f"on {run['data']}, batch {run['training.batch_size']:g}"))
     for statement, column, what in (
-        ("In a usual network too, on data, noise in the labels lowers the effective width.", "effective_width",
+        ("In a usual network too, noise in the labels lowers the effective width.", "effective_width",
          "effective width"),
         ("It also brings the units nearer to each other for their size, up to their signs.", "relative_distance",
          "relative distance"),
-        ("Instead it makes units vanish.", "large_units", f"number of units above {LARGE:g} times the largest"),
+        ("It makes units vanish.", "large_units", f"number of units above {LARGE:g} times the largest"),
     ):  # fmt: skip
         claim = stated(statement, f"lower {what} at the end than without it, seed by seed, for every batch size")
         values = runs.assign(value=runs[f"without {column}"] - runs[column])
@@ -206,11 +208,12 @@ def _conclusion(units: pd.DataFrame, claims: list[Claim]) -> str:
     thresholds = unit_thresholds(units)
     if len(thresholds):
         smallest = thresholds[thresholds["batch"] == thresholds["batch"].min()]
-        told = [f"{number(variance, 3)} at learning rate {rate:g}"
-                for rate, variance in smallest.groupby(names.RATE)["exact"].first().items()]  # fmt: skip
+        means = smallest.groupby(names.RATE).agg({"exact": "first", "value": "mean"})
+        told = [f"{number(exact * ratio, 3)} at learning rate {rate:g} (theory: {number(exact, 3)})"
+                for rate, exact, ratio in means.itertuples()]  # fmt: skip
         sentences.append(
             "A unit that has learned nothing yet vanishes once the variance of the gradient by the output is above a"
-            f" threshold, which the theory gives: {', '.join(told)}."
+            f" threshold: {', '.join(told)}."
         )
     if claims[1].verdict == FAILS:
         sentences.append(
@@ -219,12 +222,15 @@ def _conclusion(units: pd.DataFrame, claims: list[Claim]) -> str:
         )
     if claims[3].verdict == FAILS and "diverged" in claims[3].measured:
         sentences.append("From an ordinary start large steps may diverge before the unit vanishes.")
-    if {found.verdict for found in claims[8:12]} == {EXACTLY}:
+    if {found.verdict for found in claims[8:12]} == {WITHIN}:
         sentences.append(
             "Whether noise brings two units together, their activation decides: gelu units merge, of two tanh units one"
-            " takes all and the other vanishes, identity units line up and keep the ratio of their weights."
+            " takes all and the other vanishes, identity units line up without meeting."
         )
     if claims[-1].verdict not in (NOT_TESTED, FAILS):
         counts = claims[-1].measured.partition("; lower")[0]
-        sentences.append(f"In a usual network units vanish too ({counts}, larger than {LARGE:g} times the largest).")
+        sentences.append(
+            f"In a usual network units vanish too: with noise fewer stay above {LARGE:g} times the largest than without"
+            f" ({counts})."
+        )
     return " ".join(sentences)

@@ -2,13 +2,12 @@
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.claims.laws import with_interval
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import add_legend_above
+from analysis.figures.kit.style import SHADES, add_legend_above
 from analysis.questions.conservation.answer import LAWS, Law, drifts, fit_of, fixed_time, points_of
 from analysis.statistics.intervals import aggregated_geometrically
 from analysis.tracked.tables import Tables
@@ -29,7 +28,7 @@ def balance_over_time(tables: Tables) -> Drawing:
     lines = aggregated_geometrically(data[data["step"] > 0], "value", by=["activation", "learning_rate", "time"])
     activations = [name for name in COLOURS if name in set(lines["activation"])]
     rates = sorted(set(lines["learning_rate"]))
-    shades = colormaps["viridis"](np.linspace(0.0, 0.9, len(rates)))
+    shades = SHADES(np.linspace(0.0, 1.0, len(rates)))
     styles = {f"learning rate {rate:g}": {"color": shade} for rate, shade in zip(rates, shades, strict=True)}
     canvas = Figure(figsize=(1.2 + 3.0 * len(activations), 3.9), layout="constrained")
     grid = canvas.subplots(1, len(activations), sharex=True, sharey=True, squeeze=False)[0]

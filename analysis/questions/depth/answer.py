@@ -12,7 +12,7 @@ from analysis.claims.answer import Answer, question
 from analysis.claims.claim import Claim, stated
 from analysis.claims.verdicts import MORE, POSITIVE, ZERO, decided, decided_for_every
 from analysis.tracked.tables import Tables
-from analysis.wording import amount, number
+from analysis.wording import amount, change
 from pipeline import names
 
 BETWEEN, BELOW, ABOVE, RANDOM = "between constant layers", "above a constant layer", "below a constant layer", "random"
@@ -181,5 +181,9 @@ def _conclusion(layers: pd.DataFrame, claims: list[Claim]) -> str:
             f" {len(kept) - between} others."
         )
     if cost.runs:
-        sentences.append(f"A layer of copies raises the final training loss by {number(cost.number)} or more.")
+        means = cost_of_copies(layers).groupby("case")["value"].mean()
+        sentences.append(
+            f"With a layer of copies the mean final training loss is {change(-means.min(), -means.max())} than from"
+            f" random weights, over {amount(len(means), 'start')}."
+        )
     return " ".join(sentences)

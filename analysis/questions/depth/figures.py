@@ -96,12 +96,15 @@ def constant_layers_and_copies(tables: Tables) -> Drawing:
     losses.set(xscale="log", xlabel="final training loss [nats]")
     losses.grid(axis="y", color="0.9")
     weights = len(patterns[0])
-    network.set(xlim=(0.2, weights + 0.3), ylim=(len(patterns) - 0.4, -0.6), yticks=[])
+    network.set(xlim=(0.2, weights + 0.3), ylim=(len(patterns) - 0.4, -0.6), ylabel="constant layers")
+    constant = [", ".join(str(place) for place, letter in enumerate(pattern, start=1) if letter == "c")
+                for pattern in patterns]  # fmt: skip
+    network.set_yticks(range(len(patterns)), [layers or "none" for layers in constant])
     network.set_xticks(
         [*range(1, weights + 1), *(layer + 0.5 for layer in range(1, weights))],
-        [*(f"W({layer})" for layer in range(1, weights + 1)), *(f"layer {layer}" for layer in range(1, weights))],
+        [*(f"W({layer})" for layer in range(1, weights + 1)), *(f"\nlayer {layer}" for layer in range(1, weights))],
     )
-    network.tick_params(axis="x", length=0)
+    network.tick_params(length=0)
     network.spines[["left", "bottom"]].set_visible(False)
     add_legend_above(canvas, SIGNS)
     numbers = {

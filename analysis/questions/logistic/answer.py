@@ -201,12 +201,13 @@ def _conclusion(claims: list[Claim], limits: pd.DataFrame) -> str:
             f"With a penalty, logistic regression reaches the optimum from every start: no gap is larger than"
             f" {number(gap.number)} at the end, and none shrinks more slowly than the theory allows."
         )
-    if WITHIN == loss.verdict == norm.verdict == direction.verdict:
+    if WITHIN == loss.verdict == norm.verdict and direction.verdict in (WITHIN, FAILS):
         final = limits[limits["step"] == limits.groupby("run_id")["step"].transform("max")]
         sentences.append(
             f"On separable classes there is no optimum to reach: the loss falls like t^{number(loss.number, 3)},"
             f" the norm grows with {number(norm.number, 3)} of its limiting slope, and every direction has come to"
-            f" {number(float(final['margin'].min()), 3)} of the largest margin or more."
+            f" {number(float(final['margin'].min()), 3)} of the largest margin or more"
+            f"{'' if direction.verdict == WITHIN else ', if not yet at the pace of the theory'}."
         )
     untested = [claim.identity for claim in claims if claim.verdict == NOT_TESTED]
     if untested:

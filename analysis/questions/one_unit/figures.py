@@ -62,7 +62,7 @@ def one_unit_paths(tables: Tables) -> Drawing:
             _draw_lines(axes, shown, colour_of)
             set_step_axis(axes)
             set_value_axis(axes, shown["value"])
-            axes.set_ylim(None, 1.1 * float(shown["value"].max()))
+            axes.set_ylim(None, (1.1 if quantity == "loss" else 2.0) * float(shown["value"].max()))
         grid[0, column].set_title(PATHS[name])
         grid[1, column].set_xlabel("step")
     for axes, label in zip(grid[:, 0], labels, strict=True):

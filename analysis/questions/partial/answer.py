@@ -17,9 +17,9 @@ import pandas as pd
 from analysis.claims.answer import Answer, question
 from analysis.claims.claim import EXACTLY, FAILS, NOT_TESTED, UNDECIDED, WITHIN, Claim, stated
 from analysis.claims.verdicts import ABOVE_1, BELOW_1, NOT_BELOW_1, ZERO, Region, decided, decided_for_every
-from analysis.statistics.intervals import means_with_intervals
+from analysis.statistics.intervals import geometric_means, means_with_intervals
 from analysis.tracked.tables import Tables
-from analysis.wording import amount
+from analysis.wording import amount, listed
 from pipeline import names
 
 COPIES, MERGED, PLAIN, MIRRORED = "copies", "the distinct units alone", "plain random start", "mirrored pairs"
@@ -138,14 +138,14 @@ def _same_losses(tables: Tables, claim: Claim, runs: pd.DataFrame, others: pd.Da
 
 
 def final_losses(networks: pd.DataFrame) -> pd.DataFrame:
-    """Mean final training loss over seeds, a row per kind, activation and number of distinct units.
+    """Geometric mean of the final training losses over seeds, a row per kind, activation and number of distinct units.
 
     Columns ``kind``, ``activation``, ``distinct``, ``loss``, ``low``, ``high`` and ``runs``; networks without biases.
     """
     groups = networks[~networks["model.bias"].astype(bool)].groupby(["kind", "model.activation", "distinct"])
     table = groups.size().reset_index(name="runs").rename(columns={"model.activation": "activation"})
     samples = [losses.to_numpy(float) for _, losses in groups[names.LOSS_TRAIN]]
-    return table.join(pd.DataFrame(means_with_intervals(samples), columns=["loss", "low", "high"]))
+    return table.join(pd.DataFrame(geometric_means(samples), columns=["loss", "low", "high"]))
 
 
 def differences(one: pd.DataFrame, other: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
@@ -224,11 +224,15 @@ def _conclusion(networks: pd.DataFrame, claims: list[Claim]) -> str:
     said = "; ".join(text.format(claim.number) for text, claim in facts.items() if claim.runs)
     sentences = [f"{said}."] if said else []
     if worth.verdict == FAILS and path.verdict == EXACTLY:
-        places = ", ".join(sorted(lower_cases(networks), key=_by_activation))
-        words = {WITHIN: "suffice", FAILS: "do not suffice", UNDECIDED: "decide nothing", NOT_TESTED: "were not tried"}
+        by_activation: dict[str, list[str]] = {}
+        for activation, units in sorted(map(_by_activation, lower_cases(networks))):
+            by_activation.setdefault(activation, []).append(f"{units}")
+        places = ", and with ".join(f"{listed(units)} {activation}" for activation, units in by_activation.items())
+        words = {WITHIN: "suffice for that", FAILS: "do not suffice for that", NOT_TESTED: "were not tried",
+                 UNDECIDED: "may or may not suffice: these runs do not decide it"}  # fmt: skip
         sentences.append(
             f"With {places} units that differ, copies end lower than as many plain random units. By statement 2 these"
-            f" are networks of the distinct units with other sizes of weights and other rates: the sizes alone"
-            f" {words[sizes.verdict]} for that, the rates alone {words[rates.verdict]}."
+            f" are networks of the distinct units with other sizes of weights and other rates. The sizes alone"
+            f" {words[sizes.verdict]}; the rates alone {words[rates.verdict]}."
         )
     return " ".join(sentences)

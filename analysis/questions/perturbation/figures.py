@@ -4,17 +4,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import add_legend_above, set_value_axis
+from analysis.figures.kit.style import SHADES, add_legend_above, set_value_axis
 from analysis.figures.kit.words import loss_label
 from analysis.questions.perturbation.tables import EPSILON, LINEAR, pushed_networks, time_fit
 from analysis.statistics.breaking import APART
-from analysis.statistics.intervals import aggregated, means_with_intervals
+from analysis.statistics.intervals import aggregated_by_size, means_with_intervals
 from analysis.tracked.tables import Tables
 from analysis.wording import number
 from pipeline import names
@@ -34,9 +33,9 @@ def perturbation_distance(tables: Tables) -> Drawing:
     """
     networks = _shown(tables)
     curves = tables.values(networks, [names.DISTANCE]).merge(networks[["run_id", "arithmetic", EPSILON]], on="run_id")
-    data = aggregated(curves, "value", by=["arithmetic", EPSILON])
+    data = aggregated_by_size(curves, "value", by=["arithmetic", EPSILON])
     pushes = data.loc[data[EPSILON] > 0.0, EPSILON]
-    colours = ScalarMappable(LogNorm(pushes.min(), pushes.max()), colormaps["viridis"])
+    colours = ScalarMappable(LogNorm(pushes.min(), pushes.max()), SHADES)
     canvas = Figure(figsize=(9.0, 4.4), layout="constrained")
     arithmetics = [name for name in STYLES if name in set(data["arithmetic"])]
     panels = canvas.subplots(1, len(arithmetics), sharex=True, sharey=True, squeeze=False)[0]

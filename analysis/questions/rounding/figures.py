@@ -3,7 +3,6 @@
 from typing import Any
 
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import add_legend_above, set_step_axis, set_value_axis
+from analysis.figures.kit.style import SHADES, add_legend_above, set_step_axis, set_value_axis
 from analysis.figures.kit.words import loss_label
 from analysis.questions.rounding.answer import END_OF_GROWTH, OWN_ROUNDING, symmetric_networks
 from analysis.tracked.tables import Tables
@@ -43,7 +42,7 @@ def rounding_distance(tables: Tables) -> Drawing:
     products = [product for product in STYLES if product in set(data["product"])]
     canvas = Figure(figsize=(1.5 + 3.2 * len(products), 3.8), layout="constrained")
     grid = canvas.subplots(1, len(products), sharex=True, sharey=True, squeeze=False)[0]
-    colours = ScalarMappable(Normalize(data["width"].min(), data["width"].max()), colormaps["viridis"])
+    colours = ScalarMappable(Normalize(data["width"].min(), data["width"].max()), SHADES)
     for axes, product in zip(grid, products, strict=True):
         lines = data[data["product"] == product]
         for _, line in lines.groupby(["width", "run_id"]):

@@ -4,13 +4,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.claims.laws import with_interval
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import add_legend_above, set_plain_log_ticks
+from analysis.figures.kit.style import SHADES, add_legend_above, set_plain_log_ticks
 from analysis.questions.saddle.answer import CURVES, fits_of
 from analysis.questions.saddle.tables import ESCAPED, all_escapes, escapes_of, modes_of
 from analysis.statistics.fits import line_fit
@@ -32,7 +31,7 @@ def saddle_modes(tables: Tables) -> Drawing:
         raise NotShownError("no two-layer linear network learned data=whitened")
     curves = [curve for curve in CURVES if curve.start in set(data["start"])]
     scales, modes = sorted(set(data["scale"]), reverse=True), sorted(set(data["mode"]))
-    colours = dict(zip(modes, colormaps["viridis"](np.linspace(0.0, 0.8, len(modes))), strict=True))
+    colours = dict(zip(modes, SHADES(np.linspace(0.0, 1.0, len(modes))), strict=True))
     canvas = Figure(figsize=(1.5 + 3.8 * len(scales), 0.8 + 2.6 * len(curves)), layout="constrained")
     grid = canvas.subplots(len(curves), len(scales), sharex=True, sharey=True, squeeze=False)
     for row, curve in zip(grid, curves, strict=True):
@@ -85,7 +84,9 @@ def saddle_escape(tables: Tables) -> Drawing:
     everything = all_escapes(tables)
     stuck, left_out = int(everything["time"].isna().sum()), len(everything) - len(data)
     censored = (
-        f"{amount(stuck, 'run')} never left; with their seeds {left_out} are left out" if stuck else "All runs left"
+        f"{amount(stuck, 'run')} never left; with their seeds {left_out} are left out"
+        if stuck
+        else "All runs left the saddle"
     )
     return Drawing(canvas, data, {
         "runs": amount(len(data), "run"), "share": f"{1.0 - ESCAPED:.0%}", "censored": censored,

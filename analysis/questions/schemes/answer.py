@@ -122,10 +122,10 @@ def _training_claim(losses: pd.DataFrame, activation: str, best: str, others: tu
     values = pairs.assign(case=pairs["init"], value=np.log(pairs["loss"] / pairs["loss_best"]))
     if set(pairs["init"]) != set(others):
         return claim
-    means = at.groupby("init")["loss"].mean()
+    means = _geometric_means(at, "init")
     return decided_for_every(
-        claim, ABOVE_1, values, at, "loss times", lambda init: f"with {init} (mean losses {number(means[init], 3)} and"
-        f" {number(means[best], 3)})", scale=np.exp,
+        claim, ABOVE_1, values, at, "loss times", lambda init: f"with {init} (geometric means"
+        f" {number(means[init], 3)} and {number(means[best], 3)})", scale=np.exp,
     )  # fmt: skip
 
 
@@ -138,11 +138,17 @@ def _conclusion(ratios: list[pd.DataFrame], losses: pd.DataFrame) -> str:
     if len(losses):
         deepest = losses[losses["depth"] == losses["depth"].max()]
         ends = "; ".join(
-            f"{activation}: {_listed(of_activation.groupby('init')['loss'].mean().sort_values())}"
+            f"{activation}: {_listed(_geometric_means(of_activation, 'init').sort_values())}"
             for activation, of_activation in deepest.groupby("activation", sort=True)
         )
-        sentences.append(f"Mean final training losses at {losses['depth'].max()} hidden layers: {ends}.")
+        sentences.append(
+            f"Geometric means of the final training losses at {losses['depth'].max()} hidden layers: {ends}."
+        )
     return " ".join(sentences)
+
+
+def _geometric_means(losses: pd.DataFrame, by: str) -> "pd.Series[float]":
+    return np.exp(np.log(losses["loss"]).groupby(losses[by]).mean())
 
 
 def _listed(values: "pd.Series[float]") -> str:

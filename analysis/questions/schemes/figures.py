@@ -10,7 +10,7 @@ from analysis.figures.kit.drawing import Drawing, NotShownError, figure
 from analysis.figures.kit.style import add_legend_above, colours_of
 from analysis.figures.kit.words import loss_label
 from analysis.questions.schemes.tables import KINDS, final_losses, moments_of, networks_of
-from analysis.statistics.intervals import means_with_intervals
+from analysis.statistics.intervals import geometric_means, means_with_intervals
 from analysis.theory.signal_moments import SCHEMES
 from analysis.tracked.tables import Tables
 from analysis.wording import amount, lost
@@ -78,7 +78,7 @@ def scheme_training(tables: Tables) -> Drawing:
     keys = ["activation", "init", "depth", "learning_rate"]
     groups = {key: group.to_numpy() for key, group in losses.groupby(keys)["loss"]}
     data = pd.DataFrame(list(groups), columns=keys)
-    data[["loss", "low", "high"]] = means_with_intervals(list(groups.values()))
+    data[["loss", "low", "high"]] = geometric_means(list(groups.values()))
     data["runs"] = [len(group) for group in groups.values()]
     activations = sorted(set(data["activation"]))
     colours = colours_of(name for name in SCHEMES if name in set(data["init"]))

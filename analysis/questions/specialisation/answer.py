@@ -30,8 +30,10 @@ def answer(tables: Tables) -> Answer:
     claims = [
         _alike_claim(tables, paths),
         _plateau_claim(paths),
-        _deviation_claim(deviations[deviations["epsilon"] == 0.0], "equal units, on their plateau"),
-        _deviation_claim(deviations[deviations["epsilon"] > 0.0], "units that differ and leave it"),
+        _deviation_claim(
+            deviations[deviations["epsilon"] == 0.0], "equal units, on the way to their plateau and on it"
+        ),
+        _deviation_claim(deviations[deviations["epsilon"] > 0.0], "units that differ and leave the plateau"),
         _growth_claim(escapes),
         _time_claim(escapes),
     ]
@@ -50,8 +52,8 @@ def _alike_claim(tables: Tables, paths: pd.DataFrame) -> Claim:
 
 def _plateau_claim(paths: pd.DataFrame) -> Claim:
     """The error is a mean over time, because single examples move it."""
-    statement = "They never leave their plateau: there the error is that of the fixed point of the equations."
-    claim = stated(statement, f"error over it, for every learning rate: 1 ± {TOLERANCE:g}")
+    statement = "They stay on their plateau: at the end their error is that of the fixed point of the equations."
+    claim = stated(statement, f"mean error over that one, for every learning rate: 1 ± {TOLERANCE:g}")
     longest = paths[(paths["epsilon"] == 0.0) & (paths["ends"] == paths.groupby("rate")["ends"].transform("max"))]
     late = longest[longest["time"] > SETTLED * longest["ends"]]
     if late.empty:
@@ -167,7 +169,7 @@ def _conclusion(claims: Sequence[Claim], paths: pd.DataFrame, escapes: pd.DataFr
     if deviation.verdict != NOT_TESTED:
         largest = paths["inputs"].max()
         sentences.append(
-            f"On the plateau overlaps deviate from the equations of infinitely many inputs like N to the power"
+            f"Overlaps of equal units deviate from the equations of infinitely many inputs like N to the power"
             f" {number(deviation.number)}, measured up to N = {largest}."
         )
     return " ".join(sentences)

@@ -4,12 +4,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from analysis.claims.laws import with_interval
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import add_legend_above, set_plain_log_ticks
+from analysis.figures.kit.style import SHADES, add_legend_above, set_plain_log_ticks
 from analysis.questions.specialisation.answer import deviation_fit, growth_fits, left
 from analysis.questions.specialisation.tables import (
     APART,
@@ -42,7 +41,7 @@ def specialisation_paths(tables: Tables) -> Drawing:
             for _, path in data[data["inputs"] == inputs].groupby("run_id"):
                 colour = DIFFERENT if path["epsilon"].iloc[0] else EQUAL
                 axes.plot(path["time"], path[column], color=colour, lw=1.0, alpha=0.5)
-                axes.plot(path["time"], path[f"{column}_predicted"], "k:", lw=1.0, zorder=3)
+                axes.plot(path["time"], path[f"{column}_predicted"], "k:", lw=0.6, zorder=3)
         row[0].set_ylabel(label)
     for axes, inputs in zip(grid[0], sizes, strict=True):
         axes.set(title=f"N = {inputs}", yscale="log")
@@ -108,7 +107,7 @@ def specialisation_plateau(tables: Tables) -> Drawing:
     if data.empty:
         raise NotShownError("no committee that started with one of several differences left its plateau")
     rates = sorted(set(data["rate"]))
-    colours = dict(zip(rates, colormaps["viridis"](np.linspace(0.0, 0.8, len(rates))), strict=True))
+    colours = dict(zip(rates, SHADES(np.linspace(0.0, 1.0, len(rates))), strict=True))
     canvas = Figure(figsize=(9.0, 4.4), layout="constrained")
     times, costs = canvas.subplots(1, 2)
     for rate in rates:
@@ -132,5 +131,5 @@ def specialisation_plateau(tables: Tables) -> Drawing:
     sizes = ", ".join(map(str, sorted(set(data["inputs"]))))
     return Drawing(canvas, data, {
         "runs": amount(len(data), "run"), "apart": f"{APART:g}", "inputs": sizes,
-        "censored": censored if stuck else "All runs left",
+        "censored": censored if stuck else "All runs left their plateau",
     })  # fmt: skip

@@ -129,8 +129,9 @@ def _penalty_claim(pushed: pd.DataFrame, twins: pd.DataFrame) -> Claim:
     mean, low, high = sample_mean(values.groupby("seed")["penalty"].mean())
     used = predicted[values["case"].unique()]
     ends = f"{number(used.min(), 4)} to {number(used.max(), 4)}"
+    around_mean = f" [{number(low, 4)}, {number(high, 4)}]" if number(low, 4) != number(high, 4) else ""
     return found._replace(measured=(
-        f"l2 = {number(mean, 4)} [{number(low, 4)}, {number(high, 4)}] where {number(used.mean(), 4)} was predicted"
+        f"l2 = {number(mean, 4)}{around_mean} where {number(used.mean(), 4)} was predicted"
         f" (both on the line between the nearest penalties; predictions {ends} over"
         f" {amount(len(used), 'learning rate')}); {found.measured}"
     ))  # fmt: skip
@@ -213,7 +214,7 @@ def _restless_claim(tables: Tables, pushed: pd.DataFrame) -> Claim:
     """The gradient at the end; the norm of one that overflowed counts as infinite."""
     oscillating = pushed[pushed["kind"] == OSCILLATION]
     restless = Prediction(f"norm of the last gradient > {REST:g}", "min", lambda norm: norm > REST)
-    claim = stated("What oscillates away from the symmetric solution comes to rest nowhere else.", restless.text)
+    claim = stated("What oscillates away from the symmetric solution has not come to rest by the end.", restless.text)
     last = tables.values(oscillating, [names.GRADIENT_NORM]).sort_values("step").drop_duplicates("run_id", keep="last")
     found = decided(claim, restless, last, oscillating, "norm", WITHIN)
     if not found.runs:
@@ -229,13 +230,13 @@ def _conclusion(twins: pd.DataFrame, pushed: pd.DataFrame, rates: list[Claim], c
     """The boundary, the rates' agreement, and where nothing is predicted."""
     sentences = []
     if critical.runs:
-        before = critical.measured.split(" (both")[0]
-        sentences.append(f"Where a network rests from a constant, the symmetric solution attracts above {before}.")
+        before = critical.measured.split("; predictions")[0]
+        sentences.append(f"Where a network rests from a constant, the symmetric solution attracts above {before}).")
     if decided_rates := [claim for claim in rates if claim.runs]:
         off = max(abs(end) for claim in decided_rates for end in (claim.low, claim.high))
         sentences.append(
-            "Where one eigenvalue dominates, the mean rate of a small push is the predicted one in every cell, up to"
-            f" {number(off)} of it."
+            "Where one eigenvalue dominates, the mean rate of a small push is the predicted one, to within"
+            f" {number(100.0 * off)} %, in every cell that shows a rate."
         )
     restless = pushed[pushed["rests_at"].isna()]
     if len(restless):

@@ -77,13 +77,13 @@ def stability_phases(tables: Tables) -> Drawing:
         axes.set(xscale="log", yscale="log")
         for axis, key, ratio in ((axes.xaxis, names.RATE, 1.3), (axes.yaxis, L2, 1.19)):
             ticks = _apart(sorted(set(data[key])), ratio)
-            axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+            axis.set_ticks(ticks, [number(tick, 3) for tick in ticks])
             axis.set_ticks([], minor=True)
     panels[0].set_ylabel("penalty l2")
     ticks = [-0.1, -0.01, 0.0, 0.01, 0.1, 1.0]
     bar = canvas.colorbar(colours, ax=panels, label="measured rate of a small push, per step")
     bar.set_ticks([tick for tick in ticks if abs(tick) <= largest])
-    bar.ax.set_yticklabels([f"{tick:g}" for tick in ticks if abs(tick) <= largest])
+    bar.ax.set_yticklabels([number(tick, 3) for tick in ticks if abs(tick) <= largest])
     marks = {
         "a push grows": {"marker": "s", "color": "#b2182b", "ls": ""},
         "dies": {"marker": "s", "color": "#2166ac", "ls": ""},
@@ -170,7 +170,7 @@ def stability_rates(tables: Tables) -> Drawing:
         set_limits(1.5 * min(ends[0], -SLOW), 1.5 * max(ends[1], SLOW))
     ticks = [-0.1, -0.01, 0.0, 0.01, 0.1, 1.0]
     for axis in (above.xaxis, above.yaxis, below.xaxis):
-        axis.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+        axis.set_ticks(ticks, [number(tick, 3) for tick in ticks])
         axis.set_ticks([], minor=True)
     above.set_ylabel("measured rate per step")
     below.set(xlabel="predicted rate, log|1 - eta lambda|", ylabel="measured less predicted")

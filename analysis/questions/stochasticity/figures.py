@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import add_legend_above, set_step_axis, set_value_axis
+from analysis.figures.kit.style import add_legend_above, set_step_axis, set_value_axis, text_colour
 from analysis.figures.kit.words import loss_label
 from analysis.questions.stochasticity.answer import PREDICTED_TO_BREAK, networks_with_one_source
 from analysis.statistics.breaking import APART
@@ -86,10 +86,11 @@ def stochasticity_speed(tables: Tables) -> Drawing:
     for axes, (column, label) in zip(panels, columns.items(), strict=True):
         for place, source in enumerate(shown):
             _draw_points(axes, place, networks.loc[networks["source"] == source, column].to_numpy(float), source)
-        axes.set(xlabel=label, xscale="log")
+        axes.set_xlabel(label)
         axes.grid(axis="y", color="0.92")
-    panels[0].set_xlim(0.8, 1.5 * float(networks["training.steps"].max()))
-    panels[0].xaxis.set_major_formatter("{x:g}")
+    set_step_axis(panels[0])
+    panels[0].set_xlim(-0.2, 1.5 * float(networks["training.steps"].max()))
+    panels[1].set_xscale("log")
     panels[0].set_yticks(range(len(shown)), shown)
     data = networks[["run_id", "source", "seed", *columns]].sort_values(["source", "seed", "run_id"])
     return Drawing(canvas, data, {"runs": len(networks), "times": _times(networks), "apart": APART})
@@ -99,11 +100,13 @@ def _draw_points(axes: Axes, height: int, values: np.ndarray, source: str) -> No
     """The runs as small points, their mean with its interval; a word where there is nothing to show."""
     finite = values[np.isfinite(values)]
     if not len(finite):
-        axes.text(1.0, height, "never", va="center", color=COLOURS[source])
+        axes.text(1.0, height, "never", va="center", color=text_colour(COLOURS[source]))
         return
     axes.plot(finite, np.full(len(finite), height), "o", ms=3, color=COLOURS[source], alpha=0.4)
     mean, low, high = sample_mean(finite)
-    axes.errorbar(mean, height, xerr=[[mean - low], [high - mean]], fmt="D", ms=5, capsize=3, color=COLOURS[source])
+    axes.errorbar(
+        mean, height, xerr=[[mean - max(low, 0.0)], [high - mean]], fmt="D", ms=5, capsize=3, color=COLOURS[source]
+    )
 
 
 def _times(networks: pd.DataFrame) -> str:
@@ -113,5 +116,5 @@ def _times(networks: pd.DataFrame) -> str:
         steps = networks.loc[networks["source"] == source, "breaks_at"].to_numpy()
         if len(steps) and np.isfinite(steps).all():
             mean, low, high = sample_mean(steps)
-            parts.append(f"{source} {mean:.0f} [{low:.0f}, {high:.0f}]")
+            parts.append(f"{source} {mean:.0f} [{max(low, 0.0):.0f}, {high:.0f}]")
     return "; ".join(parts) or "none"

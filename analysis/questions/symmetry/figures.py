@@ -9,7 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from analysis.figures.kit.drawing import Drawing, NotShownError, figure
-from analysis.figures.kit.style import PALETTE, colours_of, set_step_axis
+from analysis.figures.kit.style import PALETTE, SHADES, colours_of, set_step_axis
 from analysis.figures.kit.words import literal
 from analysis.figures.starts import Recorded, recorded_starts
 from analysis.figures.units import BETWEEN_TILES
@@ -38,7 +38,7 @@ def descent_to_optimum(tables: Tables) -> Drawing:
     first, second = (np.linspace(start, end, 64) for start, end in zip(low, high, strict=True))
     losses = mean_loss(np.stack(np.meshgrid(first, second), axis=-1), found.inputs, found.labels)
     levels = found.least + (losses.max() - found.least) * np.linspace(0.0, 1.0, LEVELS) ** 2
-    lines = axes.contour(first, second, losses, levels[1:], cmap="viridis_r", linewidths=0.9)
+    lines = axes.contour(first, second, losses, levels[1:], cmap=SHADES.reversed(), linewidths=0.9)
     axes.clabel(lines, fmt="%.2f", fontsize=8)
     axes.plot(*found.path.T, color=PALETTE["constant"], marker=".", ms=4, lw=1.0, label="gradient descent from zeros")
     axes.plot(*found.optimum, "*", color="black", ms=13, label="optimum (Newton's method)")
@@ -95,9 +95,9 @@ def _limits(values: np.ndarray, size: float) -> tuple[float, float]:
 def _equality(values: np.ndarray, spread: float) -> str:
     units = amount(len(values), "unit")
     return (
-        f"all {units} equal: {values[0]:.3g}"
+        f"all {units} equal: {number(values[0], 3)}"
         if spread == 0.0
-        else f"{units}, from {values.min():.3g} to {values.max():.3g}"
+        else f"{units}, from {number(values.min(), 3)} to {number(values.max(), 3)}"
     )
 
 

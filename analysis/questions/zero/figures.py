@@ -19,6 +19,7 @@ from pipeline import names
 ACTIVATIONS = (*ZERO_AT_ZERO, "sigmoid", "softplus")
 COLOURS = dict(zip(ZERO_AT_ZERO, HUES, strict=False))
 COLOURS |= {"sigmoid": "#000000", "softplus": "#d62728"}
+MOST_COLUMNS = 4
 MOVING, RESTING = "#cfe3f5", "white"
 
 
@@ -79,24 +80,34 @@ def way_to_the_frequencies(tables: Tables) -> Drawing:
         for depth in depths
         if len(data[(data["data"] == panel) & (data["hidden_layers"] == depth)])
     ]
-    canvas = Figure(figsize=(1.2 + 1.75 * len(panels), 5.4), layout="constrained")
-    grid = canvas.subplots(2, len(panels), sharex=True, sharey="row", squeeze=False)
+    columns = min(len(panels), MOST_COLUMNS)
+    blocks = -(-len(panels) // columns)
+    canvas = Figure(figsize=(1.4 + 1.95 * columns, 0.6 + 4.4 * blocks), layout="constrained")
+    # The panels of both quantities in the order of ``panels``, block below block.
+    cells = canvas.subplots(2 * blocks, columns, sharex=True, squeeze=False).reshape(blocks, 2, columns)
+    grid = cells.swapaxes(0, 1).reshape(2, -1)
+    for axes in grid[:, len(panels) :].flat:
+        axes.remove()
     labels = {names.FREQUENCY_GAP: "difference between a predicted\nprobability and a frequency",
               names.LOSS_TRAIN: "training loss [nats]"}  # fmt: skip
     for row, (metric, label) in zip(grid, labels.items(), strict=True):
-        row[0].set_ylabel(label)
-        for axes, (panel, depth) in zip(row, panels, strict=True):
+        for place, (axes, (panel, depth)) in enumerate(zip(row, panels, strict=False)):
+            if place:
+                axes.sharey(row[0])
+            axes.tick_params(labelleft=place % columns == 0)
+            axes.set_ylabel("" if place % columns else label)
             here = data[(data["metric"] == metric) & (data["data"] == panel) & (data["hidden_layers"] == depth)]
             for activation, line in here.groupby("model.activation", sort=True):
                 axes.plot(line["step"], line["value"], **_style(str(activation)))
             set_step_axis(axes)
         if metric == names.FREQUENCY_GAP:
             set_value_axis(row[0], data.loc[data["metric"] == metric, "value"])
-    for axes, (panel, depth) in zip(grid[0], panels, strict=True):
+    for axes, (panel, depth) in zip(grid[0], panels, strict=False):
         axes.set_title(f"{panel}\n{amount(depth, 'hidden layer')}", fontsize=9)
-    for axes in grid[1]:
-        axes.set_xlabel("step")
+    for axes in grid[1, : len(panels)]:
         axes.set_ylim(0.0, None)
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("step")
     add_legend_above(canvas, {name: _style(name) for name in ACTIVATIONS if name in set(data["model.activation"])})
     resting = data[data["model.activation"].isin(ZERO_AT_ZERO) & (data["metric"] == names.FREQUENCY_GAP)]
     last = resting[resting["step"] == resting["step"].max()]["value"].max()

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
+from scipy.stats import gmean
 
 from analysis.figures.curves import HIGHEST, MOST_PANELS, loss_over_steps, symmetry_over_steps
 from analysis.figures.kit.drawing import Drawing, NotShownError
@@ -78,7 +79,7 @@ def test_each_panel_has_the_mean_losses_of_its_model_and_learning_rate(tables: T
                 assert curves.shape[1] == SEEDS
                 points = drawn[PALETTE[scheme], "--" if scheme == "constant" else "-"]
                 np.testing.assert_array_equal(points[:, 0], curves.index)
-                np.testing.assert_allclose(points[:, 1], curves.mean(axis=1), rtol=1e-12)
+                np.testing.assert_allclose(points[:, 1], gmean(curves, axis=1), rtol=1e-12)
     assert [axes.get_ylabel() for axes in losses.figure.axes[:2]] == ["training loss [nats]", "test loss [nats]"]
     assert losses.figure.axes[-1].get_xlabel() == "step"
     assert legend_of(losses) == [*SCHEMES]
@@ -103,9 +104,9 @@ def test_the_data_frame_has_the_intervals_over_seeds(tables: Tables, losses: Dra
     chosen = data[(data["setting"] == "mlp") & (data["learning_rate"] == 1.0) & (data["init"] == "he_normal")]
     lines = chosen[chosen["metric"] == "training"].set_index("step")
     curves = curves_of(tables, names.LOSS_TRAIN, model="mlp", rate=1.0, init="he_normal")
-    mean, low, high = mean_with_interval(curves.T.to_numpy())
-    for column, values in (("value", mean), ("low", low), ("high", high)):
-        np.testing.assert_array_equal(lines.loc[curves.index, column], values)
+    expected = np.exp(mean_with_interval(np.log(curves.T.to_numpy())))
+    for column, values in zip(("value", "low", "high"), expected, strict=True):
+        np.testing.assert_allclose(lines.loc[curves.index, column], values, rtol=1e-12)
     assert (lines["runs"] == SEEDS).all()
     assert losses.numbers["runs_a_line"] == f"{SEEDS}"
     best = tables.runs[tables.runs["model"] == "mlp"].groupby("init")[names.LOSS_TRAIN].min()

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
+from scipy.stats import gmean
 
 from analysis.figures.arrivals import OUTCOMES
 from analysis.figures.kit.drawing import Drawing
@@ -74,7 +75,7 @@ def test_upper_lines_are_the_means_of_the_gaps_of_each_start(tables: Tables, dra
             gaps = curves_of(tables, names.OPTIMUM_GAP, rate=rate, init=scheme)
             assert gaps.shape[1] == SEEDS
             np.testing.assert_array_equal(drawn[PALETTE[scheme]][:, 0], gaps.index)
-            np.testing.assert_allclose(drawn[PALETTE[scheme]][:, 1], gaps.mean(axis=1), rtol=1e-12)
+            np.testing.assert_allclose(drawn[PALETTE[scheme]][:, 1], gmean(gaps, axis=1), rtol=1e-12)
     assert upper[0].get_ylabel() == "gap to the optimum [nats]"
 
 
@@ -144,7 +145,7 @@ def test_on_separable_data_the_loss_is_shown_and_no_optimum_is_claimed() -> None
     drawn = dict(lines_of(panels_of(drawing)[0, 0]))
     for init in ("zeros", "normal"):
         losses = curves_of(tables, names.LOSS_TRAIN, init=init)
-        np.testing.assert_allclose(drawn[PALETTE[init]][:, 1], losses.mean(axis=1), rtol=1e-12)
+        np.testing.assert_allclose(drawn[PALETTE[init]][:, 1], gmean(losses, axis=1), rtol=1e-12)
 
 
 def test_every_outcome_of_the_search_for_an_optimum_has_its_words() -> None:
@@ -204,7 +205,7 @@ def test_diverged_runs_are_counted_and_in_no_line(tables: Tables) -> None:
     assert words_of(drawing)[0].startswith("digits: 4 starts, 23 runs, 1 more diverged")
     assert (drawing.numbers["runs"], drawing.numbers["diverged"]) == (24, 1)
     left = curves_of(tables, names.OPTIMUM_GAP, rate=1.0, init="he_normal").drop(columns=run_id)
-    np.testing.assert_allclose(dict(lines_of(upper[1]))[PALETTE["he_normal"]][:, 1], left.mean(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(dict(lines_of(upper[1]))[PALETTE["he_normal"]][:, 1], gmean(left, axis=1), rtol=1e-12)
     losses = curves_of(tables, names.LOSS_TRAIN, rate=1.0, seed=2).drop(columns=run_id)
     _, points = lines_of(lower[1])[2]
     np.testing.assert_array_equal(points[:, 1], losses.max(axis=1) - losses.min(axis=1))

@@ -48,3 +48,16 @@ def test_what_is_narrow_already_stays() -> None:
     canvas = Figure(figsize=(WIDTH, 3.0), layout="constrained")
     canvas.subplots(1, 2)
     assert not stack_panels(canvas)
+
+
+def test_a_panel_without_a_title_stands_below_the_one_whose_title_it_shares() -> None:
+    canvas = Figure(figsize=(10.0, 4.0), layout="constrained")
+    grid = canvas.subplots(4, 3, sharex=True)
+    for row in (0, 2):
+        for column, axes in enumerate(grid[row]):
+            axes.set_title(f"{row}, {column}")
+    canvas.draw_without_rendering()
+    assert stack_panels(canvas)
+    canvas.draw_without_rendering()
+    shown = sorted(canvas.axes, key=lambda axes: -axes.get_window_extent().y0)
+    assert shown == [grid[row + below, column] for row in (0, 2) for column in range(3) for below in (0, 1)]

@@ -9,7 +9,7 @@ from matplotlib.text import Text
 from scipy.spatial.distance import pdist, squareform
 
 from analysis.figures.kit.drawing import NotShownError
-from analysis.figures.kit.style import PALETTE
+from analysis.figures.kit.style import PALETTE, text_colour
 from analysis.figures.starts import chosen_pair
 from analysis.figures.units import distance_matrices, incoming_weights
 from analysis.tracked.tables import Tables
@@ -144,7 +144,7 @@ def test_heads_name_the_starts_their_losses_and_what_they_share() -> None:
     for draw in (incoming_weights, distance_matrices):
         drawing = draw(tables)
         heads = {text.get_text(): text.get_color() for text in drawing.figure.findobj(Text)}
-        assert heads[f"random start: he_normal, {second}"] == PALETTE["he_normal"]
+        assert heads[f"random start: he_normal, {second}"] == text_colour(PALETTE["he_normal"])
         title = "digits, 64 inputs, first hidden layer of 4 tanh units; learning rate 0.1, seed 3"
         if draw is incoming_weights:
             assert heads[f"symmetric start: constant 0.1, {first}"] == PALETTE["constant"]

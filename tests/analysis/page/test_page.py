@@ -29,10 +29,14 @@ def test_methods_tell_what_is_compared_from_what_is_the_same(tables: Tables) -> 
         "init": "constant, he_normal, normal, zeros",
         "model": "logistic, mlp",
         "model.hidden_units": "[32], []",
-        "optimizer.learning_rate": "0.1, 1.0",
+        "optimizer.learning_rate": "0.1, 1",
     }
     assert methods["The same in all runs"]["training.steps"] == "30"
     assert methods["The same in all runs"]["seed"] == "0"
+    assert (
+        methods["The same in all runs that have it"].items()
+        >= {"init.scale": "0.01", "model.activation": "tanh"}.items()
+    )
     assert methods["Versions and machine"]["commit"] == "0" * 40
     assert set(methods["Versions and machine"]) == {"commit", "version.numpy"}
 

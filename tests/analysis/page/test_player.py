@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 from PIL import Image
 
 from analysis.claims.source_text import claims_of
 from analysis.errors import ReportError
 from analysis.figures.starts import recorded_starts
 from analysis.page.animation import write_animation
-from analysis.page.page import rendered_page
+from analysis.page.page import Shown, rendered_page
 from analysis.page.player import LEVELS, MOST_UNITS, players_of
 from analysis.tracked.tables import Tables
 from pipeline import names
@@ -24,6 +25,7 @@ from tests.support.tracked import trained_tables
 
 RECORDED: dict[str, object] = {"record_weights": [0], "training.steps": 40, "training.measure_at": 12}
 STARTS = ({"init": "constant"}, {"init": "perturbed", "init.epsilon": 0.01}, {"init": "he_normal"})
+STILL = Shown("still", 1, "Steps", "Which?", "", image=Markup("data:,"))
 PUSHES = [0.0, 1e-3, 1e-1]
 
 
@@ -85,7 +87,8 @@ def test_a_second_slider_goes_over_the_pushes_for_each_arithmetic() -> None:
 @pytest.fixture(scope="module")
 def page_file(tables: Tables, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "index.html"
-    path.write_text(rendered_page(tables, claims_of(tables), [], players=players_of(tables)), encoding="utf-8")
+    html = rendered_page(tables, claims_of(tables), [], players=players_of(tables), still=STILL)
+    path.write_text(html, encoding="utf-8")
     return path
 
 
@@ -185,6 +188,22 @@ def test_without_scripts_there_is_no_empty_player(browser: Any, page_file: Path)
     assert not page.locator(".player").is_visible()
     assert re.search(r"holds exactly", page.content())
     page.close()
+
+
+@pytest.mark.slow
+def test_a_slider_for_which_no_figure_stands_is_a_picture_on_paper_and_nothing_without_scripts(
+    browser: Any, page_file: Path, tables: Tables
+) -> None:
+    alone = page_file.with_name("alone.html")
+    alone.write_text(rendered_page(tables, claims_of(tables), [], players=players_of(tables)), encoding="utf-8")
+    page = browser.new_page()
+    page.goto(alone.as_uri())
+    page.emulate_media(media="print")
+    assert page.locator(".panel canvas").last.is_visible()
+    assert not page.locator(".player :is(input, button)").first.is_visible()
+    plain = browser.new_context(java_script_enabled=False).new_page()
+    plain.goto(alone.as_uri())
+    assert not plain.locator(".watch").is_visible()
 
 
 def test_the_animation_has_a_frame_for_each_measured_step(tables: Tables, tmp_path: Path) -> None:

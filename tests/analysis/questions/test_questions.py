@@ -37,7 +37,8 @@ def test_every_figure_of_a_question_has_its_words_and_a_letter(name: str) -> Non
     captions = files(f"analysis.questions.{name}") / "captions.yaml"
     assert yaml.safe_load(captions.read_text(encoding="utf-8")).keys() == FIGURES_OF_QUESTIONS[name].keys()
     words = [words_of(draw) for draw in FIGURES_OF_QUESTIONS[name].values()]
-    assert all(each.keys() == {"number", "title", "question", "caption"} for each in words)
+    linked = set() if name == SHEET else {"claims"}  # The sheet's figures stand in its parts.
+    assert all(each.keys() == {"number", "title", "question", "caption"} | linked for each in words)
     assert sorted(each["number"] for each in words) == list("ABCDEFG"[: len(words)])
     assert not FIGURES_OF_QUESTIONS[name].keys() & FIGURES.keys()
 
@@ -79,8 +80,8 @@ NEW_QUESTION = {
             raise NotShownError("there are two only")
         """,
     "captions.yaml": """
-        two_runs: {number: A, title: Two, question: "Which?", caption: "Runs: {runs}."}
-        a_third_run: {number: B, title: Three, question: "Which third?", caption: ""}
+        two_runs: {number: A, claims: [1, 4], title: Two, question: "Which?", caption: "Runs: {runs}."}
+        a_third_run: {number: B, claims: [], title: Three, question: "Which third?", caption: ""}
         """,
 }
 
@@ -108,6 +109,10 @@ def test_a_new_question_is_a_folder_of_its_own_and_nothing_else(
                   "Not decided by these runs: 4.", "they test the code", "were trained on a machine of 1984",
                   '<span class="kind">check</span>', "size=large</code>"):  # fmt: skip
         assert words in page
+    shown = '<a href="#claim-1">1</a>, <a href="#claim-4">4</a>. '
+    assert f"Shows statements {shown}" in page
+    assert page.count('<a class="kind" href="#two_runs">Figure A</a>') == 2
+    assert page.count("#a_third_run") == 0
     assert page.count(f"<code>{command}</code>") == 2  # The untested claim's and the missing figure's.
 
 

@@ -143,7 +143,7 @@ def test_other_runs_are_left_alone(tables: Tables) -> None:
 def test_the_figures_show_what_the_claims_say(tables: Tables) -> None:
     assert len(specialisation_deviation(tables).data) == len(deviations_of(paths_of(tables)))
     plateau = specialisation_plateau(tables)
-    assert plateau.numbers["censored"] == "All runs left"
+    assert plateau.numbers["censored"] == "All runs left their plateau"
     assert set(plateau.data["epsilon"]) == set(EPSILONS)
     assert len(specialisation_paths(tables).figure.axes) == 2 * len(SIZES)
 

@@ -108,7 +108,7 @@ def test_every_prediction_holds_for_runs_that_do_as_predicted() -> None:
     np.testing.assert_allclose(pushed["rate"].dropna(), pushed["predicted"].dropna(), rtol=1e-9)
     assert pushed.groupby("kind").size().to_dict() == {"": 4, SADDLE: 12, MINIMUM: 6, OSCILLATION: 2}
     assert set(pushed.loc[(pushed["init.value"] != 0.0) & (pushed["kind"] != ""), "rests_at"]) == {RESTS_AT}
-    assert answered.claims[4].measured.startswith("l2 = 0.16 [0.16, 0.16] where 0.16 was predicted")
+    assert answered.claims[4].measured.startswith("l2 = 0.16 where 0.16 was predicted")
     assert "attracts above l2 = 0.16" in answered.conclusion
     assert "In 2 cells the unpushed network does not come to rest" in answered.conclusion
 
