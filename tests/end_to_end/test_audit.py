@@ -170,6 +170,7 @@ def test_the_command_verifies_and_prints_the_digest_that_the_sweep_printed(swept
     assert digest == SWEPT
 
 
+@pytest.mark.slow
 def test_somebody_s_runs_are_trained_anew_from_data_that_lies_elsewhere_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

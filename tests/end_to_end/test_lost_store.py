@@ -98,6 +98,7 @@ LAST_WRITES = {
 """What a sweep writes after its results -> the event in the database."""
 
 
+@pytest.mark.slow
 def test_a_store_that_refuses_the_last_words_of_a_sweep_is_asked_again(tmp_path: Path) -> None:
     database = tmp_path / "mlflow.db"
     with closing(sqlite3.connect(database, isolation_level=None, timeout=30)) as store:

@@ -187,6 +187,7 @@ def test_what_others_finished_in_one_folder_at_the_same_time_is_tracked_once(
     audited(tmp_path, like=undisturbed)
 
 
+@pytest.mark.slow
 def test_a_torn_list_of_jobs_costs_the_parent_but_no_run(tmp_path: Path) -> None:
     completed(tmp_path, *FEW, "seed=0,1")
     (parent,) = parents(tmp_path)

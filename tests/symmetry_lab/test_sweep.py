@@ -89,6 +89,7 @@ def test_a_data_file_is_read_anew(here: Path) -> None:
     assert first["data.digest"][0] != sweep(*mine, track=False)["data.digest"][0]
 
 
+@pytest.mark.slow
 def test_each_working_folder_has_its_own_store(here: Path, empty_database: Path) -> None:
     frames = {}
     for name in ("one", "other"):

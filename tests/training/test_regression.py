@@ -111,7 +111,7 @@ def test_hidden_units_from_a_constant_stay_equal_in_regression_too(table: Path) 
         ({"measures": ["separator"]}, r"^measures: expected none of classes with data.task=regression, got separator$"),
         ({"measures": ["frequency_gap"]}, r"^measures: expected none of classes"),
         ({"data.task": "ranking"}, r"^data.task: expected one of classification, regression, got 'ranking'$"),
-        ({"data.missing": "median"}, r"^data.missing: expected one of error, drop, mean, most_frequent, got 'median'$"),
+        ({"data.missing": "median"}, r"^data.missing: expected one of error, drop, mean, most_frequent, got 'median'"),
         ({"data.features": "bmi"}, r"^data.features: expected a list of"),
     ],
 )
