@@ -192,12 +192,14 @@ def _listed(values: set[str]) -> str:
 def _text(value: Any) -> str:
     """A param's value as the page shows it; a column with gaps has turned 64 into 64.0.
 
-    >>> _text((64, 32)), _text(64.0), _text(0.5), _text(float("nan"))
-    ('[64, 32]', '64', '0.5', '')
+    >>> _text((64, 32)), _text(64.0), _text(0.5), _text("v1.0"), _text(float("nan"))
+    ('[64, 32]', '64', '0.5', 'v1.0', '')
     """
     if isinstance(value, tuple):
         return f"[{', '.join('null' if part is None else str(part) for part in value)}]"
-    return "" if value is None or value != value else str(value).removesuffix(".0")
+    if value is None or value != value:
+        return ""
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def report_command(tables: Tables) -> str:
