@@ -1,8 +1,10 @@
-"""The public names: metric keys, tags, artifact files, variables. Dashboards and scripts depend on them."""
+"""The public names: metric keys, params, tags, artifact files, variables. Dashboards and scripts depend on them."""
 
+import json
 import os
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from sys import float_info
+from typing import Any
 
 from pipeline.errors import InputError
 
@@ -156,3 +158,20 @@ def view_tag(parent_run_id: str, view: str) -> str:
     'mlflow.sharedViewState.sweep-01234567-runs'
     """
     return f"{VIEW_TAG_PREFIX}sweep-{parent_run_id[:8]}-{view}"
+
+
+def with_dotted_keys(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration as plain values, flat: a group's own key holds the name of its option, if it has options."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= {key: value["name"]} if "name" in value else {}
+            flat |= {f"{key}.{inner_key}": inner for inner_key, inner in value.items() if inner_key != "name"}
+        else:
+            flat[key] = value
+    return flat
+
+
+def param_texts(flat: Mapping[str, Any]) -> dict[str, str]:
+    """Values of a configuration as MLflow takes them: texts, all others as JSON."""
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in flat.items()}

@@ -122,11 +122,6 @@ def faults_of_params(path: Path, params: Mapping[str, str]) -> list[str]:
         return [f"{path.name} is missing"]
     except yaml.YAMLError:
         return [f"{path.name} cannot be read"]
-    values: dict[str, object] = {}
-    for key, value in composed.items() if isinstance(composed, dict) else ():
-        groups = value if isinstance(value, dict) else {}
-        values |= {key: groups.get("name")} if groups else {key: value}
-        values |= {f"{key}.{inner}": each for inner, each in groups.items() if inner != "name"}
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+    texts = names.param_texts(names.with_dotted_keys(composed)) if isinstance(composed, dict) else {}
     changed = [key for key, text in params.items() if texts.get(key, text) != text]
     return [f"its params are not those of {path.name}: {', '.join(changed)}"] if changed else []

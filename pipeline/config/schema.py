@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Len, Lt
 from pydantic.dataclasses import dataclass
 
+from pipeline import names
 from pipeline.config.messages import OneOf
 from pipeline.config.options import STRICT
 from pipeline.data.sources import SOURCES
@@ -161,14 +162,7 @@ class Config:
 
     def flattened(self) -> dict[str, Any]:
         """The part of ``scientific`` with dotted keys; a group's own key holds the name of its chosen option."""
-        flat: dict[str, Any] = {}
-        for key, value in self.scientific().items():
-            if isinstance(value, dict):
-                flat[key] = value.pop("name", None)
-                flat |= {f"{key}.{inner_key}": inner_value for inner_key, inner_value in value.items()}
-            else:
-                flat[key] = value
-        return {key: value for key, value in flat.items() if key != "training"}
+        return names.with_dotted_keys(self.scientific())
 
 
 UNTRACKED = ("executor", "plan")

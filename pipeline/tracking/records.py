@@ -104,7 +104,7 @@ def record_of(config: Config, outcome: RunResult | Failure, name: str, parent: s
         start_time=int(times.start * 1000),
         end_time=int(times.end * 1000),
         tags=tags,
-        params={key: value if isinstance(value, str) else json.dumps(value) for key, value in params.items()},
+        params=names.param_texts(params),
         metrics=metrics,
         artifacts=artifacts,
     )
